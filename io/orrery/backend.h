@@ -1,0 +1,123 @@
+/*
+ * backend.h: what a backend is: the vtable behind a loop. For those who write one; programs include
+ * io.h.
+ *
+ * A backend only takes operations into its batch, says when it is full, exchanges the batch for
+ * completions, and tells the time. Everything else (overflow queue, order, timers, cancel, close,
+ * drain, whole transfers, handles, retries, errors) is the loop's and exists once. A backend never
+ * calls back, never keeps an operation after it has completed it, and never sees a handle: requests
+ * carry its own descriptors.
+ *
+ * From submit until completion the backend owns the completion's `next`, `previous`, `result` and
+ * `request.backend_bits`; it reads the rest of `request` and touches nothing else.
+ */
+#ifndef ORRERY_BACKEND_H
+#define ORRERY_BACKEND_H
+
+#include <orrery/io.h>
+
+ORR_BEGIN
+
+/* A first-in-first-out queue of completions, linked through `next` and `previous`. */
+struct orr_queue {
+    struct orr_completion *head;
+    struct orr_completion *tail;
+    uint64_t count;
+};
+
+enum orr_submit {
+    ORR_SUBMIT_QUEUED, /* taken: its end will be appended by a later flush */
+    ORR_SUBMIT_FULL,   /* not taken: the batch has no room until the next flush */
+    ORR_SUBMIT_DONE    /* done at once: `result` is set, the loop takes it back */
+};
+
+enum orr_clock { ORR_CLOCK_MONOTONIC, ORR_CLOCK_WALL };
+
+/* A deadline for flush: do not wait at all; wait for ever. */
+#define ORR_WAIT_NOT UINT64_C(0)
+#define ORR_WAIT_FOREVER UINT64_MAX
+
+#define ORR_OP_BIT(op) (UINT64_C(1) << (op))
+
+struct orr_backend {
+    const char *name;
+    uint64_t operations; /* ORR_OP_BIT of each it can do; the loop ends all others with -ENOTSUP */
+
+    /* Once per loop, from orr_loop_open. `argument` is what orr_loop_open_with was given. Returns 0
+     * or -errno with a sentence in options->error (if there is room). All memory is allocated here.
+     */
+    int (*open)(const struct orr_options *options, void *argument, void **ret_state);
+    /* Once, with nothing in flight (or the loop was discarded). */
+    void (*close)(void *state);
+
+    /* Takes one operation. Must not block. FULL must be cured by one flush. */
+    enum orr_submit (*submit)(void *state, struct orr_completion *completion);
+    /* Asks for the early end of an operation it holds: QUEUED = the request is on its way, FULL =
+     * ask again after a flush, DONE = nothing to do: the operation ends by itself soon. The
+     * operation is completed by flush as ever, and not before the backend has forgotten the
+     * request. */
+    enum orr_submit (*cancel)(void *state, struct orr_completion *completion);
+    /* Hands the batch over and appends what completed, with orr_backend_complete, in one system
+     * call if it can. Waits until something completed, a wake came or the deadline (absolute,
+     * monotonic clock) passed, whichever is first; it may return early. Returns 0, or -errno if the
+     * backend is beyond use. */
+    int (*flush)(void *state, uint64_t deadline_ns, struct orr_queue *completed);
+    /* Operations taken but not yet handed over: the loop flushes them before it returns from a run
+     * call. */
+    bool (*unflushed)(const void *state);
+
+    uint64_t (*now)(void *state, enum orr_clock clock);
+    /* The only thread-safe hook, async-signal-safe too: makes the current or next waiting flush
+     * return. */
+    void (*wake)(void *state);
+    /* A descriptor that polls readable when flush has something to append, or -ENOTSUP. */
+    int (*descriptor)(void *state);
+    void (*random)(void *state, void *buffer, size_t length);
+    /* realloc: memory NULL = allocate, size 0 = free (returns NULL). */
+    void *(*memory)(void *state, void *memory, size_t size);
+
+    /* The immediate calls, on the backend's own descriptors: >= 0 or -errno. */
+    int32_t (*socket)(void *state, enum orr_family family, enum orr_socket_type type);
+    int (*bind)(void *state, int32_t descriptor, const struct orr_address *address);
+    int (*listen)(void *state, int32_t descriptor, uint32_t backlog);
+    int (*option_set)(void *state, int32_t descriptor, enum orr_socket_option option,
+                      int32_t value);
+    int (*option_get)(void *state, int32_t descriptor, enum orr_socket_option option,
+                      int32_t *ret_value);
+    int (*local_address)(void *state, int32_t descriptor, struct orr_address *ret_address);
+    int (*peer_address)(void *state, int32_t descriptor, struct orr_address *ret_address);
+    int (*directory_list)(void *state, int32_t descriptor, orr_directory_visit visit,
+                          void *context);
+    /* A foreign descriptor becomes one of the backend's, or -errno. */
+    int32_t (*adopt)(void *state, int32_t descriptor);
+    /* Closes a descriptor at once: for what the loop cannot hand out, and at orr_loop_close. */
+    void (*discard)(void *state, int32_t descriptor);
+};
+
+/* Opens a loop on a given backend. Returns and errors as orr_loop_open. */
+ORR_API int orr_loop_open_with(const struct orr_options *options, const struct orr_backend *backend,
+                               void *argument, struct orr_loop **ret_loop);
+
+/* The state that the backend's open returned. */
+ORR_API void *orr_loop_backend_state(struct orr_loop *loop);
+
+/* Forgets everything in flight without a callback and frees the loop: what a crash does to a
+ * process. */
+ORR_API void orr_loop_discard(struct orr_loop *loop);
+
+/* Appends a completion with its result to `completed`. */
+ORR_API void orr_backend_complete(struct orr_queue *completed, struct orr_completion *completion,
+                                  int64_t result);
+
+/* The declared errors of an operation: true if `error` (positive errno) is one of them. */
+ORR_API bool orr_op_declares(uint8_t op, int error);
+
+/* Writes a sentence to options->error, if there is room for one. */
+ORR_API void orr_options_error(const struct orr_options *options, const char *format, ...)
+    ORR_PRINTF(2, 3);
+
+/* Ends the program because of a caught error: prints "orrery: ..." and aborts. In every build. */
+ORR_API void orr_fatal(const char *format, ...) ORR_PRINTF(1, 2) ORR_NORETURN;
+
+ORR_END
+#endif
