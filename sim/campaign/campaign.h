@@ -1,0 +1,307 @@
+/*
+ * campaign.h: what the files of sim/campaign/ share: seeds in processes of their own, and the
+ * command line.
+ *
+ *   command.c    orr_command_line: verbs and options; help.c: what --help says
+ *   scenarios.c  the built-in scenarios and those of shared objects; parameters
+ *   campaign.c   many seeds: order, stopping, totals
+ *   nursery.c    the processes: fork, shared memory, captured output, time limit
+ *   capture.c    what a process printed: its last bytes, and the lines that say why it died
+ *   verdict.c    from how a process ended to the check that failed
+ *   replay.c     one seed with its story
+ *   report.c     failures and the summary for eyes; json.c: the same for programs
+ *   progress.c   the moving line on a terminal
+ *   list.c       `list`; parse.c: numbers, seeds, durations; text.c: names alike, quoting, units
+ *
+ * The model. The process that the user started never runs a scenario. It forks one child per
+ * seed, so that each seed begins from the same image, and whatever it does to itself (a crash,
+ * exit, a hang) ends that seed alone. From the first fork to the last this process neither
+ * allocates nor frees: a heap that changed with what was found before would make a seed depend on
+ * the seeds before it. What grows lives in one shared mapping, which a child gives up but for its
+ * own slot.
+ *
+ * Results are taken in the order of the seeds, whatever order the processes end in, so that a
+ * campaign says the same with any number of jobs.
+ */
+#ifndef ORR_SIM_CAMPAIGN_H
+#define ORR_SIM_CAMPAIGN_H
+
+#include <orrery/sim.h>
+
+#include <sys/types.h>
+
+enum {
+    ORR__JOBS_MAX = 256,
+    ORR__LOADS_MAX = 16,
+    ORR__OUTPUT_MAX = 8192, /* bytes kept of what a seed printed: the last ones */
+    ORR__LINE_MAX = 256,    /* of the lines kept: a check is no longer */
+};
+
+/* ---- one seed in a process (nursery.c, capture.c, verdict.c)
+ * ------------------------------------- */
+
+/* What every seed of a command runs. */
+struct orr__job {
+    const struct orr_scenario *scenario;
+    const struct orr_parameter_value *parameters;
+    size_t parameter_count;
+    uint64_t timeout_ns; /* of real time per seed; 0 = none */
+    bool replay;         /* the child writes its story, and all it prints is passed on to stdout */
+    bool trace;          /* the story includes every event */
+};
+
+/* What a process printed. Bytes go around in `tail`; the lines that say why it died are kept
+ * apart, so that a flood of others does not wash them away. */
+struct orr__capture {
+    uint64_t length; /* of everything so far */
+    uint32_t line_length;
+    char tail[ORR__OUTPUT_MAX];
+    char line[ORR__LINE_MAX];    /* the line under way, its first bytes */
+    char fatal[ORR__LINE_MAX];   /* the last line that begins with "orrery: " */
+    char summary[ORR__LINE_MAX]; /* the first SUMMARY line of a sanitizer */
+    char runtime
+        [ORR__LINE_MAX]; /* the first ": runtime error: " line: not every sanitizer sums up */
+};
+
+/* Which seed, and what became of it. */
+struct orr__result {
+    struct orr_outcome outcome; /* a crash is in it, too: as failed check and detail */
+    bool finished; /* the scenario ran to its end: counters and trace hash are the world's own */
+    uint32_t output_length;
+    char output[ORR__OUTPUT_MAX]; /* only of a seed that failed */
+};
+
+/* How a process ended. */
+struct orr__end {
+    int status;  /* of waitpid */
+    bool killed; /* by us: the time was over */
+    uint64_t timeout_ns;
+};
+
+/* The part of memory through which a child answers. */
+struct orr__slot {
+    uint64_t live_hash;
+    uint32_t finished; /* set last: what is in outcome before that is not believed */
+    struct orr_outcome outcome;
+};
+
+/* One place where a seed can run. */
+struct orr__child {
+    pid_t pid;  /* 0 = free */
+    int output; /* read end of the pipe that is its stdout and stderr; -1 = closed */
+    uint64_t seed;
+    uint64_t deadline_ns; /* UINT64_MAX = none */
+    bool killed;
+    struct orr__slot *slot;
+    struct orr__capture capture;
+};
+
+struct orr__nursery {
+    struct orr__child *children;
+    uint32_t count;
+    void *shared; /* the slots, then what the caller asked for */
+    size_t shared_size;
+    size_t slot_size;
+    int null; /* stdin of the children */
+};
+
+/*
+ * Makes places for `count` children, and `extra_size` zeroed bytes that outlive forks without
+ * being copied (NULL inside the children). SIGINT, SIGTERM and SIGHUP only end orr__nursery_wait
+ * from here to the close. Returns 0 or -errno.
+ */
+int orr__nursery_open(struct orr__nursery *nursery, uint32_t count, size_t extra_size,
+                      void **ret_extra);
+/* Kills the children that run, and puts signals back. */
+void orr__nursery_close(struct orr__nursery *nursery);
+/* Starts a seed in a free place. Returns 0 or -errno. */
+int orr__nursery_start(struct orr__nursery *nursery, struct orr__child *child,
+                       const struct orr__job *job, uint64_t seed);
+/* Waits until a child ended, printed, or ran out of time (then it is killed), `wake_ns` has come,
+ * or a signal asks for the end; takes in what was printed, and passes it on if `replay`. */
+void orr__nursery_wait(struct orr__nursery *nursery, const struct orr__job *job, uint64_t wake_ns);
+/* If the child has ended: frees its place and says what became of the seed. */
+bool orr__nursery_reap(struct orr__child *child, const struct orr__job *job,
+                       struct orr__result *ret_result);
+/* The signal that asked for the end, or 0. */
+int orr__nursery_signal(void);
+/* Hands on what stdout buffers. Returns 0, or -errno of the first write to it that failed. */
+int orr__flush(void);
+/* Runs a function in a process of its own, so that what it allocates leaves this one as it is, and
+ * waits for it. Returns 0, or -errno if it could not be run or could not write to stdout. */
+int orr__nursery_aside(struct orr__nursery *nursery, void (*function)(const void *context),
+                       const void *context);
+/* Real time, ns since some moment. */
+uint64_t orr__clock_ns(void);
+
+void orr__capture_clear(struct orr__capture *capture);
+void orr__capture_add(struct orr__capture *capture, const char *bytes, size_t length);
+/* Ends the last line. */
+void orr__capture_end(struct orr__capture *capture);
+/* Copies the last bytes, from the beginning of a line. Returns how many. */
+uint32_t orr__capture_tail(const struct orr__capture *capture, char output[ORR__OUTPUT_MAX]);
+
+/* Fills in the result of a seed from the child's slot, its end and its output. */
+void orr__verdict(const struct orr__child *child, const struct orr__end *end,
+                  struct orr__result *ret_result);
+
+/* ---- the command line ------------------------------------------------------------------------ */
+
+/* Everything the command line said. */
+struct orr__command {
+    const char *program; /* argv[0] */
+    const char *verb;
+    const struct orr_scenario *const *built_in; /* ended by NULL */
+    const char *loads[ORR__LOADS_MAX];          /* shared objects, as typed */
+    const struct orr_scenario *const *loaded[ORR__LOADS_MAX];
+    uint32_t load_count;
+
+    const char **words; /* what is no option: the scenario and name=value */
+    uint32_t word_count;
+    struct orr_parameter_value *parameters;
+    struct orr__job job;
+    const char *timeout_text; /* as typed, or NULL */
+
+    uint64_t seed_first;
+    uint64_t seed_last;
+    bool seed_given;
+    uint64_t time_ns; /* 0 = no limit */
+    uint32_t jobs;
+    uint64_t failures_max; /* stop after so many; 0 = never */
+    bool json;
+
+    char *replay_head; /* "build/orrery replay kv bug=x --seed ", to be followed by the seed ... */
+    char *replay_tail; /* ... and this */
+};
+
+/* The status of wrong usage, and of what cannot run at all. */
+enum { ORR__EXIT_CLEAN = 0, ORR__EXIT_FAILING = 1, ORR__EXIT_USAGE = 2 };
+
+/* Prints "PROGRAM: message", and where to read more. Returns ORR__EXIT_USAGE. */
+int orr__usage_error(const struct orr__command *command, const char *format, ...) ORR_PRINTF(2, 3);
+/* The same for what is not the user's mistake: without the hint. */
+int orr__error(const struct orr__command *command, const char *format, ...) ORR_PRINTF(2, 3);
+
+/* For a write to stdout that failed with -errno. A reader who left is no error to speak of: this
+ * process ends by SIGPIPE then, as others do. */
+int orr__write_error(const struct orr__command *command, int status);
+
+/* The verbs. Each returns the exit status. */
+int orr__list(const struct orr__command *command);
+int orr__campaign(const struct orr__command *command);
+int orr__replay(const struct orr__command *command);
+
+/* The pages of --help (help.c). */
+void orr__help(const char *program);
+void orr__help_list(const char *program);
+void orr__help_run(const char *program);
+void orr__help_replay(const char *program);
+
+/* ---- scenarios (scenarios.c) ----------------------------------------------------------------- */
+
+/* Opens the shared objects of --load. Returns 0 or the exit status, after an error message. */
+int orr__scenarios_load(struct orr__command *command);
+/* Calls visit for each scenario; of two with one name only the first counts, and loaded ones come
+ * first. */
+void orr__scenarios_visit(const struct orr__command *command,
+                          void (*visit)(const struct orr_scenario *scenario, void *context),
+                          void *context);
+/* Finds the scenario and its parameters among the words. Returns 0 or the exit status, after an
+ * error message. */
+int orr__scenarios_choose(struct orr__command *command);
+/* The value that a run of the job has for a parameter: the given one or the default. */
+const char *orr__parameter_value(const struct orr__job *job, const struct orr_parameter *parameter);
+
+/* ---- reports --------------------------------------------------------------------------------- */
+
+enum {
+    ORR__DETAILED_MAX = 10,   /* failures told in full at the end */
+    ORR__SOMETIMES_MAX = 256, /* different `sometimes` checks of a campaign */
+};
+
+enum orr__stop {
+    ORR__STOP_END,      /* every seed was run */
+    ORR__STOP_FAILURES, /* as many failures as wanted */
+    ORR__STOP_TIME,
+    ORR__STOP_SIGNAL,
+    ORR__STOP_ERROR /* no process, no output: it was said */
+};
+
+/* What a campaign amounts to: sums over the seeds in order, up to the last one that counts. */
+struct orr__totals {
+    uint64_t seeds;
+    uint64_t failures;
+    uint64_t events;
+    uint64_t completions;
+    uint64_t simulated_ns;
+    uint64_t faults;
+    uint64_t faults_by_family[ORR_FAMILY_COUNT];
+    uint32_t sometimes_count;
+    bool sometimes_lost; /* there were more than fit */
+    struct {
+        char text[96];
+        uint64_t seen;
+    } sometimes[ORR__SOMETIMES_MAX];
+
+    uint64_t elapsed_ns; /* of real time */
+    enum orr__stop stop;
+};
+
+/* The moving line: what has been done so far, in whatever order. */
+struct orr__progress {
+    bool wanted;
+    uint32_t width; /* of the line now on the terminal */
+    uint64_t next_ns;
+    uint64_t seeds;
+    uint64_t failures;
+    uint64_t events;
+    uint64_t simulated_ns;
+};
+
+void orr__progress_open(struct orr__progress *progress, bool json);
+/* Rewrites the line if it is time to. */
+void orr__progress_show(struct orr__progress *progress, const struct orr__command *command,
+                        uint64_t elapsed_ns);
+void orr__progress_clear(struct orr__progress *progress);
+
+/* The line of a failing seed at once; the summary and the kept failures at the end. */
+void orr__report_failure(const struct orr__command *command, const struct orr__result *result);
+void orr__report_end(const struct orr__command *command, const struct orr__totals *totals,
+                     const struct orr__result *kept, uint32_t kept_count);
+
+void orr__json_failure(const struct orr__command *command, const struct orr__result *result);
+void orr__json_summary(const struct orr__command *command, const struct orr__totals *totals);
+void orr__json_scenario(const struct orr_scenario *scenario);
+
+/* ---- parse.c and text.c ---------------------------------------------------------------------- */
+
+/* Each takes the whole text or returns false. Numbers are decimal or 0x hexadecimal. */
+bool orr__parse_number(const char *text, uint64_t *ret_number);
+/* "N" (1 to N) or "A..B". On failure `ret_why` is a sentence that may hold one %s, the text. */
+bool orr__parse_seeds(const char *text, uint64_t *ret_first, uint64_t *ret_last,
+                      const char **ret_why);
+/* "60s", "5m", "2h", "500ms"; a bare number is seconds. */
+bool orr__parse_duration(const char *text, uint64_t *ret_ns);
+
+/* How many letters differ. */
+uint32_t orr__text_distance(const char *a, const char *b);
+/* Remembers the nearer of two names; what is too far from `wanted` is never near. */
+struct orr__nearest {
+    const char *wanted;
+    const char *name; /* NULL = nothing alike */
+    uint32_t distance;
+};
+void orr__nearest_offer(struct orr__nearest *nearest, const char *name);
+/* Writes a word so that a shell reads it back as it was. */
+void orr__text_quote(FILE *out, const char *word);
+/* Writes lines with an indent; what could move a terminal's cursor is written as \xNN. */
+void orr__text_indent(FILE *out, const char *text, size_t length, const char *indent);
+
+#define ORR__AMOUNT_MAX 32
+/* "812", "1.2 k", "3.45 M"; "30 s", "1 h 12 min". Return the buffer. */
+const char *orr__text_count(char buffer[ORR__AMOUNT_MAX], uint64_t count);
+const char *orr__text_time(char buffer[ORR__AMOUNT_MAX], uint64_t ns);
+/* count per second of a stretch of time. */
+uint64_t orr__per_second(uint64_t count, uint64_t ns);
+
+#endif

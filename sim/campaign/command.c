@@ -1,0 +1,421 @@
+/*
+ * command.c: the command line: which verb, which options, what they say. All of it is read and
+ * checked before the first process starts, so that wrong usage is one sentence and the exit
+ * status 2.
+ *
+ * Options may stand before, between and after the words; getopt_long is asked to give the words
+ * in order (a leading '-') instead of permuting argv, which the environment could switch off.
+ */
+#define _GNU_SOURCE 1 /* getopt_long */
+
+#include "campaign.h"
+
+#include "campaign_version.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+    SEEDS_DEFAULT = 1000,
+    TIMEOUT_DEFAULT_S = 30,
+    WORD = 1, /* what getopt_long returns for what is no option */
+};
+
+/* Where an option may stand. */
+enum { IN_MAIN = 1, IN_LIST = 2, IN_RUN = 4, IN_REPLAY = 8 };
+
+enum option_value {
+    OPTION_HELP = 256,
+    OPTION_VERSION,
+    OPTION_LOAD,
+    OPTION_JSON,
+    OPTION_SEEDS,
+    OPTION_SEED,
+    OPTION_TIME,
+    OPTION_JOBS,
+    OPTION_FAILURES,
+    OPTION_TIMEOUT,
+    OPTION_TRACE,
+};
+
+static const struct {
+    const char *name;
+    int has_argument;
+    enum option_value value;
+    uint32_t where;
+} known_options[] = {
+    {"help", no_argument, OPTION_HELP, IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY},
+    {"version", no_argument, OPTION_VERSION, IN_MAIN},
+    {"load", required_argument, OPTION_LOAD, IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY},
+    {"json", no_argument, OPTION_JSON, IN_LIST | IN_RUN},
+    {"seeds", required_argument, OPTION_SEEDS, IN_RUN},
+    {"time", required_argument, OPTION_TIME, IN_RUN},
+    {"jobs", required_argument, OPTION_JOBS, IN_RUN},
+    {"failures", required_argument, OPTION_FAILURES, IN_RUN},
+    {"timeout", required_argument, OPTION_TIMEOUT, IN_RUN | IN_REPLAY},
+    {"seed", required_argument, OPTION_SEED, IN_RUN | IN_REPLAY},
+    {"trace", no_argument, OPTION_TRACE, IN_REPLAY},
+};
+enum { OPTIONS = sizeof known_options / sizeof *known_options };
+
+struct verb {
+    const char *name;
+    uint32_t options;
+    void (*help)(const char *program);
+    int (*run)(const struct orr__command *command);
+};
+
+static const struct verb verbs[] = {
+    {"list", IN_LIST, orr__help_list, orr__list},
+    {"run", IN_RUN, orr__help_run, orr__campaign},
+    {"replay", IN_REPLAY, orr__help_replay, orr__replay},
+};
+enum { VERBS = sizeof verbs / sizeof *verbs };
+
+static const struct verb in_main = {NULL, IN_MAIN, orr__help, NULL};
+
+/* What an option or the end of them asks for. */
+enum next {
+    NEXT_GO_ON,
+    NEXT_HELP,
+    NEXT_VERSION,
+    NEXT_WRONG /* and it was said */
+};
+
+/* ---- messages -------------------------------------------------------------------------------- */
+
+static void ORR_PRINTF(2, 0)
+    print_error(const struct orr__command *command, const char *format, va_list arguments)
+{
+    const char *slash = strrchr(command->program, '/');
+    fprintf(stderr, "%s: ", slash != NULL ? slash + 1 : command->program);
+    vfprintf(stderr, format, arguments);
+}
+
+int orr__usage_error(const struct orr__command *command, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    print_error(command, format, arguments);
+    va_end(arguments);
+    fprintf(stderr, "\nsee %s%s%s --help\n", command->program, command->verb != NULL ? " " : "",
+            command->verb != NULL ? command->verb : "");
+    return ORR__EXIT_USAGE;
+}
+
+int orr__error(const struct orr__command *command, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    print_error(command, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    return ORR__EXIT_USAGE;
+}
+
+int orr__write_error(const struct orr__command *command, int status)
+{
+    if (status == -EPIPE)
+        raise(SIGPIPE);
+    return orr__error(command, "cannot write to standard output: %s", strerror(-status));
+}
+
+/* ---- values of options ----------------------------------------------------------------------- */
+
+static enum next wrong_value(const struct orr__command *command, const char *option,
+                             const char *text, const char *wanted)
+{
+    orr__usage_error(command, "--%s %s: this must be %s", option, text, wanted);
+    return NEXT_WRONG;
+}
+
+static enum next take_seed(struct orr__command *command, const char *text)
+{
+    if (!orr__parse_number(text, &command->seed_first))
+        return wrong_value(command, "seed", text,
+                           "a number from 0 to 18446744073709551615, decimal or 0x hexadecimal");
+    command->seed_last = command->seed_first;
+    command->seed_given = true;
+    return NEXT_GO_ON;
+}
+
+static enum next take_seeds(struct orr__command *command, const char *text)
+{
+    const char *wanted;
+    if (!orr__parse_seeds(text, &command->seed_first, &command->seed_last, &wanted))
+        return wrong_value(command, "seeds", text, wanted);
+    command->seed_given = true;
+    return NEXT_GO_ON;
+}
+
+static enum next take_time(struct orr__command *command, const char *text)
+{
+    if (!orr__parse_duration(text, &command->time_ns) || command->time_ns == 0)
+        return wrong_value(command, "time", text, "a time above 0 like 60s, 5m or 2h");
+    return NEXT_GO_ON;
+}
+
+static enum next take_timeout(struct orr__command *command, const char *text)
+{
+    if (!orr__parse_duration(text, &command->job.timeout_ns))
+        return wrong_value(command, "timeout", text, "a time like 30s, 500ms or 5m, or 0 for none");
+    command->timeout_text = text;
+    return NEXT_GO_ON;
+}
+
+static enum next take_jobs(struct orr__command *command, const char *text)
+{
+    uint64_t jobs;
+    if (!orr__parse_number(text, &jobs) || jobs < 1 || jobs > ORR__JOBS_MAX)
+        return wrong_value(command, "jobs", text, "a number from 1 to 256");
+    command->jobs = (uint32_t)jobs;
+    return NEXT_GO_ON;
+}
+
+static enum next take_failures(struct orr__command *command, const char *text)
+{
+    if (!orr__parse_number(text, &command->failures_max))
+        return wrong_value(command, "failures", text, "a number, or 0 to run all seeds");
+    return NEXT_GO_ON;
+}
+
+static enum next take_load(struct orr__command *command, const char *text)
+{
+    if (command->load_count == ORR__LOADS_MAX) {
+        orr__usage_error(command, "--load %s: no more than %d shared objects", text,
+                         ORR__LOADS_MAX);
+        return NEXT_WRONG;
+    }
+    command->loads[command->load_count++] = text;
+    return NEXT_GO_ON;
+}
+
+static enum next take_option(struct orr__command *command, int value, const char *text)
+{
+    switch ((enum option_value)value) {
+    case OPTION_HELP:
+        return NEXT_HELP;
+    case OPTION_VERSION:
+        return NEXT_VERSION;
+    case OPTION_LOAD:
+        return take_load(command, text);
+    case OPTION_JSON:
+        command->json = true;
+        return NEXT_GO_ON;
+    case OPTION_SEEDS:
+        return take_seeds(command, text);
+    case OPTION_SEED:
+        return take_seed(command, text);
+    case OPTION_TIME:
+        return take_time(command, text);
+    case OPTION_JOBS:
+        return take_jobs(command, text);
+    case OPTION_FAILURES:
+        return take_failures(command, text);
+    case OPTION_TIMEOUT:
+        return take_timeout(command, text);
+    case OPTION_TRACE:
+        command->job.trace = true;
+        return NEXT_GO_ON;
+    }
+    return NEXT_WRONG;
+}
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+static void fill_options(const struct verb *verb, struct option options[OPTIONS + 1])
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < OPTIONS; i++) {
+        if ((known_options[i].where & verb->options) == 0)
+            continue;
+        options[count++] = (struct option){.name = known_options[i].name,
+                                           .has_arg = known_options[i].has_argument,
+                                           .val = (int)known_options[i].value};
+    }
+    options[count] = (struct option){.name = NULL};
+}
+
+/* getopt_long refused an option: says which and why. `refused` is the word that holds it. */
+static enum next refuse(const struct orr__command *command, const struct option *options,
+                        const char *refused, bool no_value)
+{
+    struct orr__nearest nearest = {.wanted = refused + strspn(refused, "-")};
+    if (no_value)
+        orr__usage_error(command, "%s needs a value", refused);
+    else if (optopt >= OPTION_HELP)
+        orr__usage_error(command, "%s: this option takes no value", refused);
+    else if (optopt != 0)
+        orr__usage_error(command, "unknown option -%c", optopt);
+    else {
+        for (; options->name != NULL; options++)
+            orr__nearest_offer(&nearest, options->name);
+        if (nearest.name != NULL)
+            orr__usage_error(command, "unknown option %s: did you mean --%s?", refused,
+                             nearest.name);
+        else
+            orr__usage_error(command, "unknown option %s", refused);
+    }
+    return NEXT_WRONG;
+}
+
+/* Reads argv from its second word on. Words are kept, or, for the main options, end the reading. */
+static enum next read_options(struct orr__command *command, const struct verb *verb, int argc,
+                              char **argv)
+{
+    struct option options[OPTIONS + 1];
+    fill_options(verb, options);
+    optind = 0; /* begin anew, in the C libraries that have getopt_long's '-' and '+' */
+    opterr = 0;
+    while (true) {
+        int value = getopt_long(argc, argv, verb->run == NULL ? "+:h" : "-:h", options, NULL);
+        enum next next = NEXT_GO_ON;
+        if (value == -1)
+            break;
+        if (value == WORD)
+            command->words[command->word_count++] = optarg;
+        else if (value == '?' || value == ':')
+            next = refuse(command, options, argv[optind - 1], value == ':');
+        else
+            next = take_option(command, value == 'h' ? OPTION_HELP : value, optarg);
+        if (next != NEXT_GO_ON)
+            return next;
+    }
+    if (verb->run != NULL)
+        for (int i = optind; i < argc; i++) /* what stands after "--" */
+            command->words[command->word_count++] = argv[i];
+    return NEXT_GO_ON;
+}
+
+/* ---- the command that brings a seed back
+ * ------------------------------------------------------- */
+
+static int write_replay(struct orr__command *command)
+{
+    size_t size;
+    FILE *head = open_memstream(&command->replay_head, &size);
+    if (head == NULL)
+        return orr__error(command, "no memory");
+    orr__text_quote(head, command->program);
+    fputs(" replay ", head);
+    orr__text_quote(head, command->job.scenario->name);
+    for (size_t i = 0; i < command->job.parameter_count; i++)
+        fprintf(head, " %s=%s", command->parameters[i].name, command->parameters[i].value);
+    fputs(" --seed ", head);
+    fclose(head);
+    FILE *tail = open_memstream(&command->replay_tail, &size);
+    if (tail == NULL)
+        return orr__error(command, "no memory");
+    if (command->timeout_text != NULL)
+        fprintf(tail, " --timeout %s", command->timeout_text);
+    for (uint32_t i = 0; i < command->load_count; i++) {
+        fputs(" --load ", tail);
+        orr__text_quote(tail, command->loads[i]);
+    }
+    fclose(tail);
+    return 0;
+}
+
+/* ---- verbs ----------------------------------------------------------------------------------- */
+
+/* What the options leave open. */
+static int complete(struct orr__command *command, const struct verb *verb)
+{
+    command->job.replay = verb->options == IN_REPLAY;
+    if (verb->options == IN_LIST) {
+        if (command->word_count > 0)
+            return orr__usage_error(command, "list takes no argument, not '%s'", command->words[0]);
+        return 0;
+    }
+    int status = orr__scenarios_choose(command);
+    if (status != 0)
+        return status;
+    if (verb->options == IN_REPLAY && !command->seed_given)
+        return orr__usage_error(command, "which seed? give --seed N");
+    if (verb->options == IN_RUN && command->time_ns > 0 && !command->seed_given)
+        command->seed_last = UINT64_MAX;
+    return write_replay(command);
+}
+
+static uint32_t processors(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    if (count < 1)
+        return 1;
+    return count > ORR__JOBS_MAX ? ORR__JOBS_MAX : (uint32_t)count;
+}
+
+static int finish(const struct orr__command *command, const struct verb *verb, enum next next)
+{
+    if (next == NEXT_WRONG)
+        return ORR__EXIT_USAGE;
+    if (next == NEXT_HELP)
+        verb->help(command->program);
+    else
+        printf("orrery %s\n", ORR_CAMPAIGN_VERSION);
+    return ORR__EXIT_CLEAN;
+}
+
+static int run_verb(struct orr__command *command, const struct verb *verb, int argc, char **argv)
+{
+    command->verb = verb->name;
+    enum next next = read_options(command, verb, argc, argv);
+    if (next != NEXT_GO_ON)
+        return finish(command, verb, next);
+    int status = orr__scenarios_load(command);
+    if (status == 0)
+        status = complete(command, verb);
+    if (status == 0)
+        status = verb->run(command);
+    return status;
+}
+
+static int choose_verb(struct orr__command *command, int argc, char **argv)
+{
+    struct orr__nearest nearest;
+    enum next next = read_options(command, &in_main, argc, argv);
+    if (next != NEXT_GO_ON)
+        return finish(command, &in_main, next);
+    if (optind >= argc)
+        return orr__usage_error(command, "which command? list, run or replay");
+    nearest = (struct orr__nearest){.wanted = argv[optind]};
+    for (uint32_t i = 0; i < VERBS; i++) {
+        if (strcmp(verbs[i].name, argv[optind]) == 0)
+            return run_verb(command, &verbs[i], argc - optind, argv + optind);
+        orr__nearest_offer(&nearest, verbs[i].name);
+    }
+    if (nearest.name != NULL)
+        return orr__usage_error(command, "unknown command '%s': did you mean '%s'?", argv[optind],
+                                nearest.name);
+    return orr__usage_error(command, "unknown command '%s': there are list, run and replay",
+                            argv[optind]);
+}
+
+int orr_command_line(int argc, char **argv, const struct orr_scenario *const *scenarios)
+{
+    struct orr__command command = {
+        .program = argc > 0 ? argv[0] : "orrery",
+        .built_in = scenarios,
+        .job = {.timeout_ns = TIMEOUT_DEFAULT_S * ORR_SECOND},
+        .seed_first = 1,
+        .seed_last = SEEDS_DEFAULT,
+        .jobs = processors(),
+        .failures_max = 1,
+    };
+    command.words = calloc((size_t)argc + 1, sizeof *command.words);
+    command.parameters = calloc((size_t)argc + 1, sizeof *command.parameters);
+    int status = command.words != NULL && command.parameters != NULL
+                     ? choose_verb(&command, argc, argv)
+                     : orr__error(&command, "no memory");
+    free(command.words);
+    free(command.parameters);
+    free(command.replay_head);
+    free(command.replay_tail);
+    return status;
+}

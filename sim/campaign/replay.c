@@ -1,0 +1,64 @@
+/*
+ * replay.c: one seed again, with its story. It runs in a child as in a campaign, so that it
+ * begins from the same image and a crash still ends with the trace hash. The child writes its
+ * trace and story among its own output, in order, through one pipe; this process hands it on as
+ * it comes and adds the verdict.
+ */
+#include "campaign.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+
+/* Waits for the child. False when a signal or a reader who left ended that. */
+static bool wait_for(struct orr__nursery *nursery, const struct orr__job *job,
+                     struct orr__result *result)
+{
+    while (!orr__nursery_reap(&nursery->children[0], job, result)) {
+        if (orr__nursery_signal() != 0 || orr__flush() < 0)
+            return false;
+        orr__nursery_wait(nursery, job, UINT64_MAX);
+    }
+    return true;
+}
+
+/* The story of a run that reached its end has told its check and detail already. */
+static void print_verdict(const struct orr__child *child, const struct orr__result *result)
+{
+    const struct orr_outcome *outcome = &result->outcome;
+    uint64_t printed = child->capture.length;
+    if (printed > 0 && child->capture.tail[(printed - 1) % ORR__OUTPUT_MAX] != '\n')
+        putchar('\n');
+    printf("seed %" PRIu64 " %s", outcome->seed, outcome->failed ? "fails: " : "passes\n");
+    if (outcome->failed)
+        orr__text_indent(stdout, outcome->check, strlen(outcome->check), "");
+    if (outcome->failed && !result->finished)
+        orr__text_indent(stdout, outcome->detail, strlen(outcome->detail), "  ");
+    printf("trace hash %016" PRIx64 "\n", outcome->trace_hash);
+}
+
+int orr__replay(const struct orr__command *command)
+{
+    struct orr__nursery nursery;
+    void *memory;
+    int status = orr__nursery_open(&nursery, 1, sizeof(struct orr__result), &memory);
+    if (status < 0)
+        return orr__error(command, "cannot prepare a process: %s", strerror(-status));
+    struct orr__result *result = memory;
+    bool ended = false;
+    status = orr__nursery_start(&nursery, &nursery.children[0], &command->job, command->seed_first);
+    if (status == 0)
+        ended = wait_for(&nursery, &command->job, result);
+    if (ended)
+        print_verdict(&nursery.children[0], result);
+    bool failed = result->outcome.failed;
+    int number = orr__nursery_signal();
+    orr__nursery_close(&nursery);
+    if (number != 0)
+        raise(number);
+    if (status < 0)
+        return orr__error(command, "cannot start a process: %s", strerror(-status));
+    if (orr__flush() < 0)
+        return orr__write_error(command, orr__flush());
+    return failed ? ORR__EXIT_FAILING : ORR__EXIT_CLEAN;
+}

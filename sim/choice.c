@@ -1,0 +1,224 @@
+/*
+ * choice.c: the choices of a world.
+ *
+ * value = H(seed, site, actor, occurrence): keyed, not streamed. One more timer or log line leaves
+ * every other draw as it was, so a failing seed survives unrelated changes of the program, and a
+ * fault has a name. Integers only: no rounding differs between machines. A fuzzer's input replaces
+ * the draws of a site, byte by byte, as long as its lane lasts; then the seed answers again.
+ */
+#include "world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MILLION 1000000u
+
+/* A bijection of 64 bits in which every input bit moves about half of the output bits. */
+static uint64_t scramble(uint64_t x)
+{
+    x ^= x >> 32;
+    x *= UINT64_C(0xd6e8feb86659fd93);
+    x ^= x >> 29;
+    x *= UINT64_C(0xa0761d6478bd642f);
+    x ^= x >> 32;
+    return x;
+}
+
+uint64_t orr__mix(uint64_t a, uint64_t b)
+{
+    return scramble(a + UINT64_C(0x9e3779b97f4a7c15) + scramble(b ^ UINT64_C(0x2545f4914f6cdd1d)));
+}
+
+uint64_t orr__actor_id(const char *name)
+{
+    uint64_t id = 0;
+    for (const char *at = name; *at != '\0'; at++)
+        id = orr__mix(id, (uint8_t)*at);
+    return id;
+}
+
+/* The high bits of the product: unbiased enough for any bound far below 2^64, and no division. */
+static uint64_t scale(uint64_t value, uint64_t bound)
+{
+    uint64_t value_high = value >> 32;
+    uint64_t value_low = value & UINT32_MAX;
+    uint64_t bound_high = bound >> 32;
+    uint64_t bound_low = bound & UINT32_MAX;
+    uint64_t middle = value_high * bound_low + (value_low * bound_low >> 32);
+    uint64_t cross = value_low * bound_high + (middle & UINT32_MAX);
+    return value_high * bound_high + (middle >> 32) + (cross >> 32);
+}
+
+uint64_t orr__draw(struct orr_world *world, enum orr__site site, uint64_t actor,
+                   uint64_t occurrence)
+{
+    if (world->lanes != NULL) {
+        struct orr__lane *lane = &world->lanes[site];
+        if (lane->used < lane->length)
+            return lane->bytes[lane->used++] * UINT64_C(0x0101010101010101);
+    }
+    uint64_t key = orr__mix(actor + (uint64_t)site * UINT64_C(0xff51afd7ed558ccd), occurrence);
+    return scramble(key ^ world->seed * UINT64_C(0xc2b2ae3d27d4eb4f)) ^ world->seed;
+}
+
+uint64_t orr__draw_below(struct orr_world *world, enum orr__site site, uint64_t actor,
+                         uint64_t occurrence, uint64_t bound)
+{
+    orr__assert(bound >= 1);
+    return scale(orr__draw(world, site, actor, occurrence), bound);
+}
+
+uint64_t orr__draw_range(struct orr_world *world, enum orr__site site, uint64_t actor,
+                         uint64_t occurrence, uint64_t low, uint64_t high)
+{
+    orr__assert(low <= high && high - low < UINT64_MAX);
+    return low + orr__draw_below(world, site, actor, occurrence, high - low + 1);
+}
+
+/*
+ * -mean * ln(u): with u = (1 + m) * 2^-k, -log2(u) = k - log2(1 + m), and log2(1 + m) is close to m
+ * on [0, 1). Good to a tenth of the mean, which is all a latency needs.
+ */
+uint64_t orr__draw_exponential(struct orr_world *world, enum orr__site site, uint64_t actor,
+                               uint64_t occurrence, uint64_t mean)
+{
+    uint64_t u = orr__draw(world, site, actor, occurrence) | 1;
+    uint32_t zeros = 0;
+    while ((u >> 63) == 0) {
+        u <<= 1;
+        zeros++;
+    }
+    uint64_t fraction = (u << 1) >> 48;                          /* m, 16 bits */
+    uint64_t log2_16 = ((uint64_t)zeros + 1) * 65536 - fraction; /* -log2(u), 16 fractional bits */
+    uint64_t means_16 = log2_16 * 45426 / 65536;                 /* times ln 2 */
+    uint64_t capped = means_16 > 16 * 65536 ? 16 * 65536 : means_16;
+    return mean / 65536 * capped + mean % 65536 * capped / 65536;
+}
+
+bool orr__family_on(const struct orr_world *world, enum orr_fault_family family)
+{
+    return world->rates[family] > 0 && !world->healed;
+}
+
+bool orr__strikes(struct orr_world *world, enum orr_fault_family family, enum orr__site site,
+                  uint64_t actor, uint64_t occurrence)
+{
+    if (!orr__family_on(world, family))
+        return false;
+    return orr__draw_below(world, site, actor, occurrence, MILLION) < world->rates[family];
+}
+
+/* The range of rates that the swarm draws from, parts per million, evenly on a logarithmic scale.
+ * For crashes and partitions: per node (or world) and 10 ms of virtual time. */
+static const struct {
+    const char *name;
+    uint32_t low;
+    uint32_t high;
+} families[ORR_FAMILY_COUNT] = {
+    [ORR_FAMILY_PARTIAL] = {"partial", 1000, 400000},
+    [ORR_FAMILY_LATENCY] = {"latency", 200, 20000},
+    [ORR_FAMILY_REORDER] = {"reorder", 1000, 400000},
+    [ORR_FAMILY_PRESSURE] = {"pressure", 10000, 900000},
+    [ORR_FAMILY_CONNECTION] = {"connection", 50, 5000},
+    [ORR_FAMILY_PARTITION] = {"partition", 500, 20000},
+    [ORR_FAMILY_DATAGRAM] = {"datagram", 1000, 200000},
+    [ORR_FAMILY_DISK_ERROR] = {"disk-error", 20, 2000},
+    [ORR_FAMILY_DISK_FULL] = {"disk-full", 20, 2000},
+    [ORR_FAMILY_POWER_LOSS] = {"power-loss", 1000, 30000},
+    [ORR_FAMILY_KILL] = {"kill", 1000, 30000},
+};
+
+const char *orr_fault_family_name(enum orr_fault_family family)
+{
+    return (uint32_t)family < ORR_FAMILY_COUNT ? families[family].name : "unknown";
+}
+
+void orr__swarm(struct orr_world *world)
+{
+    for (uint32_t family = 0; family < ORR_FAMILY_COUNT; family++) {
+        bool on = orr__draw_below(world, ORR__SITE_SWARM, family, 0, 2) == 1;
+        uint32_t rate = families[family].low;
+        uint64_t doublings = orr__draw_below(world, ORR__SITE_SWARM, family, 1, 12);
+        for (; doublings > 0 && rate < families[family].high; doublings--)
+            rate *= 2;
+        if (rate > families[family].high)
+            rate = families[family].high;
+        world->rates[family] = on ? rate : 0;
+    }
+}
+
+void orr_world_set_rate(struct orr_world *world, enum orr_fault_family family, uint32_t per_million)
+{
+    if ((uint32_t)family >= ORR_FAMILY_COUNT || per_million > MILLION)
+        orr_fatal("orr_world_set_rate: family %u, %u per million: there are %u families, and a "
+                  "million is all",
+                  (uint32_t)family, per_million, (uint32_t)ORR_FAMILY_COUNT);
+    world->rates[family] = per_million;
+}
+
+uint32_t orr_world_rate(const struct orr_world *world, enum orr_fault_family family)
+{
+    return (uint32_t)family < ORR_FAMILY_COUNT ? world->rates[family] : 0;
+}
+
+/* The workload's own choices: the occurrence counts per site name. */
+uint64_t orr_choose(struct orr_world *world, const char *site, uint64_t bound)
+{
+    uint64_t id = orr__actor_id(site);
+    uint32_t i = 0;
+    while (i < world->workload_count && world->workload[i].id != id)
+        i++;
+    if (i == ORR__WORKLOAD_SITES_MAX)
+        orr_fatal("orr_choose: \"%s\" is one site more than the %d a scenario may have", site,
+                  ORR__WORKLOAD_SITES_MAX);
+    if (bound == 0)
+        orr_fatal("orr_choose: \"%s\" has bound 0: there is nothing to choose from", site);
+    if (i == world->workload_count) {
+        world->workload[i].id = id;
+        world->workload[i].count = 0;
+        world->workload_count++;
+    }
+    return orr__draw_below(world, ORR__SITE_WORKLOAD, id, world->workload[i].count++, bound);
+}
+
+/* Walks over the input, a sequence of: site (1 byte, modulo the number of sites), length (1 byte),
+ * bytes. With `fill`, copies. */
+static void lanes_walk(struct orr__lane *lanes, const uint8_t *bytes, size_t count, bool fill)
+{
+    for (size_t at = 0; at + 2 <= count;) {
+        struct orr__lane *lane = &lanes[bytes[at] % ORR__SITE_COUNT];
+        size_t length = bytes[at + 1];
+        at += 2;
+        if (length > count - at)
+            length = count - at;
+        if (fill && length > 0)
+            memcpy(lane->bytes + lane->length, bytes + at, length);
+        lane->length += length;
+        at += length;
+    }
+}
+
+bool orr__lanes_open(struct orr_world *world, const uint8_t *bytes, size_t count)
+{
+    world->lanes = calloc(ORR__SITE_COUNT, sizeof *world->lanes);
+    if (world->lanes == NULL)
+        return false;
+    lanes_walk(world->lanes, bytes, count, false);
+    for (uint32_t site = 0; site < ORR__SITE_COUNT; site++) {
+        struct orr__lane *lane = &world->lanes[site];
+        lane->bytes = malloc(lane->length + 1);
+        lane->length = 0;
+        if (lane->bytes == NULL)
+            return false;
+    }
+    lanes_walk(world->lanes, bytes, count, true);
+    return true;
+}
+
+void orr__lanes_close(struct orr_world *world)
+{
+    for (uint32_t site = 0; world->lanes != NULL && site < ORR__SITE_COUNT; site++)
+        free(world->lanes[site].bytes);
+    free(world->lanes);
+    world->lanes = NULL;
+}

@@ -1,0 +1,367 @@
+/*
+ * datagram.c: UDP. A datagram is a packet that finds its socket when it arrives, or nobody; nothing points from a packet
+ * to a socket, so that either can be gone before the other.
+ *
+ * Datagrams of one socket arrive in the order they were sent, unless DATAGRAM loses, doubles or delays one. A cut link, a
+ * node without power and a full queue lose them silently. A closed port on a node that is up answers "unreachable",
+ * which a connected socket reports once as -ECONNREFUSED; the others never hear of it.
+ */
+#include "network.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LENGTH_MAX 65507u
+#define QUEUE_CAPACITY 212992u
+#define QUEUE_SMALL_LOW 256u
+#define QUEUE_SMALL_HIGH 4096u
+#define PACKET_OVERHEAD 256u /* what the kernel charges besides the bytes */
+#define OVERTAKEN_MEAN_NS (5 * ORR_MILLISECOND)
+
+void orr__datagram_open(struct orr__socket *socket)
+{
+    struct orr_node *node = socket->stack->node;
+    uint64_t number = socket->stack->sockets_made++;
+    socket->queue_capacity = QUEUE_CAPACITY;
+    if (!orr__strikes(node->world, ORR_FAMILY_PRESSURE, ORR__SITE_BUFFER, node->id + 1, number))
+        return;
+    socket->queue_capacity = orr__draw_range(node->world, ORR__SITE_BUFFER, ~node->id - 1, number,
+                                             QUEUE_SMALL_LOW, QUEUE_SMALL_HIGH);
+    char subject[ORR_NODE_NAME_MAX + sizeof "/socket"];
+    snprintf(subject, sizeof subject, "%s/socket", node->name);
+    orr__fault(node->world, ORR_FAMILY_PRESSURE, subject, number, "queue of %" PRIu64 " bytes",
+               socket->queue_capacity);
+}
+
+/* ---- packets --------------------------------------------------------------------------------- */
+
+static struct orr__packet *make_packet(struct orr__stack *stack, const void *bytes, uint32_t length)
+{
+    struct orr__packet *packet = stack->packets_free;
+    if (packet != NULL)
+        stack->packets_free = packet->next;
+    else
+        packet = calloc(1, sizeof *packet);
+    if (packet != NULL && packet->capacity < length) {
+        free(packet->bytes);
+        packet->bytes = malloc(length);
+        packet->capacity = length;
+    }
+    if (packet == NULL || (length > 0 && packet->bytes == NULL))
+        orr_fatal("no memory for a datagram of %u bytes", length);
+    packet->origin = stack;
+    packet->length = length;
+    if (length > 0)
+        memcpy(packet->bytes, bytes, length);
+    packet->previous = NULL;
+    packet->next = stack->packets;
+    if (stack->packets != NULL)
+        stack->packets->previous = packet;
+    stack->packets = packet;
+    return packet;
+}
+
+/* It is not on its way any more: whoever calls this holds it. */
+static void take_packet(struct orr__packet *packet)
+{
+    if (packet->previous != NULL)
+        packet->previous->next = packet->next;
+    else
+        packet->origin->packets = packet->next;
+    if (packet->next != NULL)
+        packet->next->previous = packet->previous;
+    packet->next = NULL;
+}
+
+static void reuse_packet(struct orr__packet *packet)
+{
+    packet->next = packet->origin->packets_free;
+    packet->origin->packets_free = packet;
+}
+
+/* ---- arrival --------------------------------------------------------------------------------- */
+
+/* A connected socket hears its peer only; the most exact match wins. */
+static uint32_t match(const struct orr__socket *socket, const struct orr__place *to,
+                      const struct orr__place *from)
+{
+    if (!orr__socket_covers(socket, to->ip))
+        return 0;
+    uint32_t exact = orr__place_is_any(&socket->local) ? 1 : 2;
+    if (socket->phase != ORR__CONNECTED)
+        return exact;
+    bool same = socket->remote.port == from->port && memcmp(socket->remote.ip, from->ip, 16) == 0;
+    return same ? exact + 2 : 0;
+}
+
+static struct orr__socket *find_socket(struct orr__stack *stack, const struct orr__place *to,
+                                       const struct orr__place *from)
+{
+    struct orr__port *port = orr__port_find(stack, ORR__UDP, to->port);
+    struct orr__socket *best = NULL;
+    uint32_t best_match = 0;
+    for (struct orr__socket *socket = port != NULL ? port->bound : NULL; socket != NULL;
+         socket = socket->port_next) {
+        uint32_t its_match = match(socket, to, from);
+        if (its_match > best_match) {
+            best = socket;
+            best_match = its_match;
+        }
+    }
+    return best;
+}
+
+static void unreachable_arrives(struct orr_world *world, void *object, uint64_t number)
+{
+    struct orr__packet *packet = object;
+    orr__trace_hash(world, ORR__NET_UNREACHABLE, packet->link->id, number, 0);
+    struct orr__socket *socket = find_socket(packet->origin, &packet->from, &packet->to);
+    if (orr__stack_is_up(packet->origin) && socket != NULL && socket->phase == ORR__CONNECTED) {
+        socket->error = ECONNREFUSED;
+        orr__datagram_wake(socket);
+    }
+    take_packet(packet);
+    reuse_packet(packet);
+}
+
+static void answer_unreachable(struct orr_world *world, struct orr__packet *packet, struct orr__stack *stack)
+{
+    struct orr__link *back = orr__world_link(world, stack->node, packet->origin->node);
+    uint64_t number = back->datagrams++;
+    if (orr__tracing(world))
+        orr__trace_line(world, packet->link->name, "datagram#%" PRIu64 " refused: nothing is bound to %s",
+                        packet->occurrence, orr__place_text(&packet->to));
+    if (orr__link_is_cut(world, back)) {
+        take_packet(packet);
+        reuse_packet(packet);
+        return;
+    }
+    orr__schedule(world, orr__now(world) + orr__link_delay(world, back, true, number), unreachable_arrives, NULL,
+                  packet, number);
+}
+
+static bool enqueue(struct orr__socket *socket, struct orr__packet *packet)
+{
+    if (socket->shut_receive || (socket->queue_first != NULL &&
+                                 socket->queued_bytes + packet->length > socket->queue_capacity))
+        return false;
+    if (socket->queue_last != NULL)
+        socket->queue_last->next = packet;
+    else
+        socket->queue_first = packet;
+    socket->queue_last = packet;
+    socket->queued_bytes += packet->length + PACKET_OVERHEAD;
+    orr__datagram_wake(socket);
+    return true;
+}
+
+static void datagram_arrives(struct orr_world *world, void *object, uint64_t number)
+{
+    struct orr__packet *packet = object;
+    orr__trace_hash(world, ORR__NET_DATAGRAM, packet->link->id, number, packet->length);
+    struct orr__stack *stack = orr__stack_find(packet->origin, &packet->to);
+    bool up = orr__stack_is_up(stack);
+    struct orr__socket *socket = up ? find_socket(stack, &packet->to, &packet->from) : NULL;
+    if (up && socket == NULL) {
+        answer_unreachable(world, packet, stack);
+        return;
+    }
+    take_packet(packet);
+    const char *fate = up ? "arrives" : "lost: the node is down";
+    if (orr__tracing(world))
+        orr__trace_line(world, packet->link->name, "datagram#%" PRIu64 " %u bytes %s", number, packet->length,
+                        fate);
+    if (socket == NULL) {
+        reuse_packet(packet);
+    } else if (!enqueue(socket, packet)) {
+        if (orr__tracing(world))
+            orr__trace_line(world, packet->link->name, "datagram#%" PRIu64 " dropped: the queue is full",
+                            number);
+        reuse_packet(packet);
+    }
+}
+
+/* ---- departure ------------------------------------------------------------------------------- */
+
+static void post(struct orr__socket *socket, struct orr__packet *packet, uint64_t extra_ns)
+{
+    struct orr_world *world = socket->stack->node->world;
+    uint64_t at_ns = orr__now(world) + orr__link_delay(world, packet->link, true, packet->occurrence);
+    if (extra_ns > 0) {
+        at_ns += extra_ns; /* and later ones overtake it */
+    } else {
+        if (at_ns <= socket->departure_ns)
+            at_ns = socket->departure_ns + 1;
+        socket->departure_ns = at_ns;
+    }
+    orr__schedule(world, at_ns, datagram_arrives, NULL, packet, packet->occurrence);
+}
+
+static struct orr__packet *address_packet(struct orr__socket *socket, struct orr__link *link,
+                                          const struct orr__place *to, const void *data, uint32_t length)
+{
+    struct orr__packet *packet = make_packet(socket->stack, data, length);
+    packet->link = link;
+    packet->occurrence = link->datagrams++;
+    packet->to = *to;
+    packet->from = socket->local;
+    if (orr__place_is_any(&socket->local)) {
+        orr__stack_source(socket->stack, to, &packet->from);
+        packet->from.port = socket->local.port;
+    }
+    return packet;
+}
+
+enum fate { WHOLE, LOST, DOUBLED, OVERTAKEN };
+
+static enum fate draw_fate(struct orr_world *world, const struct orr__link *link, uint64_t number)
+{
+    if (orr__strikes(world, ORR_FAMILY_DATAGRAM, ORR__SITE_DATAGRAM_LOSS, link->id, number)) {
+        orr__fault(world, ORR_FAMILY_DATAGRAM, orr__link_subject(link, true), number, "lost");
+        return LOST;
+    }
+    if (!orr__strikes(world, ORR_FAMILY_DATAGRAM, ORR__SITE_DATAGRAM_COPY, link->id, number))
+        return WHOLE;
+    bool doubled = orr__draw_below(world, ORR__SITE_DATAGRAM_COPY, ~link->id, number, 2) == 0;
+    orr__fault(world, ORR_FAMILY_DATAGRAM, orr__link_subject(link, true), number,
+               doubled ? "doubled" : "overtaken");
+    return doubled ? DOUBLED : OVERTAKEN;
+}
+
+static void transmit(struct orr__socket *socket, const struct orr__place *to, const void *data,
+                     uint32_t length)
+{
+    struct orr_world *world = socket->stack->node->world;
+    struct orr__stack *stack = orr__stack_find(socket->stack, to);
+    if (stack == NULL)
+        return; /* nobody has that address: lost */
+    struct orr__link *link = orr__world_link(world, socket->stack->node, stack->node);
+    uint64_t number = link->datagrams;
+    enum fate fate = stack == socket->stack ? WHOLE : draw_fate(world, link, number);
+    if (fate == LOST || orr__link_is_cut(world, link)) {
+        if (orr__tracing(world))
+            orr__trace_line(world, link->name, "datagram#%" PRIu64 " lost", number);
+        link->datagrams++;
+        return;
+    }
+    uint64_t extra_ns = 0;
+    if (fate == OVERTAKEN)
+        extra_ns = 1 + orr__draw_exponential(world, ORR__SITE_DATAGRAM_COPY, link->id + 1, number,
+                                             OVERTAKEN_MEAN_NS);
+    post(socket, address_packet(socket, link, to, data, length), extra_ns);
+    if (fate == DOUBLED)
+        post(socket, address_packet(socket, link, to, data, length), 0);
+}
+
+/* ---- operations ------------------------------------------------------------------------------ */
+
+static int64_t take_error(struct orr__socket *socket)
+{
+    int error = socket->error;
+    socket->error = 0;
+    return -error;
+}
+
+/* Where a datagram goes: to the address it names, or to the peer. */
+static int destination(const struct orr__socket *socket, const struct orr_datagram *datagram,
+                       struct orr__place *ret_to)
+{
+    if (datagram == NULL || datagram->peer.length == 0) {
+        if (socket->phase != ORR__CONNECTED)
+            return -EDESTADDRREQ;
+        *ret_to = socket->remote;
+        return 0;
+    }
+    enum orr_family family = orr_address_family(&datagram->peer);
+    bool maps = socket->family == ORR_FAMILY_IP6 && family == ORR_FAMILY_IP4;
+    int status = orr__place_read(&datagram->peer, maps ? family : socket->family, ret_to);
+    if (status < 0)
+        return status;
+    if (ret_to->port == 0)
+        return -EINVAL;
+    struct orr__place source;
+    if (orr__place_is_any(ret_to)) {
+        orr__stack_source(socket->stack, ret_to, &source);
+        memcpy(ret_to->ip, source.ip, sizeof source.ip);
+    }
+    return 0;
+}
+
+static int64_t send_one(struct orr__socket *socket, const struct orr_completion *completion)
+{
+    const struct orr_datagram *datagram =
+        completion->request.op == ORR_OP_SEND_TO ? completion->request.arguments.datagram : NULL;
+    const void *data = datagram != NULL ? datagram->buffer : completion->request.arguments.transfer.data;
+    uint32_t length = datagram != NULL ? datagram->length : completion->request.arguments.transfer.length;
+    if (length > LENGTH_MAX)
+        return -EMSGSIZE;
+    struct orr__place to;
+    int status = destination(socket, datagram, &to);
+    if (status < 0)
+        return status;
+    if (socket->error != 0)
+        return take_error(socket);
+    if (socket->shut_send)
+        return -EPIPE;
+    if (socket->port == NULL && orr__port_bind(socket) < 0)
+        return -EAGAIN;
+    transmit(socket, &to, data, length);
+    return length;
+}
+
+void orr__datagram_send(struct orr__socket *socket, struct orr_completion *completion)
+{
+    orr__ready(socket->process, completion, send_one(socket, completion));
+}
+
+static int64_t recv_one(struct orr__socket *socket, struct orr_completion *completion)
+{
+    struct orr__packet *packet = socket->queue_first;
+    socket->queue_first = packet->next;
+    if (packet->next == NULL)
+        socket->queue_last = NULL;
+    socket->queued_bytes -= packet->length + PACKET_OVERHEAD;
+    struct orr_datagram *datagram =
+        completion->request.op == ORR_OP_RECV_FROM ? completion->request.arguments.datagram : NULL;
+    void *buffer = datagram != NULL ? datagram->buffer : completion->request.arguments.transfer.buffer;
+    uint32_t wanted = datagram != NULL ? datagram->length : completion->request.arguments.transfer.length;
+    uint32_t length = packet->length < wanted ? packet->length : wanted;
+    if (length > 0)
+        memcpy(buffer, packet->bytes, length);
+    if (datagram != NULL) {
+        datagram->truncated = packet->length > wanted;
+        orr__place_write(&packet->from, socket->family, &datagram->peer);
+    }
+    reuse_packet(packet);
+    return length;
+}
+
+void orr__datagram_wake(struct orr__socket *socket)
+{
+    while (socket->in.head != NULL &&
+           (socket->error != 0 || socket->queue_first != NULL || socket->shut_receive)) {
+        struct orr_completion *completion =
+            orr__queue_take(&socket->in, orr__socket_reorders(socket, &socket->in));
+        int64_t result = 0;
+        if (socket->error != 0)
+            result = take_error(socket);
+        else if (socket->queue_first != NULL)
+            result = recv_one(socket, completion);
+        orr__ready(socket->process, completion, result);
+    }
+    if (socket->polls.head != NULL)
+        orr__socket_changed(socket);
+}
+
+void orr__datagram_close(struct orr__socket *socket)
+{
+    while (socket->queue_first != NULL) {
+        struct orr__packet *packet = socket->queue_first;
+        socket->queue_first = packet->next;
+        free(packet->bytes); /* not reused: at the end of the world its origin may be gone */
+        free(packet);
+    }
+    socket->queue_last = NULL;
+}

@@ -1,0 +1,255 @@
+/*
+ * disk.h: how the files of a node's disk fit together. Only they (and their test) include it; the
+ * rest of sim/ sees the interface in internal.h.
+ *
+ *   disk.c        the calls on paths: walking, open, stat, rename, unlink, mkdir, list
+ *   disk_tree.c   inodes, names, name changes that wait for the fsync of their directory, power
+ * loss of the whole disk_file.c   open files: read, write, truncate, allocate; changes that wait
+ * for fsync, power loss of one file disk_bytes.c  the sparse bytes of a file; disk_names.c: the
+ * sorted names of a directory
+ *
+ * Everything exists twice. A file has a cache (what reads return) and a durable image; a directory
+ * has names and durable names. The way from the first to the second is a list of changes in the
+ * order in which they were made:
+ *
+ *   cache, names  --each call-->  change, change, change  --fsync or power loss-->  durable,
+ * durable names
+ *
+ * fsync applies a prefix of the list to the durable side; power loss applies whatever the choices
+ * say, and then the cache and the names are what is durable.
+ *
+ * Why not one copy and a log to undo? Because power loss applies any subset, in any order: what
+ * each unsynced change wrote must be known anyway, and the durable copy makes "nothing else may
+ * change" hold by construction.
+ *
+ * Invariants:
+ *   - durable + all changes in order = cache, but for the data that a failed fsync dropped; in
+ * sizes always.
+ *   - An inode has at most one name, and at most one durable name: there are no hard links.
+ *   - What no name, durable name, change, open file or child directory refers to is freed at once.
+ *   - No pointer decides anything: choices are keyed by the node's id, the inode's number and a
+ * count of its changes.
+ */
+#ifndef ORR_SIM_DISK_H
+#define ORR_SIM_DISK_H
+
+#include "internal.h"
+
+#define ORR__SECTOR UINT64_C(512) /* the unit that a disk writes whole */
+#define ORR__PAGE UINT64_C(4096)  /* the unit of space */
+#define ORR__DISK_CAPACITY_DEFAULT (UINT64_C(64) << 20)
+/* As on ext4: 2^32 - 1 blocks. */
+#define ORR__FILE_SIZE_MAX (UINT64_C(0xffffffff) * ORR__PAGE)
+#define ORR__NAME_MAX 255u
+#define ORR__PATH_MAX 4095u /* without the final NUL */
+
+/*
+ * A system writes back by itself what nobody syncs; this world does it as late as its memory
+ * allows: when so much waits, the older half becomes durable. A program that syncs never gets
+ * there.
+ */
+#define ORR__FILE_CHANGES_MAX 4096u
+#define ORR__FILE_UNSYNCED_MAX (UINT64_C(8) << 20) /* bytes */
+#define ORR__NAME_CHANGES_MAX 512u                 /* on one disk */
+
+/* ---- bytes ----------------------------------------------------------------------------------- */
+
+struct orr__page {
+    uint64_t index; /* offset / ORR__PAGE */
+    uint8_t *bytes; /* ORR__PAGE of them */
+};
+
+/* A string of `size` bytes with holes: pages by index, ascending. A hole reads as zeros; so do all
+ * bytes of a page that lie behind `size`. */
+struct orr__bytes {
+    uint64_t size;
+    struct orr__page *pages;
+    size_t count;
+    size_t capacity;
+};
+
+/* realloc that never fails; free is free(). */
+void *orr__disk_memory(void *memory, size_t size);
+
+/* The page, or NULL for a hole. */
+uint8_t *orr__bytes_page(const struct orr__bytes *bytes, uint64_t index);
+/* The page, made if it is a hole. */
+uint8_t *orr__bytes_page_make(struct orr__bytes *bytes, uint64_t index);
+/* Reads up to `size`; returns how many. */
+uint32_t orr__bytes_read(const struct orr__bytes *bytes, void *buffer, uint32_t length,
+                         uint64_t offset);
+/* Makes pages as needed; `size` grows to the end of what is written. */
+void orr__bytes_write(struct orr__bytes *bytes, const void *data, uint32_t length, uint64_t offset);
+/* Cuts (what is cut becomes a hole) or grows (by a hole). */
+void orr__bytes_resize(struct orr__bytes *bytes, uint64_t size);
+void orr__bytes_copy(struct orr__bytes *to, const struct orr__bytes *from);
+void orr__bytes_clear(struct orr__bytes *bytes);
+
+/* ---- names ----------------------------------------------------------------------------------- */
+
+struct orr__inode;
+
+struct orr__name {
+    char *text;
+    struct orr__inode *inode;
+};
+
+/* The names in a directory, ascending by bytes. Owns the texts, not the inodes. */
+struct orr__names {
+    struct orr__name *items;
+    size_t count;
+    size_t capacity;
+};
+
+/* A copy of a text. */
+char *orr__text_copy(const char *text);
+
+struct orr__inode *orr__names_find(const struct orr__names *names, const char *text);
+/* Returns the inode that had the name, or NULL. */
+struct orr__inode *orr__names_set(struct orr__names *names, const char *text,
+                                  struct orr__inode *inode);
+/* Returns the inode that had the name: it must be there. */
+struct orr__inode *orr__names_remove(struct orr__names *names, const char *text);
+void orr__names_copy(struct orr__names *to, const struct orr__names *from);
+void orr__names_clear(struct orr__names *names);
+
+/* ---- inodes ---------------------------------------------------------------------------------- */
+
+enum orr__fate { ORR__FATE_LOST, ORR__FATE_WHOLE, ORR__FATE_TORN };
+
+/* An unsynced change of a file: a write with a copy of its bytes, or (length 0) nothing but a new
+ * size. It cuts if size_after < size_before. */
+struct orr__change {
+    struct orr__change *next;
+    uint64_t sequence; /* 1, 2, ... in its file */
+    uint64_t offset;
+    uint64_t size_before; /* of the file */
+    uint64_t size_after;
+    uint32_t length;
+    enum orr__fate fate; /* at power loss */
+    uint8_t data[];
+};
+
+struct orr__changes {
+    struct orr__change *head;
+    struct orr__change *tail;
+    uint64_t count;
+    uint64_t bytes; /* of data */
+};
+
+struct orr__file_body {
+    struct orr__bytes cache;
+    struct orr__bytes durable;
+    struct orr__changes changes;
+    bool cache_differs; /* from durable, changes aside: after a failed fsync, or because it was
+                           dropped */
+};
+
+struct orr__directory_body {
+    struct orr__names names;
+    struct orr__names durable_names;
+    struct orr__inode *parent; /* of the root: the root. Counts as a reference to the parent, the
+                                  root's does not. */
+    uint32_t subdirectories;
+    uint64_t named_sequence; /* the name change that gave it its present name */
+    bool name_is_durable;    /* that change is */
+    uint64_t pending;        /* name changes that touch it */
+    uint64_t keep;           /* while changes are committed: those up to this one are */
+    uint64_t keep_count;     /* while power loss chooses: how many more are kept */
+};
+
+struct orr__inode {
+    struct orr__disk *disk;
+    struct orr__inode *next; /* all inodes of the disk, ascending by number */
+    struct orr__inode *previous;
+    struct orr__inode *work; /* worklist of the search for what power loss left */
+    uint64_t number;
+    uint64_t actor; /* of its choices */
+    uint64_t references;
+    uint32_t open_count;
+    uint32_t mode;
+    int64_t modified_ns;
+    uint64_t change_count; /* of a file's bytes and size, or a directory's names, ever */
+    bool is_directory;
+    bool has_name; /* else it was removed, and lives as long as something refers to it */
+    bool reached;  /* while power loss looks for what is left */
+    union {
+        struct orr__file_body file;
+        struct orr__directory_body directory;
+    };
+};
+
+/*
+ * An unsynced change of names: something appears (`to`), disappears (`from`), or both at once (a
+ * rename). All changes of a disk are in one list; those that touch a directory are its pending
+ * ones.
+ */
+struct orr__name_change {
+    struct orr__name_change *next;
+    struct orr__name_change *previous;
+    uint64_t sequence; /* 1, 2, ... on the disk */
+    struct orr__inode *from;
+    struct orr__inode *to;
+    char *name_from;
+    char *name_to;
+    struct orr__inode *inode;
+    struct orr__inode *removed; /* the directory that ceases to exist by this, or NULL */
+    bool drags_all;             /* if it becomes durable, everything older does */
+    bool kept;                  /* while changes are committed */
+};
+
+struct orr__disk {
+    struct orr_node *node;
+    struct orr__inode *root;
+    struct orr__inode *first;
+    struct orr__inode *last;
+    uint64_t inode_count;
+    uint64_t inode_next; /* number of the next one: never used twice */
+    struct orr__name_change *change_first;
+    struct orr__name_change *change_last;
+    uint64_t name_change_count;    /* now in the list */
+    uint64_t name_change_sequence; /* ever */
+    uint64_t capacity_pages;
+    uint64_t used_pages; /* of the caches of files that have a name or are open */
+    uint64_t
+        unlinked_bytes; /* kept of files that have neither, because their removal is not durable */
+};
+
+struct orr__file {
+    struct orr__disk *disk;
+    struct orr__inode *inode;
+    uint32_t flags; /* enum orr_open_flags; READ is set when WRITE is not */
+};
+
+/* ---- between the files of the disk
+ * ------------------------------------------------------------- */
+
+int64_t orr__disk_wall_clock(const struct orr__disk *disk);
+/* For tests. What is stored already stays, even if it is more. */
+void orr__disk_set_capacity(struct orr__disk *disk, uint64_t bytes);
+
+/* disk_tree.c. The names given are right: checked, free (add, move: or to be replaced), in use
+ * (remove, move). */
+struct orr__inode *orr__inode_create(struct orr__disk *disk, bool is_directory, uint32_t mode);
+void orr__inode_hold(struct orr__inode *inode);
+/* Drops a reference; the last one frees it. */
+void orr__inode_release(struct orr__inode *inode);
+/* For a file that has lost its name or its last open file: if it has neither now, its space is
+ * free. */
+void orr__inode_unused(struct orr__inode *inode);
+void orr__tree_add(struct orr__inode *directory, const char *name, struct orr__inode *inode);
+void orr__tree_remove(struct orr__inode *directory, const char *name);
+void orr__tree_move(struct orr__inode *from, const char *name_from, struct orr__inode *to,
+                    const char *name_to);
+/* Makes durable what touches the directory up to a sequence, and what that depends on. */
+void orr__tree_sync(struct orr__inode *directory, uint64_t sequence);
+
+/* disk_file.c */
+void orr__file_body_clear(struct orr__file_body *file);
+/* Sets the size; a change unless it is the same. */
+void orr__file_resize(struct orr__inode *inode, uint64_t size);
+/* Chooses what the unsynced changes leave; the cache becomes a copy of the durable image. `name` is
+ * for the trace. */
+void orr__file_power_loss(struct orr__inode *inode, const char *name);
+
+#endif

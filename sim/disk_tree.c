@@ -1,0 +1,476 @@
+/*
+ * disk_tree.c: inodes, directories, and which of their unsynced changes become durable.
+ *
+ * All name changes of a disk wait in one list, in the order in which they were made. What becomes durable is, for each
+ * directory, a prefix of the changes that touch it: all up to a sequence by fsync, up to a choice by power loss. Some
+ * changes drag others along, always older ones, so that one pass from the newest to the oldest finds them all:
+ *
+ *   - A rename between two directories is one change: with it comes everything older in both.
+ *   - The end of a directory brings all changes inside it: what was moved out of it has arrived elsewhere.
+ *   - Moving a directory elsewhere brings everything older on the disk: else two moves, each legal when it was made,
+ *     could put two directories into each other. So does moving anything into a directory that is not durable itself:
+ *     else what is moved could be neither here nor there.
+ *
+ * That is a little more than POSIX promises and no more than a journal does. Without it, synced files would vanish in
+ * ways that no real file system shows.
+ *
+ * The references of an inode: one for its name, durable name, each mention in a change, open file, and child directory.
+ */
+#include "disk.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* ---- inodes ---------------------------------------------------------------------------------- */
+
+struct orr__inode *orr__inode_create(struct orr__disk *disk, bool is_directory, uint32_t mode)
+{
+    struct orr__inode *inode = orr__disk_memory(NULL, sizeof *inode);
+    *inode = (struct orr__inode){.disk = disk,
+                                 .previous = disk->last,
+                                 .number = disk->inode_next++,
+                                 .mode = mode & 07777,
+                                 .modified_ns = orr__disk_wall_clock(disk),
+                                 .is_directory = is_directory};
+    inode->actor = orr__mix(disk->node->id, inode->number);
+    if (disk->last != NULL)
+        disk->last->next = inode;
+    else
+        disk->first = inode;
+    disk->last = inode;
+    disk->inode_count++;
+    return inode;
+}
+
+static void destroy(struct orr__inode *inode)
+{
+    struct orr__disk *disk = inode->disk;
+    if (inode->previous != NULL)
+        inode->previous->next = inode->next;
+    else
+        disk->first = inode->next;
+    if (inode->next != NULL)
+        inode->next->previous = inode->previous;
+    else
+        disk->last = inode->previous;
+    disk->inode_count--;
+    if (inode->is_directory) {
+        orr__names_clear(&inode->directory.names);
+        orr__names_clear(&inode->directory.durable_names);
+    } else {
+        orr__file_body_clear(&inode->file);
+    }
+    free(inode);
+}
+
+void orr__inode_hold(struct orr__inode *inode)
+{
+    inode->references++;
+}
+
+/* What the disk keeps of a file without a name, in case it still has one after a power loss. */
+static uint64_t kept_bytes(const struct orr__inode *inode)
+{
+    return inode->file.changes.bytes + inode->file.durable.count * ORR__PAGE;
+}
+
+void orr__inode_release(struct orr__inode *inode)
+{
+    while (inode != NULL) {
+        orr__assert(inode->references > 0);
+        if (--inode->references > 0)
+            return;
+        orr__assert(!inode->has_name && inode->open_count == 0);
+        struct orr__inode *parent = NULL;
+        if (inode->is_directory) {
+            orr__assert(inode->directory.names.count == 0 &&
+                        inode->directory.durable_names.count == 0);
+            parent = inode->directory.parent;
+        } else {
+            inode->disk->unlinked_bytes -= kept_bytes(inode);
+        }
+        destroy(inode);
+        inode = parent;
+    }
+}
+
+/* ---- changes of names ------------------------------------------------------------------------ */
+
+static bool is_kept(const struct orr__inode *directory, uint64_t sequence)
+{
+    return directory != NULL && sequence <= directory->directory.keep;
+}
+
+static void keep(struct orr__inode *directory, uint64_t sequence)
+{
+    if (directory != NULL && directory->directory.keep < sequence)
+        directory->directory.keep = sequence;
+}
+
+/* Marks the changes that become durable: those that `keep` of their directories asks for, those up to `keep_all`, and
+ * what they drag along. */
+static void mark_kept(struct orr__disk *disk, uint64_t keep_all)
+{
+    for (struct orr__name_change *change = disk->change_last; change != NULL;
+         change = change->previous) {
+        uint64_t sequence = change->sequence;
+        change->kept = sequence <= keep_all || is_kept(change->from, sequence) ||
+                       is_kept(change->to, sequence);
+        if (!change->kept)
+            continue;
+        keep(change->from, sequence);
+        keep(change->to, sequence);
+        keep(change->removed, sequence);
+        if (change->drags_all && keep_all < sequence)
+            keep_all = sequence;
+    }
+}
+
+static void forget_keep(struct orr__inode *directory)
+{
+    if (directory != NULL)
+        directory->directory.keep = 0;
+}
+
+/* Takes a change out of the list, with its references unless they are counted anew anyway. */
+static void remove_change(struct orr__disk *disk, struct orr__name_change *change, bool release)
+{
+    if (change->previous != NULL)
+        change->previous->next = change->next;
+    else
+        disk->change_first = change->next;
+    if (change->next != NULL)
+        change->next->previous = change->previous;
+    else
+        disk->change_last = change->previous;
+    disk->name_change_count--;
+    struct orr__inode *held[] = {change->inode, change->from, change->to, change->removed};
+    for (uint32_t i = 0; release && i < sizeof held / sizeof held[0]; i++)
+        orr__inode_release(held[i]);
+    free(change->name_from);
+    free(change->name_to);
+    free(change);
+}
+
+/* Applies a change to the durable names. */
+static void apply(struct orr__disk *disk, struct orr__name_change *change)
+{
+    if (change->from != NULL) {
+        struct orr__inode *inode =
+            orr__names_remove(&change->from->directory.durable_names, change->name_from);
+        orr__assert(inode == change->inode);
+        orr__inode_release(inode);
+        change->from->directory.pending--;
+    }
+    if (change->to != NULL) {
+        if (change->inode->is_directory &&
+            change->inode->directory.named_sequence == change->sequence)
+            change->inode->directory.name_is_durable = true;
+        orr__inode_hold(change->inode);
+        orr__inode_release(
+            orr__names_set(&change->to->directory.durable_names, change->name_to, change->inode));
+        change->to->directory.pending -= change->to != change->from ? 1 : 0;
+    }
+    remove_change(disk, change, true);
+}
+
+static void commit(struct orr__disk *disk, uint64_t keep_all)
+{
+    mark_kept(disk, keep_all);
+    struct orr__name_change *next;
+    for (struct orr__name_change *change = disk->change_first; change != NULL; change = next) {
+        next = change->next;
+        forget_keep(change->from);
+        forget_keep(change->to);
+        forget_keep(change->removed);
+        if (change->kept)
+            apply(disk, change);
+    }
+}
+
+void orr__tree_sync(struct orr__inode *directory, uint64_t sequence)
+{
+    if (directory->directory.pending == 0)
+        return;
+    directory->directory.keep = sequence;
+    commit(directory->disk, 0);
+}
+
+static void touch(struct orr__inode *directory)
+{
+    orr__inode_hold(directory);
+    directory->directory.pending++;
+    directory->change_count++;
+    directory->modified_ns = orr__disk_wall_clock(directory->disk);
+}
+
+/* True if the directory would be found after a power loss, here or where it will have been moved. */
+static bool path_is_durable(const struct orr__inode *directory)
+{
+    const struct orr__inode *root = directory->disk->root;
+    while (directory != root && directory->directory.name_is_durable)
+        directory = directory->directory.parent;
+    return directory == root;
+}
+
+/* Appends a change that has just been made. */
+static void push(struct orr__inode *from, const char *name_from, struct orr__inode *to,
+                 const char *name_to, struct orr__inode *inode, struct orr__inode *removed)
+{
+    struct orr__disk *disk = inode->disk;
+    struct orr__name_change *change = orr__disk_memory(NULL, sizeof *change);
+    *change =
+        (struct orr__name_change){.previous = disk->change_last,
+                                  .sequence = ++disk->name_change_sequence,
+                                  .from = from,
+                                  .to = to,
+                                  .name_from = from != NULL ? orr__text_copy(name_from) : NULL,
+                                  .name_to = to != NULL ? orr__text_copy(name_to) : NULL,
+                                  .inode = inode,
+                                  .removed = removed};
+    if (disk->change_last != NULL)
+        disk->change_last->next = change;
+    else
+        disk->change_first = change;
+    disk->change_last = change;
+    if (from != NULL && to != NULL && from != to)
+        change->drags_all = inode->is_directory || !path_is_durable(to);
+    if (to != NULL && inode->is_directory) {
+        inode->directory.named_sequence = change->sequence;
+        inode->directory.name_is_durable = false;
+    }
+    orr__inode_hold(inode);
+    if (removed != NULL)
+        orr__inode_hold(removed);
+    if (from != NULL)
+        touch(from);
+    if (to != NULL && to != from)
+        touch(to);
+    else if (to != NULL)
+        orr__inode_hold(to);
+    if (++disk->name_change_count > ORR__NAME_CHANGES_MAX)
+        commit(disk, disk->change_first->sequence +
+                         (change->sequence - disk->change_first->sequence) / 2);
+}
+
+void orr__inode_unused(struct orr__inode *inode)
+{
+    struct orr__disk *disk = inode->disk;
+    if (inode->is_directory || inode->has_name || inode->open_count > 0)
+        return;
+    disk->used_pages -= inode->file.cache.count;
+    orr__bytes_clear(&inode->file.cache);
+    inode->file.cache_differs = true;
+    disk->unlinked_bytes += kept_bytes(inode);
+    if (disk->unlinked_bytes > disk->capacity_pages * ORR__PAGE)
+        commit(disk, UINT64_MAX); /* as real ones do, to get the space back */
+}
+
+/* The directory gets a child directory, or (count -1) loses one. */
+static void count_subdirectory(struct orr__inode *directory, const struct orr__inode *child,
+                               int count)
+{
+    if (child->is_directory)
+        directory->directory.subdirectories += (uint32_t)count;
+}
+
+static void set_parent(struct orr__inode *inode, struct orr__inode *directory)
+{
+    if (!inode->is_directory)
+        return;
+    orr__inode_hold(directory);
+    orr__inode_release(inode->directory.parent);
+    inode->directory.parent = directory;
+}
+
+/* The inode has lost its name. */
+static void unname(struct orr__inode *inode)
+{
+    inode->has_name = false;
+    orr__inode_unused(inode);
+    orr__inode_release(inode);
+}
+
+void orr__tree_add(struct orr__inode *directory, const char *name, struct orr__inode *inode)
+{
+    orr__names_set(&directory->directory.names, name, inode);
+    inode->has_name = true;
+    orr__inode_hold(inode);
+    set_parent(inode, directory);
+    count_subdirectory(directory, inode, 1);
+    push(NULL, NULL, directory, name, inode, NULL);
+}
+
+void orr__tree_remove(struct orr__inode *directory, const char *name)
+{
+    struct orr__inode *inode = orr__names_remove(&directory->directory.names, name);
+    count_subdirectory(directory, inode, -1);
+    push(directory, name, NULL, NULL, inode, inode->is_directory ? inode : NULL);
+    unname(inode);
+}
+
+void orr__tree_move(struct orr__inode *from, const char *name_from, struct orr__inode *to,
+                    const char *name_to)
+{
+    struct orr__inode *inode = orr__names_remove(&from->directory.names, name_from);
+    struct orr__inode *replaced = orr__names_set(&to->directory.names, name_to, inode);
+    count_subdirectory(from, inode, -1);
+    count_subdirectory(to, inode, 1);
+    set_parent(inode, to);
+    if (replaced == NULL) {
+        push(from, name_from, to, name_to, inode, NULL);
+        return;
+    }
+    count_subdirectory(to, replaced, -1);
+    push(from, name_from, to, name_to, inode, replaced->is_directory ? replaced : NULL);
+    unname(replaced);
+}
+
+/* ---- the whole disk -------------------------------------------------------------------------- */
+
+struct orr__disk *orr__disk_create(struct orr_node *node)
+{
+    struct orr__disk *disk = orr__disk_memory(NULL, sizeof *disk);
+    *disk = (struct orr__disk){
+        .node = node, .inode_next = 1, .capacity_pages = ORR__DISK_CAPACITY_DEFAULT / ORR__PAGE};
+    disk->root = orr__inode_create(disk, true, 0755);
+    disk->root->references = 1;
+    disk->root->has_name = true;
+    disk->root->directory.parent = disk->root;
+    return disk;
+}
+
+static void drop_changes(struct orr__disk *disk)
+{
+    while (disk->change_first != NULL)
+        remove_change(disk, disk->change_first, false);
+}
+
+void orr__disk_destroy(struct orr__disk *disk)
+{
+    if (disk == NULL)
+        return;
+    drop_changes(disk);
+    while (disk->first != NULL)
+        destroy(disk->first);
+    free(disk);
+}
+
+/* How many of its pending changes a directory keeps: none, all, or any number in between. */
+static void choose_names(struct orr__inode *directory)
+{
+    struct orr__directory_body *body = &directory->directory;
+    struct orr_node *node = directory->disk->node;
+    uint64_t draw = orr__draw_below(node->world, ORR__SITE_DISK_NAME, directory->actor,
+                                    directory->change_count, 2 * body->pending + 2);
+    if (draw <= body->pending)
+        body->keep_count = draw;
+    else
+        body->keep_count = draw % 2 == 0 ? 0 : body->pending;
+    if (orr__tracing(node->world))
+        orr__trace_line(node->world, node->name,
+                        "disk: directory %" PRIu64 ": unsynced names: %" PRIu64 " of %" PRIu64
+                        " stay, or more that hang together with others",
+                        directory->number, body->keep_count, body->pending);
+}
+
+static void keep_next(struct orr__inode *directory, uint64_t sequence)
+{
+    if (directory == NULL || directory->directory.keep_count == 0)
+        return;
+    directory->directory.keep_count--;
+    directory->directory.keep = sequence;
+}
+
+/* Brings what the choices keep of the pending changes to the durable names, and forgets the rest. */
+static void settle_names(struct orr__disk *disk)
+{
+    for (struct orr__inode *inode = disk->first; inode != NULL; inode = inode->next)
+        if (inode->is_directory && inode->directory.pending > 0)
+            choose_names(inode);
+    for (struct orr__name_change *change = disk->change_first; change != NULL;
+         change = change->next) {
+        keep_next(change->from, change->sequence);
+        if (change->to != change->from)
+            keep_next(change->to, change->sequence);
+    }
+    commit(disk, 0);
+    drop_changes(disk);
+}
+
+/* Marks what the durable names lead to from the root. */
+static void reach(struct orr__disk *disk)
+{
+    for (struct orr__inode *inode = disk->first; inode != NULL; inode = inode->next)
+        inode->reached = false;
+    disk->root->reached = true;
+    struct orr__inode *last = disk->root;
+    last->work = NULL;
+    for (struct orr__inode *directory = disk->root; directory != NULL;
+         directory = directory->work) {
+        const struct orr__names *names = &directory->directory.durable_names;
+        for (size_t i = 0; i < names->count; i++) {
+            struct orr__inode *inode = names->items[i].inode;
+            orr__assert(!inode->reached);
+            inode->reached = true;
+            if (!inode->is_directory)
+                continue;
+            inode->work = NULL;
+            last->work = inode;
+            last = inode;
+        }
+    }
+}
+
+/* Makes the names what the durable names are, and counts references anew. */
+static void reset_names(struct orr__disk *disk)
+{
+    for (struct orr__inode *inode = disk->first; inode != NULL; inode = inode->next) {
+        orr__assert(inode->open_count == 0);
+        inode->has_name = inode->reached;
+        inode->references = inode == disk->root ? 1 : 0;
+        if (!inode->is_directory)
+            continue;
+        orr__names_copy(&inode->directory.names, &inode->directory.durable_names);
+        inode->directory.pending = 0;
+        inode->directory.name_is_durable = true;
+        inode->directory.subdirectories = 0;
+    }
+    for (struct orr__inode *inode = disk->root; inode != NULL; inode = inode->work) {
+        const struct orr__names *names = &inode->directory.names;
+        for (size_t i = 0; i < names->count; i++) {
+            struct orr__inode *child = names->items[i].inode;
+            child->references += 2;
+            if (!child->is_directory)
+                continue;
+            child->directory.parent = inode;
+            inode->references++;
+            inode->directory.subdirectories++;
+        }
+    }
+}
+
+void orr__disk_power_loss(struct orr__disk *disk)
+{
+    settle_names(disk);
+    reach(disk);
+    reset_names(disk);
+    struct orr__inode *next;
+    for (struct orr__inode *inode = disk->first; inode != NULL; inode = next) {
+        next = inode->next;
+        if (!inode->reached)
+            destroy(inode);
+    }
+    disk->used_pages = 0;
+    disk->unlinked_bytes = 0;
+    for (struct orr__inode *inode = disk->root; inode != NULL; inode = inode->work) {
+        const struct orr__names *names = &inode->directory.names;
+        for (size_t i = 0; i < names->count; i++) {
+            struct orr__inode *child = names->items[i].inode;
+            if (child->is_directory)
+                continue;
+            orr__file_power_loss(child, names->items[i].text);
+            disk->used_pages += child->file.cache.count;
+        }
+    }
+}

@@ -1,0 +1,297 @@
+/*
+ * internal.h: how the rooms of sim/ fit together.
+ *
+ *   scenario.c   runs one seed: parameters, outcome, story
+ *   world.c      the world: event heap, virtual clock, crashes and partitions by choice, checks
+ *   choice.c     keyed choices, a fuzzer's lanes, the swarm's rates
+ *   ledger.c     the rolling trace hash, injected faults and their names, the text trace
+ *   node.c       nodes and processes: boot, crash, restart
+ *   backend.c    the vtable of a process's loop: batch, ready list, which room does what
+ *   network.c    links; socket.c sockets; stream.c TCP and Unix streams; datagram.c UDP
+ *   disk.c       a file system with page cache and durable image
+ *   campaign/    outside of the world: seeds in child processes, progress, the command line
+ *
+ * Invariants: the only input is the choices; events are ordered by (time, tie, sequence), where tie
+ * is a choice; no pointer, address, table order or real clock ever decides anything; everything is
+ * an integer.
+ */
+#ifndef ORR_SIM_INTERNAL_H
+#define ORR_SIM_INTERNAL_H
+
+#include <orrery/backend.h>
+#include <orrery/sim.h>
+
+#define orr__assert(condition) \
+    ((condition) ? (void)0 : orr_fatal("internal: %s at %s", #condition, ORR_CHECK_SITE))
+
+/* ---- choices --------------------------------------------------------------------------------- */
+
+/* Every place where the world draws. The number is part of the key: add new ones at the end. */
+enum orr__site {
+    ORR__SITE_SWARM,      /* per family: on or off, and its rate */
+    ORR__SITE_TIE,        /* order of simultaneous events */
+    ORR__SITE_WORKLOAD,   /* orr_choose */
+    ORR__SITE_RANDOM,     /* orr_random */
+    ORR__SITE_STEP_DELAY, /* from something ready to the process's next pass */
+    ORR__SITE_OP_LATENCY, /* how long a file operation takes */
+    ORR__SITE_OP_SPIKE,
+    ORR__SITE_OP_PARTIAL, /* whether a transfer is cut */
+    ORR__SITE_OP_PARTIAL_LENGTH,
+    ORR__SITE_OP_ERROR,     /* whether a file operation fails */
+    ORR__SITE_OP_FULL,      /* whether the disk is full for this one */
+    ORR__SITE_REORDER,      /* a completion overtakes */
+    ORR__SITE_BATCH,        /* capacity of the batch of a process */
+    ORR__SITE_READY_LIMIT,  /* completions that one flush delivers */
+    ORR__SITE_BUFFER,       /* capacity of a stream's buffers */
+    ORR__SITE_LINK_LATENCY, /* base latency of a link */
+    ORR__SITE_SEGMENT_LATENCY,
+    ORR__SITE_SEGMENT_SPIKE,
+    ORR__SITE_SEGMENT_CUT,
+    ORR__SITE_SEGMENT_LENGTH,
+    ORR__SITE_RESET,
+    ORR__SITE_REFUSE,
+    ORR__SITE_PARTITION,
+    ORR__SITE_PARTITION_TIME,
+    ORR__SITE_DATAGRAM_LOSS,
+    ORR__SITE_DATAGRAM_COPY,
+    ORR__SITE_CRASH,
+    ORR__SITE_CRASH_KIND,
+    ORR__SITE_DOWN_TIME,
+    ORR__SITE_DISK_SECTOR, /* whether an unsynced sector survives power loss */
+    ORR__SITE_DISK_SIZE,   /* whether an unsynced size survives */
+    ORR__SITE_DISK_NAME,   /* how many unsynced directory changes survive */
+    ORR__SITE_PORT,        /* ephemeral port */
+    ORR__SITE_DIRECTORY,   /* order of a directory listing */
+    ORR__SITE_CLOCK,       /* where a node's clocks start */
+    ORR__SITE_COUNT
+};
+
+/*
+ * One draw: 64 bits keyed by (seed, site, actor, occurrence). `actor` is a stable id (orr__actor_id
+ * of a name); the occurrence counts that actor's events of one kind, so that a fault can be named
+ * "server/fsync#3". The same key drawn twice gives the same value.
+ */
+uint64_t orr__draw(struct orr_world *world, enum orr__site site, uint64_t actor,
+                   uint64_t occurrence);
+/* 0 <= value < bound; bound >= 1. */
+uint64_t orr__draw_below(struct orr_world *world, enum orr__site site, uint64_t actor,
+                         uint64_t occurrence, uint64_t bound);
+/* low <= value <= high. */
+uint64_t orr__draw_range(struct orr_world *world, enum orr__site site, uint64_t actor,
+                         uint64_t occurrence, uint64_t low, uint64_t high);
+/* Exponential with that mean, capped at 16 means; integer arithmetic. */
+uint64_t orr__draw_exponential(struct orr_world *world, enum orr__site site, uint64_t actor,
+                               uint64_t occurrence, uint64_t mean);
+/* True with the family's rate of this seed; false when the family is off or the world is healed. No
+ * draw is made then: other draws do not depend on it. */
+bool orr__strikes(struct orr_world *world, enum orr_fault_family family, enum orr__site site,
+                  uint64_t actor, uint64_t occurrence);
+/* True when the family is on in this seed at all (and the world not healed). */
+bool orr__family_on(const struct orr_world *world, enum orr_fault_family family);
+/* Mixes a name into an id that is the same on every machine. */
+uint64_t orr__actor_id(const char *name);
+uint64_t orr__mix(uint64_t a, uint64_t b);
+
+/* ---- ledger and trace ------------------------------------------------------------------------ */
+
+/* Enters a fault: "<subject>#<occurrence> <what>", with a magnitude if unit is not NULL ("40 ms",
+ * "512 of 4096 bytes" are said in `what` by a format). subject as in "server/fsync" or
+ * "client->server/segment". */
+void orr__fault(struct orr_world *world, enum orr_fault_family family, const char *subject,
+                uint64_t occurrence, const char *format, ...) ORR_PRINTF(5, 6);
+/* Mixes an event into the rolling trace hash: a kind, who, and two numbers. Cheap: called for every
+ * event. */
+void orr__trace_hash(struct orr_world *world, uint64_t kind, uint64_t actor, uint64_t a,
+                     uint64_t b);
+/* True when a text trace is wanted: guard the formatting with it. */
+bool orr__tracing(const struct orr_world *world);
+/* A line of the text trace: time, node (or link) column, text. */
+void orr__trace_line(struct orr_world *world, const char *who, const char *format, ...)
+    ORR_PRINTF(3, 4);
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+/* Runs when its time has come. `a` is the number given; owner and object as given. */
+typedef void (*orr__event_run)(struct orr_world *world, void *object, uint64_t a);
+
+/* Schedules run(object, a) at `time_ns` (>= now). `owner` (may be NULL) is for orr__forget. */
+void orr__schedule(struct orr_world *world, uint64_t time_ns, orr__event_run run, void *owner,
+                   void *object, uint64_t a);
+/* Drops all events of an owner: what a crash does. O(events). */
+void orr__forget(struct orr_world *world, const void *owner);
+uint64_t orr__now(const struct orr_world *world);
+
+/* ---- processes and nodes --------------------------------------------------------------------- */
+
+struct orr__disk;
+struct orr__socket;
+struct orr__file;
+struct orr__stack; /* a node's network stack: listeners, bound ports */
+
+/* A block of a node's memory; the program's bytes follow. */
+struct orr__allocation {
+    struct orr__allocation *next;
+    struct orr__allocation *previous;
+    size_t size;
+    max_align_t bytes[];
+};
+
+enum orr__descriptor_kind { ORR__DESCRIPTOR_FREE, ORR__DESCRIPTOR_SOCKET, ORR__DESCRIPTOR_FILE };
+
+struct orr__descriptor {
+    enum orr__descriptor_kind kind;
+    union {
+        struct orr__socket *socket;
+        struct orr__file *file;
+    };
+};
+
+/* One life of a node: from boot to crash. The state behind a loop's vtable. Freed at its end;
+ * events that point to it or its objects must have it as their owner. */
+struct orr__process {
+    struct orr_world *world;
+    struct orr_node *node;
+    struct orr_loop *loop;
+    void *application;
+    struct orr_queue batch; /* submitted, not flushed */
+    struct orr_queue ready; /* completed, not delivered; results are set */
+    uint32_t batch_capacity;
+    uint64_t in_world; /* operations flushed and not yet ready */
+    bool step_scheduled;
+    bool wake_pending;
+    bool external;       /* run by its owner (orr_node_open_loop), not stepped by the world */
+    bool stepping;       /* inside a pass, or boot */
+    uint64_t timer_ns;   /* the earliest pass appointed for a timer; UINT64_MAX = none */
+    int32_t lowest_free; /* no descriptor below this one is free */
+    struct orr__descriptor *descriptors;
+    int32_t descriptor_count;
+    struct orr__allocation *allocations; /* the node's memory, a doubly linked list */
+};
+
+struct orr_node {
+    struct orr_world *world;
+    struct orr_node *next;
+    const char *name;
+    uint64_t id;    /* orr__actor_id(name) */
+    uint32_t index; /* 0, 1, ... in order of creation */
+    const struct orr_program *program;
+    void *config;
+    struct orr__process *process; /* NULL while down */
+    struct orr__disk *disk;
+    struct orr__stack *stack;
+    uint32_t crash_kinds;
+    uint64_t op_count[ORR_OP_COUNT]; /* over all lives: the occurrence in "server/fsync#3" */
+    uint64_t lives;
+    uint64_t step_count;
+    uint64_t ready_count;
+    uint64_t flush_count;
+    uint64_t random_count;
+    uint64_t port_count;
+    int64_t wall_offset_ns;
+};
+
+/* Ends an operation of a process: puts it on the ready list (REORDER may let it overtake) and
+ * schedules the process's next pass. The completion is no longer the world's after this. */
+void orr__ready(struct orr__process *process, struct orr_completion *completion, int64_t result);
+/* New descriptor for a socket or file (lowest free number), or -EMFILE. */
+int32_t orr__descriptor_add(struct orr__process *process, enum orr__descriptor_kind kind,
+                            void *object);
+struct orr__descriptor *orr__descriptor_get(struct orr__process *process, int32_t descriptor);
+void orr__descriptor_remove(struct orr__process *process, int32_t descriptor);
+/* "server/recv" for ledger names; valid until the next call. */
+const char *orr__op_subject(const struct orr_node *node, uint8_t op);
+/* The length a transfer is cut to: `length`, or less (>= 1) if PARTIAL strikes this operation;
+ * enters the ledger. */
+uint32_t orr__cut_transfer(struct orr_node *node, uint8_t op, uint64_t occurrence, uint32_t length);
+
+struct orr_node *orr__world_node_by_address(struct orr_world *world,
+                                            const struct orr_address *address);
+struct orr_node *orr__world_node(struct orr_world *world, uint32_t index);
+
+/* ---- network (network.c, socket.c, stream.c) ------------------------------------------------- */
+
+/* A directed pair of nodes. */
+struct orr__link {
+    const char *name;  /* "client->server" */
+    uint64_t id;       /* orr__actor_id(name) */
+    uint64_t segments; /* occurrence of "client->server/segment#17" */
+    uint64_t datagrams;
+    uint64_t latency_ns;   /* base, drawn once */
+    uint64_t cut_until_ns; /* nothing passes before */
+};
+
+struct orr__link *orr__world_link(struct orr_world *world, const struct orr_node *from,
+                                  const struct orr_node *to);
+
+struct orr__stack *orr__stack_create(struct orr_node *node);
+void orr__stack_destroy(struct orr__stack *stack);
+/* The process died: every socket of it ends. POWER: silently. PROCESS: the system closes them, as
+ * orr__socket_close. */
+void orr__stack_process_ended(struct orr__stack *stack, struct orr__process *process,
+                              enum orr_crash kind);
+
+/* The operations on sockets, at the moment of the flush: ACCEPT CONNECT RECV SEND RECV_FROM SEND_TO
+ * SHUTDOWN POLL (of a socket). The operation ends by orr__ready, now or later. `occurrence` is the
+ * node's count of that operation. */
+void orr__socket_submit(struct orr__process *process, struct orr__socket *socket,
+                        struct orr_completion *completion, uint64_t occurrence);
+/* Takes a waiting operation back and ends it with -ECANCELED; false if it does not wait on this
+ * socket. */
+bool orr__socket_cancel(struct orr__process *process, struct orr__socket *socket,
+                        struct orr_completion *completion);
+/* close(2): FIN, or RST if unread bytes are thrown away. Nothing waits on it (the loop sees to
+ * that). */
+void orr__socket_close(struct orr__process *process, struct orr__socket *socket);
+
+/* The immediate calls; results as in calls.h. */
+int orr__socket_create(struct orr__process *process, enum orr_family family,
+                       enum orr_socket_type type, struct orr__socket **ret_socket);
+int orr__socket_bind(struct orr__process *process, struct orr__socket *socket,
+                     const struct orr_address *address);
+int orr__socket_listen(struct orr__process *process, struct orr__socket *socket, uint32_t backlog);
+int orr__socket_option_set(struct orr__socket *socket, enum orr_socket_option option,
+                           int32_t value);
+int orr__socket_option_get(struct orr__socket *socket, enum orr_socket_option option,
+                           int32_t *ret_value);
+int orr__socket_local(struct orr__socket *socket, struct orr_address *ret_address);
+int orr__socket_peer(struct orr__socket *socket, struct orr_address *ret_address);
+
+/* ---- disk (disk.c): a node's file system; knows no time and no faults but power loss
+ * ---------- */
+
+struct orr__disk *orr__disk_create(struct orr_node *node);
+void orr__disk_destroy(struct orr__disk *disk);
+/* Power loss: what was not synced survives by choice; open files are gone (orr__file_close was
+ * called for each). */
+void orr__disk_power_loss(struct orr__disk *disk);
+
+/* All take effect at once and return >= 0 or -errno as Linux would. `base` is an open directory, or
+ * NULL for the root. */
+int orr__disk_open(struct orr__disk *disk, struct orr__file *base, const char *path, uint32_t flags,
+                   uint32_t mode, struct orr__file **ret_file);
+void orr__file_close(struct orr__file *file);
+int orr__disk_stat(struct orr__disk *disk, struct orr__file *base, const char *path,
+                   struct orr_stat *ret_stat);
+int orr__disk_rename(struct orr__disk *disk, struct orr__file *base, const char *path,
+                     const char *path_new);
+int orr__disk_unlink(struct orr__disk *disk, struct orr__file *base, const char *path,
+                     enum orr_unlink_kind kind);
+int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *path,
+                    uint32_t mode);
+int orr__disk_list(struct orr__disk *disk, struct orr__file *directory, orr_directory_visit visit,
+                   void *context);
+int64_t orr__file_read(struct orr__file *file, void *buffer, uint32_t length, uint64_t offset);
+/* -ENOSPC when the disk's capacity is used up (a short write first). */
+int64_t orr__file_write(struct orr__file *file, const void *data, uint32_t length, uint64_t offset);
+int orr__file_truncate(struct orr__file *file, uint64_t length);
+int orr__file_allocate(struct orr__file *file, uint64_t offset, uint64_t length);
+int orr__file_stat(struct orr__file *file, struct orr_stat *ret_stat);
+/* A mark of everything written to the file so far; fsync makes durable what came before the mark
+ * taken at its submit (later writes stay unsynced: the kernel may or may not have caught them). */
+uint64_t orr__file_sync_mark(const struct orr__file *file);
+void orr__file_sync(struct orr__file *file, uint64_t mark, bool data_only);
+/* fsync failed: the dirty pages up to the mark are dropped from what will ever be written, and
+ * count as clean; reads go on to return them from the cache, until power loss. */
+void orr__file_sync_failed(struct orr__file *file, uint64_t mark);
+
+#endif

@@ -1,0 +1,334 @@
+/*
+ * network.h: what the network's files share; nobody else includes it.
+ *
+ *   network.c     stacks, addresses, ports, how long a packet takes
+ *   socket.c      sockets: the calls and operations, where they wait, listeners, poll
+ *   connection.c  connections: handshake, reset, close, retransmission, peers that vanish
+ *   stream.c      the bytes of a connection: buffers, segments, windows
+ *   datagram.c    datagrams
+ *
+ * A connection has two ends, and each end sends one flow of bytes to the other. A flow is one ring with four marks:
+ *
+ *      read <= arrived <= sent <= written
+ *        |        |         |        '-- what send operations have handed over
+ *        |        |         '-- what has left the sender's buffer
+ *        |        '-- what has reached the receiver's buffer
+ *        '-- what recv operations have taken
+ *
+ * so that bytes are copied twice, once in and once out, and moving a segment moves a number. An event carries the count
+ * of its bytes; order within a flow is kept by giving each arrival a later time than the one before.
+ *
+ * Lifetime: a connection is counted by its references: one for each event under way, each socket at an end, and the
+ * listener that holds it. Nothing else points to it, so no event can meet a freed one. Sockets are pointed to by no
+ * event at all. All are reused through free lists of their stack, which owns the memory until the world ends.
+ *
+ * Loss is not simulated packet by packet. What a retransmission would repair shows as time only: a flow whose path is
+ * cut, whose receiver is down or has no room to accept is `stalled`, its bytes go back to unsent, and one event looks
+ * again after 200 ms, 400 ms, ... as TCP's timer does.
+ */
+#ifndef ORR_SIM_NETWORK_H
+#define ORR_SIM_NETWORK_H
+
+#include "internal.h"
+
+/* Kinds of events in the trace hash. */
+enum orr__net {
+    ORR__NET_SYN = 0x6e00,
+    ORR__NET_SYN_ACK,
+    ORR__NET_SYN_RETRY,
+    ORR__NET_SEGMENT,
+    ORR__NET_RESET,
+    ORR__NET_WINDOW,
+    ORR__NET_RETRANSMIT,
+    ORR__NET_KEEP_ALIVE,
+    ORR__NET_DATAGRAM,
+    ORR__NET_UNREACHABLE
+};
+
+enum orr__transport { ORR__TCP, ORR__UNIX, ORR__UDP };
+
+/* An IP address and port; IPv4 in its mapped form (::ffff:10.0.0.1), so that both families compare alike. */
+struct orr__place {
+    uint8_t ip[16];
+    uint16_t port;
+};
+
+struct orr__connection;
+
+/* The bytes from one end to the other. */
+struct orr__flow {
+    uint8_t *ring;
+    uint32_t ring_size; /* a power of two; grows up to what the capacities need */
+    uint32_t send_capacity;
+    uint32_t receive_capacity;
+    uint64_t origin; /* the position that lies at ring[0] */
+    uint64_t read;
+    uint64_t arrived;
+    uint64_t sent;
+    uint64_t written;
+    uint64_t read_seen;  /* `read` as the sender knows it */
+    uint64_t arrival_ns; /* of the last segment on its way */
+    struct orr__link *link;
+    uint8_t epoch;         /* segments of an earlier one were lost */
+    bool stalled;          /* a retransmission is appointed */
+    bool window_underway;  /* a window update is on its way to the sender */
+    bool hello_sent;       /* the handshake's last packet; later segments follow it */
+    bool hello_arrived;
+    bool fin_sent;
+    bool fin_arrived;
+    uint32_t retries;
+};
+
+enum orr__end_state {
+    ORR__END_CLOSED,
+    ORR__END_CONNECTING, /* SYN sent */
+    ORR__END_HALF_OPEN,  /* SYN received; held by the listener */
+    ORR__END_OPEN
+};
+
+struct orr__end {
+    struct orr__flow out;
+    struct orr__connection *connection;
+    struct orr__end *peer;
+    struct orr__socket *socket; /* NULL: not accepted yet, or closed */
+    struct orr__stack *stack;   /* NULL: an address where no node is */
+    struct orr__place place;
+    uint64_t power_losses;      /* the stack's when the end was made: another count now means it vanished */
+    enum orr__end_state state;
+    int error;                  /* positive errno, reported once: the kernel's sk_err */
+    bool shut_receive;
+    bool shut_send;
+    bool fin_received;
+    bool closed_first; /* its FIN was sent before the peer's arrived: TIME_WAIT is on this side */
+};
+
+struct orr__connection {
+    struct orr__connection *next; /* of the stack's list, or its free list */
+    struct orr__connection *previous;
+    struct orr__stack *stack; /* of the end that connected */
+    struct orr_world *world;
+    struct orr__socket *listener; /* while half open or not accepted */
+    struct orr__connection *wait_next;
+    struct orr__connection *wait_previous;
+    uint64_t begun_ns;
+    uint32_t references;
+    uint32_t syn_count;
+    bool instant; /* Unix: the bytes take no time */
+    bool severed; /* a reset by choice is on its way to both ends */
+    struct orr__end ends[2]; /* 0 connected, 1 accepted */
+};
+
+/* A doubly linked list of connections through wait_next and wait_previous. */
+struct orr__waiting {
+    struct orr__connection *first;
+    struct orr__connection *last;
+    uint32_t count;
+};
+
+/* One datagram, on its way or in a socket's queue. */
+struct orr__packet {
+    struct orr__packet *next;
+    struct orr__packet *previous; /* while on its way */
+    struct orr__stack *origin;
+    struct orr__link *link;
+    struct orr__place from;
+    struct orr__place to;
+    uint64_t occurrence;
+    uint8_t *bytes;
+    uint32_t length;
+    uint32_t capacity;
+};
+
+/* All that uses one port of one transport on a node; for Unix sockets the number is a hash of the name. */
+struct orr__port {
+    struct orr__port *next;
+    struct orr__socket *bound; /* sockets bound to it themselves */
+    uint64_t busy_until_ns;    /* TIME_WAIT of the last connection that was closed from this side */
+    uint32_t children;         /* accepted sockets, which share the listener's port */
+    uint32_t children_strict;  /* those without SO_REUSEADDR */
+    uint16_t number;
+    enum orr__transport transport;
+    bool busy_strict; /* a connection in TIME_WAIT was without SO_REUSEADDR */
+};
+
+/* What connect was told last: the kernel's SS_UNCONNECTED, SS_CONNECTING, SS_CONNECTED. */
+enum orr__phase { ORR__UNCONNECTED, ORR__CONNECTING, ORR__CONNECTED };
+
+struct orr__socket {
+    struct orr__end *end; /* of a stream that is or was connected */
+    struct orr__process *process;
+    struct orr_queue in;    /* RECV, RECV_FROM, ACCEPT that wait */
+    struct orr_queue out;   /* SEND, SEND_TO; of a Unix listener: CONNECT that waits for room */
+    struct orr_queue polls;
+    struct orr_completion *connecting;
+    struct orr__stack *stack;
+    struct orr__socket *next; /* of the stack's list, or its free list */
+    struct orr__socket *previous;
+    enum orr__transport transport;
+    enum orr_family family;
+    enum orr__phase phase;
+    int32_t options[ORR_SOCKET_OPTION_COUNT]; /* as they are read back; buffers: 0 = the default */
+    bool shut_receive; /* of a stream: while it has no end */
+    bool shut_send;
+
+    struct orr__port *port;
+    struct orr__socket *port_next;
+    struct orr__socket *port_previous;
+    bool is_child;  /* of a listener on that port */
+    bool is_strict; /* a child without SO_REUSEADDR */
+    bool ephemeral; /* the port was chosen for it */
+    struct orr__place local;
+    struct orr__place remote;
+    struct orr_address name; /* of Unix sockets */
+    struct orr_address peer_name;
+    struct orr__socket *waits_at; /* a Unix listener without room for this connect */
+
+    bool listening;
+    uint32_t backlog;
+    struct orr__waiting half_open;
+    struct orr__waiting arrived; /* to be accepted */
+
+    int error; /* of datagrams */
+    uint64_t queued_bytes;
+    uint64_t queue_capacity;
+    uint64_t departure_ns; /* the arrival of the last datagram sent */
+    struct orr__packet *queue_first;
+    struct orr__packet *queue_last;
+};
+
+#define ORR__PORT_BUCKETS 256u
+
+struct orr__stack {
+    struct orr_node *node;
+    struct orr__port *ports[ORR__PORT_BUCKETS];
+    struct orr__port *ports_free;
+    struct orr__socket *sockets;
+    struct orr__socket *sockets_free;
+    struct orr__connection *connections;
+    struct orr__connection *connections_free;
+    struct orr__packet *packets; /* sent from here, on their way */
+    struct orr__packet *packets_free;
+    uint64_t sockets_made;
+    uint64_t listens;
+    uint64_t power_losses;
+    uint64_t dark_life; /* the life that the last power loss ended; 0 = none yet */
+};
+
+/* ---- network.c ------------------------------------------------------------------------------- */
+
+/* The machine has power. A killed process leaves it up. */
+bool orr__stack_is_up(const struct orr__stack *stack);
+/* The stack that an address leads to from here, or NULL. */
+struct orr__stack *orr__stack_find(const struct orr__stack *from, const struct orr__place *place);
+/* The address that packets from here to there carry, without a port. */
+void orr__stack_source(const struct orr__stack *stack, const struct orr__place *to, struct orr__place *ret_from);
+bool orr__link_is_cut(const struct orr_world *world, const struct orr__link *link);
+/* From the departure of a segment (datagram: of a datagram) to its arrival; enters a spike into the ledger. */
+uint64_t orr__link_delay(struct orr_world *world, const struct orr__link *link, bool datagram,
+                         uint64_t occurrence);
+/* "client->server/segment", valid until the next call. */
+const char *orr__link_subject(const struct orr__link *link, bool datagram);
+
+/* Reads an address for a socket of that family: -EINVAL, -EAFNOSUPPORT as the kernel. */
+int orr__place_read(const struct orr_address *address, enum orr_family family, struct orr__place *ret_place);
+void orr__place_write(const struct orr__place *place, enum orr_family family, struct orr_address *ret_address);
+/* "10.0.0.1:6379", valid until the next call. */
+const char *orr__place_text(const struct orr__place *place);
+bool orr__place_is_any(const struct orr__place *place);
+bool orr__place_is_loopback(const struct orr__place *place);
+/* True if a socket bound to its local place also gets what is sent to `ip`. */
+bool orr__socket_covers(const struct orr__socket *socket, const uint8_t ip[16]);
+
+struct orr__port *orr__port_find(struct orr__stack *stack, enum orr__transport transport, uint16_t number);
+/* Binds the socket to its local place; port 0 = a free one. -EADDRINUSE. */
+int orr__port_bind(struct orr__socket *socket);
+/* True if the socket may not listen because of another socket on its port. */
+bool orr__port_conflicts(const struct orr__port *port, const struct orr__socket *socket, bool to_listen);
+void orr__port_adopt(struct orr__port *port, struct orr__socket *child);
+void orr__port_leave(struct orr__socket *socket);
+struct orr__socket *orr__port_find_name(struct orr__stack *stack, const struct orr_address *name);
+
+/* ---- socket.c -------------------------------------------------------------------------------- */
+
+struct orr__socket *orr__socket_new(struct orr__process *process, enum orr__transport transport,
+                                    enum orr_family family);
+/* Closes the socket (or lets it vanish, with the power) and frees it. */
+void orr__socket_end(struct orr__socket *socket, bool vanishes);
+/* Lets the waiting polls look again. */
+void orr__socket_changed(struct orr__socket *socket);
+/* Lets the waiting accepts of a listener look again. */
+void orr__socket_arrived(struct orr__socket *listener);
+/* Takes the first waiting operation out of a queue; `second` takes the one behind it. */
+struct orr_completion *orr__queue_take(struct orr_queue *queue, bool second);
+/* Ends the connect that waits, if one does. */
+void orr__socket_connected(struct orr__socket *socket, int error);
+/* True if REORDER lets the second of several waiting operations go first. */
+bool orr__socket_reorders(const struct orr__socket *socket, const struct orr_queue *queue);
+
+/* ---- connection.c ---------------------------------------------------------------------------- */
+
+/* Starts to connect to socket->remote, from socket->local, which is bound. */
+void orr__connection_begin(struct orr__socket *socket);
+/* A connected pair with a Unix listener, at once. */
+void orr__connection_instant(struct orr__socket *socket, struct orr__socket *listener);
+void orr__connection_release(struct orr__connection *connection);
+void orr__connection_free(struct orr__connection *connection);
+/* The state; closed also for an end that went with a power loss. */
+enum orr__end_state orr__end_state(const struct orr__end *end);
+/* Both directions were closed in order: nothing can reset it any more. */
+bool orr__end_is_finished(const struct orr__end *end);
+/* close(2), shutdown(2), power loss of an end that has a socket. */
+void orr__end_close(struct orr__end *end);
+int orr__end_shutdown(struct orr__end *end, enum orr_shutdown how);
+void orr__end_vanish(struct orr__end *end);
+/* Lets all ends on `stack` vanish, of the connections that began at `of`. */
+void orr__connections_vanish(struct orr__stack *of, struct orr__stack *stack);
+/* What is on its way is lost, and is sent again later. */
+void orr__end_lose(struct orr__end *end);
+/* Looks again when TCP's retransmission timer would. */
+void orr__end_stall(struct orr__end *end);
+/* Sends a RST from one end to its peer; one that answers something is provoked again if it gets lost. */
+void orr__end_send_reset(struct orr__end *from, bool answers);
+/* A RST arrived, or does as good as. */
+void orr__end_reset(struct orr__end *end);
+/* A half-open end's handshake is complete. False if the listener has no room. */
+bool orr__end_complete(struct orr__end *end);
+/* The listener stops: what it holds is reset (or vanishes, with the power). */
+void orr__listener_stop(struct orr__socket *listener, bool vanishes);
+/* The connection was accepted: its reference is the child's now. */
+void orr__listener_hand_over(struct orr__socket *listener, struct orr__socket *child);
+/* As in the kernel, one more than the backlog. */
+static inline bool orr__listener_has_room(const struct orr__socket *listener)
+{
+    return listener->arrived.count <= listener->backlog;
+}
+
+/* ---- stream.c -------------------------------------------------------------------------------- */
+
+/* Bytes that recv would find. */
+uint64_t orr__stream_readable(const struct orr__end *end);
+/* True if send would find a good part of the buffer free. */
+bool orr__stream_writable(const struct orr__end *end);
+/* Lets the waiting recvs, or sends, look again. */
+void orr__stream_wake_receivers(struct orr__socket *socket);
+void orr__stream_wake_senders(struct orr__socket *socket);
+/* Sends what the window and the path allow. */
+void orr__stream_transmit(struct orr__end *end);
+/* Transmits, and lets the waiting sends look again. */
+void orr__stream_resume(struct orr__end *end);
+/* Lets every waiting operation look again. */
+void orr__stream_wake(struct orr__end *end);
+/* Draws the capacities of both flows. `listener` and the connecting socket may have set theirs. */
+void orr__stream_buffers(struct orr__connection *connection, const struct orr__socket *listener,
+                         uint64_t occurrence);
+
+/* ---- datagram.c ------------------------------------------------------------------------------ */
+
+void orr__datagram_open(struct orr__socket *socket);
+void orr__datagram_send(struct orr__socket *socket, struct orr_completion *completion);
+/* Lets the waiting recvs look again. */
+void orr__datagram_wake(struct orr__socket *socket);
+/* Drops what is queued. */
+void orr__datagram_close(struct orr__socket *socket);
+
+#endif

@@ -1,0 +1,362 @@
+/*
+ * node.c: nodes, and their processes: one process is one life of a node, from boot to crash.
+ *
+ * A crash drops the loop, its descriptors, timers and completions without a callback, and the
+ * memory that the program took from the loop. What stays is the disk (after power loss: what the
+ * disk kept) and the counters that name the node's operations, so that "server/fsync#3" is the
+ * third fsync of all its lives.
+ */
+#include "world.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* From crash to boot: what a supervisor waits, and while faults strike a choice more. */
+#define DOWN_LEAST_NS (100 * ORR_MILLISECOND)
+#define DOWN_MEAN_NS (200 * ORR_MILLISECOND)
+#define NODES_MAX 65000u
+#define EVENT_BOOT UINT64_C(0xb007)
+#define EVENT_CRASH UINT64_C(0xc4a5)
+
+/* 2026-01-01: a wall clock that looks like one. */
+#define WALL_EPOCH_NS INT64_C(1767225600000000000)
+
+static void check_name(struct orr_world *world, const char *name)
+{
+    size_t length = strlen(name);
+    if (length == 0 || length > ORR_NODE_NAME_MAX)
+        orr_fatal("node \"%s\": a name has 1 to %u bytes", name, ORR_NODE_NAME_MAX);
+    for (const struct orr_node *node = world->nodes; node != NULL; node = node->next)
+        if (strcmp(node->name, name) == 0)
+            orr_fatal("node \"%s\" exists already: names are unique in a world", name);
+    if (world->node_count == NODES_MAX)
+        orr_fatal("node \"%s\" is one more than the %u that a world can have", name, NODES_MAX);
+}
+
+static struct orr_node *make_node(struct orr_world *world, const char *name)
+{
+    check_name(world, name);
+    struct orr_node *node = calloc(1, sizeof *node);
+    if (node == NULL)
+        orr_fatal("no memory for node %s", name);
+    node->world = world;
+    node->name = name;
+    node->id = orr__actor_id(name);
+    node->index = world->node_count++;
+    node->wall_offset_ns =
+        WALL_EPOCH_NS +
+        (int64_t)orr__draw_below(world, ORR__SITE_CLOCK, node->id, 0, 365 * 24 * 3600 * ORR_SECOND);
+    if (world->last_node != NULL)
+        world->last_node->next = node;
+    else
+        world->nodes = node;
+    world->last_node = node;
+    node->disk = orr__disk_create(node);
+    node->stack = orr__stack_create(node);
+    orr__world_began(world);
+    return node;
+}
+
+struct orr_node *orr_node_create(struct orr_world *world, const char *name,
+                                 const struct orr_program *program, void *config)
+{
+    struct orr_node *node = make_node(world, name);
+    node->program = program;
+    node->config = config;
+    orr_node_start(node);
+    return node;
+}
+
+const char *orr_node_name(const struct orr_node *node)
+{
+    return node->name;
+}
+
+struct orr_address orr_node_address(const struct orr_node *node, uint16_t port)
+{
+    uint32_t number = node->index + 1;
+    char text[ORR_ADDRESS_TEXT_MAX];
+    snprintf(text, sizeof text, "10.0.%u.%u:%u", number / 256, number % 256, port);
+    struct orr_address address;
+    if (orr_address_parse(text, &address) < 0)
+        orr_fatal("internal: %s is no address", text);
+    return address;
+}
+
+struct orr_node *orr__world_node_by_address(struct orr_world *world,
+                                            const struct orr_address *address)
+{
+    uint32_t number = 0;
+    if (orr_address_family(address) == ORR_FAMILY_IP4) {
+        struct sockaddr_in native;
+        memcpy(&native, address->storage.bytes, sizeof native);
+        uint32_t host = ntohl(native.sin_addr.s_addr);
+        if (host >> 16 == (10u << 8))
+            number = host & 0xffff;
+    } else if (orr_address_family(address) == ORR_FAMILY_IP6) {
+        struct sockaddr_in6 native;
+        memcpy(&native, address->storage.bytes, sizeof native);
+        static const uint8_t prefix[14] = {0xfd};
+        if (memcmp(native.sin6_addr.s6_addr, prefix, sizeof prefix) == 0)
+            number = (uint32_t)native.sin6_addr.s6_addr[14] << 8 | native.sin6_addr.s6_addr[15];
+    }
+    return number == 0 ? NULL : orr__world_node(world, number - 1);
+}
+
+void *orr_node_application(const struct orr_node *node)
+{
+    return node->process != NULL ? node->process->application : NULL;
+}
+
+struct orr_loop *orr_node_loop(const struct orr_node *node)
+{
+    return node->process != NULL ? node->process->loop : NULL;
+}
+
+bool orr_node_is_up(const struct orr_node *node)
+{
+    return node->process != NULL;
+}
+
+int64_t orr_node_read_file(struct orr_node *node, const char *path, void *buffer, size_t size)
+{
+    struct orr__file *file;
+    int status = orr__disk_open(node->disk, NULL, path, ORR_OPEN_READ, 0, &file);
+    if (status < 0)
+        return status;
+    uint32_t length = size < ORR_TRANSFER_MAX ? (uint32_t)size : (uint32_t)ORR_TRANSFER_MAX;
+    int64_t result = orr__file_read(file, buffer, length, 0);
+    orr__file_close(file);
+    return result;
+}
+
+/* ---- processes ------------------------------------------------------------------------------- */
+
+int orr__process_open(struct orr_node *node, const struct orr_options *options, bool external,
+                      struct orr__process **ret_process)
+{
+    struct orr__process *process = calloc(1, sizeof *process);
+    if (process == NULL)
+        orr_fatal("no memory for a process of node %s", node->name);
+    process->world = node->world;
+    process->node = node;
+    process->external = external;
+    process->timer_ns = UINT64_MAX;
+    int status = orr_loop_open_with(options, &orr__world_backend, process, &process->loop);
+    if (status < 0) {
+        free(process);
+        return status;
+    }
+    node->process = process;
+    node->lives++;
+    *ret_process = process;
+    return 0;
+}
+
+void orr__process_free(struct orr__process *process)
+{
+    while (process->allocations != NULL) {
+        struct orr__allocation *allocation = process->allocations;
+        process->allocations = allocation->next;
+        free(allocation);
+    }
+    free(process->descriptors);
+    free(process);
+}
+
+/* What the system does when a process is gone: descriptors and waiting operations. */
+static void end_process(struct orr__process *process, enum orr_crash kind)
+{
+    struct orr_node *node = process->node;
+    struct orr_statistics statistics;
+    orr_loop_statistics(process->loop, &statistics);
+    node->world->completions += statistics.callbacks;
+    orr__forget(process->world, process);
+    orr__stack_process_ended(node->stack, process, kind);
+    for (int32_t i = 0; i < process->descriptor_count; i++)
+        if (process->descriptors[i].kind == ORR__DESCRIPTOR_FILE)
+            orr__file_close(process->descriptors[i].file);
+    node->process = NULL;
+}
+
+static void boot_later(struct orr_world *world, void *object, uint64_t life)
+{
+    struct orr_node *node = object;
+    (void)world;
+    if (node->process == NULL && node->lives == life)
+        orr_node_start(node);
+}
+
+static void schedule_boot(struct orr_node *node)
+{
+    struct orr_world *world = node->world;
+    uint64_t down_ns = DOWN_LEAST_NS;
+    if (!world->healed)
+        down_ns +=
+            orr__draw_exponential(world, ORR__SITE_DOWN_TIME, node->id, node->lives, DOWN_MEAN_NS);
+    orr__schedule(world, world->now_ns + down_ns, boot_later, NULL, node, node->lives);
+}
+
+static void run_crash_function(struct orr__process *process)
+{
+    const struct orr_program *program = process->node->program;
+    if (program != NULL && program->crash != NULL && process->application != NULL)
+        program->crash(process->application);
+}
+
+void orr_node_crash(struct orr_node *node, enum orr_crash kind)
+{
+    struct orr__process *process = node->process;
+    struct orr_world *world = node->world;
+    if (process == NULL || world->failed)
+        return;
+    if (process->stepping)
+        orr_fatal("orr_node_crash: node %s is inside one of its own callbacks", node->name);
+    if (process->external)
+        orr_fatal("orr_node_crash: the loop of node %s was opened by orr_node_open_loop: close it "
+                  "instead",
+                  node->name);
+    bool power = kind == ORR_CRASH_POWER;
+    char subject[ORR_NODE_NAME_MAX + 16];
+    snprintf(subject, sizeof subject, "%s/%s", node->name, power ? "power" : "process");
+    orr__fault(world, power ? ORR_FAMILY_POWER_LOSS : ORR_FAMILY_KILL, subject, node->lives,
+               power ? "loses power" : "is killed");
+    orr__trace_hash(world, EVENT_CRASH, node->id, kind, node->lives);
+    run_crash_function(process);
+    end_process(process, kind);
+    if (power)
+        orr__disk_power_loss(node->disk);
+    orr_loop_discard(process->loop); /* frees the process through the backend's close */
+    if (node->crash_kinds != 0)
+        schedule_boot(node);
+}
+
+/* The program called orr_stop: its process exits. A supervisor boots it again if crashes are
+ * allowed. */
+static void process_exits(struct orr__process *process, const char *why)
+{
+    struct orr_node *node = process->node;
+    orr__trace_hash(node->world, EVENT_CRASH, node->id, 0, node->lives);
+    orr__trace_line(node->world, node->name, "%s", why);
+    run_crash_function(process);
+    end_process(process, ORR_CRASH_PROCESS);
+    orr_loop_discard(process->loop);
+    if (node->crash_kinds != 0)
+        schedule_boot(node);
+}
+
+void orr_node_start(struct orr_node *node)
+{
+    struct orr_world *world = node->world;
+    if (node->process != NULL || world->failed || node->program == NULL)
+        return;
+    struct orr__process *process;
+    char error[128] = "";
+    struct orr_options options = {.error = error, .error_size = sizeof error};
+    int status = orr__process_open(node, &options, false, &process);
+    if (status < 0)
+        orr_fatal("node %s cannot open its loop: %s", node->name, error);
+    orr__trace_hash(world, EVENT_BOOT, node->id, node->lives, 0);
+    orr__trace_line(world, node->name, "boots (life %" PRIu64 ")", node->lives);
+    process->stepping = true;
+    process->application = node->program->boot(process->loop, node->config);
+    process->stepping = false;
+    if (process->application == NULL || orr_stopped(process->loop))
+        process_exits(process, "cannot start: boot failed");
+    else
+        orr__schedule_step(process);
+}
+
+/* ---- stepping -------------------------------------------------------------------------------- */
+
+static void step(struct orr_world *world, void *object, uint64_t a);
+
+/* Appoints the next pass for the loop's own needs: its timers, and work that waits inside it. */
+static void appoint(struct orr__process *process)
+{
+    uint64_t wait_ns = orr_loop_timeout_ns(process->loop);
+    if (wait_ns == 0 || process->ready.count > 0) {
+        orr__schedule_step(process);
+        return;
+    }
+    uint64_t now_ns = process->world->now_ns;
+    if (wait_ns >= UINT64_MAX - now_ns || now_ns + wait_ns >= process->timer_ns)
+        return;
+    process->timer_ns = now_ns + wait_ns;
+    orr__schedule(process->world, process->timer_ns, step, process, process, process->node->id);
+}
+
+static void step(struct orr_world *world, void *object, uint64_t a)
+{
+    struct orr__process *process = object;
+    (void)a;
+    process->step_scheduled = false;
+    if (process->timer_ns <= world->now_ns)
+        process->timer_ns = UINT64_MAX;
+    process->stepping = true;
+    orr_run_for_ns(process->loop, 0);
+    process->stepping = false;
+    if (orr_stopped(process->loop))
+        process_exits(process, "stops");
+    else
+        appoint(process);
+}
+
+void orr__schedule_step(struct orr__process *process)
+{
+    if (process->step_scheduled || process->external)
+        return;
+    process->step_scheduled = true;
+    struct orr_node *node = process->node;
+    uint64_t delay_ns = orr__draw_range(process->world, ORR__SITE_STEP_DELAY, node->id,
+                                        node->step_count++, 200, 5 * ORR_MICROSECOND);
+    orr__schedule(process->world, process->world->now_ns + delay_ns, step, process, process,
+                  node->id);
+}
+
+/* ---- loops that a test runs itself ----------------------------------------------------------- */
+
+int orr_node_open_loop(struct orr_world *world, const char *name, const struct orr_options *options,
+                       struct orr_loop **ret_loop)
+{
+    struct orr_node *node = world->nodes;
+    while (node != NULL && strcmp(node->name, name) != 0)
+        node = node->next;
+    if (node == NULL)
+        node = make_node(world, name);
+    if (node->process != NULL)
+        return -EBUSY;
+    struct orr__process *process;
+    int status = orr__process_open(node, options, true, &process);
+    if (status < 0)
+        return status;
+    *ret_loop = process->loop;
+    return 0;
+}
+
+/* The loop of an external process is being closed by its owner. */
+void orr__process_closed(struct orr__process *process)
+{
+    if (process->node->process == process)
+        end_process(process, ORR_CRASH_PROCESS);
+    orr__process_free(process);
+}
+
+void orr__node_destroy(struct orr_node *node)
+{
+    struct orr__process *process = node->process;
+    if (process != NULL && process->external)
+        orr_fatal("orr_world_destroy: the loop of node %s is open: close it first", node->name);
+    if (process != NULL) {
+        run_crash_function(process);
+        end_process(process, ORR_CRASH_POWER);
+        orr_loop_discard(process->loop);
+    }
+    orr__stack_destroy(node->stack);
+    orr__disk_destroy(node->disk);
+    free(node);
+}

@@ -1,0 +1,262 @@
+/*
+ * sim.h: the seeded world, for scenarios and tests. Production programs do not include this.
+ *
+ * A scenario is a named function that builds a world out of nodes, lets them run, and states
+ * checks. The nodes run the program's own code (what its production main boots) on a loop whose
+ * backend is the world: its network, disks and clocks. Everything random in it is a choice, value =
+ * H(seed, site, actor, occurrence), so one seed fixes the whole run.
+ *
+ *     static void run(struct orr_world *world)
+ *     {
+ *         struct orr_node *server = orr_node_create(world, "server", &kv_program, &config);
+ *         struct orr_node *client = orr_node_create(world, "client", &client_program, &history);
+ *
+ *         orr_node_allow_crashes(server, ORR_CRASH_POWER);
+ *         orr_world_run_for(world, 30 * ORR_SECOND);
+ *         orr_world_heal(world);
+ *         orr_eventually(world, client_is_done, &history, 60 * ORR_SECOND, "the client finishes");
+ *     }
+ *     const struct orr_scenario kv_scenario = {.name = "kv", .summary = "...", .run = run};
+ *     ORR_MAIN(&kv_scenario)
+ *
+ * The first check that fails ends the run: the world stands still, run calls return at once, and
+ * the scenario returns. Nothing here is thread-safe; nothing here reads a real clock.
+ */
+#ifndef ORRERY_SIM_H
+#define ORRERY_SIM_H
+
+#include <orrery/io.h>
+
+#include <stdio.h>
+
+ORR_BEGIN
+
+struct orr_world;
+struct orr_node;
+
+/* ---- scenarios ------------------------------------------------------------------------------- */
+
+/* A parameter of a scenario, given on the command line as name=value. */
+struct orr_parameter {
+    const char *name;
+    const char *value;   /* the default */
+    const char *allowed; /* "a|b|c": only these; NULL: a number from 0 to 2^63 - 1 */
+    const char *summary;
+};
+
+struct orr_scenario {
+    const char *name;
+    const char *summary;                    /* one line: what it demands */
+    const struct orr_parameter *parameters; /* ended by a NULL name; NULL = none */
+    void (*run)(struct orr_world *world);
+};
+
+/* The value of a declared parameter (asking for another one is a caught error). */
+ORR_API const char *orr_parameter_text(struct orr_world *world, const char *name);
+ORR_API uint64_t orr_parameter_number(struct orr_world *world, const char *name);
+
+/* ---- nodes ----------------------------------------------------------------------------------- */
+
+/*
+ * What a node runs: what a production main would start. `boot` gets a fresh loop and the
+ * configuration, submits the first operations, and returns the application (not NULL), or NULL if
+ * it cannot start. It keeps no state in globals: several nodes share the process. `crash`, if not
+ * NULL, frees what the application holds outside the loop's memory (orr_malloc is freed by the
+ * world); it must not use the loop.
+ */
+struct orr_program {
+    void *(*boot)(struct orr_loop *loop, void *config);
+    void (*crash)(void *application);
+};
+
+/* Makes a machine with its own disk, clock and address (10.0.0.N), and boots it. `name` (at most
+ * ORR_NODE_NAME_MAX bytes, unique) and `config` must outlive the world. */
+ORR_API struct orr_node *orr_node_create(struct orr_world *world, const char *name,
+                                         const struct orr_program *program, void *config);
+#define ORR_NODE_NAME_MAX 31u
+
+/* The node's address with a port, as other nodes reach it. */
+ORR_API struct orr_address orr_node_address(const struct orr_node *node, uint16_t port);
+ORR_API const char *orr_node_name(const struct orr_node *node);
+/* What boot returned, or NULL while the node is down. */
+ORR_API void *orr_node_application(const struct orr_node *node);
+/* The loop of the running node, or NULL while it is down: tests may submit on it from outside. */
+ORR_API struct orr_loop *orr_node_loop(const struct orr_node *node);
+ORR_API bool orr_node_is_up(const struct orr_node *node);
+
+/* What a program that opened `path` on the node's disk would read now, also while the node is down: up
+ * to `size` bytes from the start of the file. Returns bytes; -ENOENT and the like. For checks. */
+ORR_API int64_t orr_node_read_file(struct orr_node *node, const char *path, void *buffer,
+                                   size_t size);
+
+enum orr_crash {
+    ORR_CRASH_POWER =
+        1u << 0, /* power loss: peers hear nothing, unsynced writes may be lost or torn */
+    ORR_CRASH_PROCESS = 1u << 1 /* killed: the system closes its sockets, the page cache survives */
+};
+
+/* Crashes a node that is up; nothing is called back. Not from inside that node's callbacks. */
+ORR_API void orr_node_crash(struct orr_node *node, enum orr_crash kind);
+/* Boots a node that is down. */
+ORR_API void orr_node_start(struct orr_node *node);
+/* Lets the world crash the node by choice, and boot it again after a while. `kinds`: enum
+ * orr_crash, ored; the families ORR_FAMILY_POWER_LOSS and ORR_FAMILY_KILL decide per seed. A
+ * program that calls orr_stop is booted again too. */
+ORR_API void orr_node_allow_crashes(struct orr_node *node, uint32_t kinds);
+
+/* ---- the world ------------------------------------------------------------------------------- */
+
+/* Lets the world run for a stretch of virtual time. Idle time costs nothing. */
+ORR_API void orr_world_run_for(struct orr_world *world, uint64_t ns);
+/* Virtual time since the world began, ns. */
+ORR_API uint64_t orr_world_now(const struct orr_world *world);
+/* From here on no fault strikes: links are whole, crashed nodes boot, nothing fails. For liveness
+ * checks. */
+ORR_API void orr_world_heal(struct orr_world *world);
+/* The seed, and a choice of the workload: 0 <= value < bound, keyed by `site` (a stable name) and
+ * its count. */
+ORR_API uint64_t orr_world_seed(const struct orr_world *world);
+ORR_API uint64_t orr_choose(struct orr_world *world, const char *site, uint64_t bound);
+/* Cuts the traffic from one node to another (one way) for a stretch of time. */
+ORR_API void orr_world_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to,
+                           uint64_t ns);
+
+/* Faults come in families. Per seed a random subset is on, each at a random rate (swarm). */
+enum orr_fault_family {
+    ORR_FAMILY_PARTIAL,    /* transfers shorter than asked, segments cut small */
+    ORR_FAMILY_LATENCY,    /* now and then an operation or a segment takes much longer */
+    ORR_FAMILY_REORDER,    /* completions arrive in another order, or a few at a time */
+    ORR_FAMILY_PRESSURE,   /* batches, buffers and backlogs are tiny */
+    ORR_FAMILY_CONNECTION, /* connections are refused or reset */
+    ORR_FAMILY_PARTITION,  /* links are cut for a while, both ways or one */
+    ORR_FAMILY_DATAGRAM,   /* datagrams are lost, doubled, overtaken */
+    ORR_FAMILY_DISK_ERROR, /* EIO from read, write and fsync */
+    ORR_FAMILY_DISK_FULL,  /* ENOSPC */
+    ORR_FAMILY_POWER_LOSS, /* nodes that allow it lose power */
+    ORR_FAMILY_KILL,       /* processes that allow it are killed */
+    ORR_FAMILY_COUNT
+};
+
+/* The family's stable name: "partial", "power-loss", ... */
+ORR_API const char *orr_fault_family_name(enum orr_fault_family family);
+/* Overrides the swarm: the chance of each fault of a family in parts per million; 0 = never. Call
+ * it before the first node is made. */
+ORR_API void orr_world_set_rate(struct orr_world *world, enum orr_fault_family family,
+                                uint32_t per_million);
+ORR_API uint32_t orr_world_rate(const struct orr_world *world, enum orr_fault_family family);
+
+/* ---- checks ---------------------------------------------------------------------------------- */
+
+/* Must hold whenever it is reached; the first that does not ends the run. Evaluate to the
+ * condition. */
+#define orr_always(world, condition, text) \
+    orr_check_always((world), (condition), #condition, (text), ORR_CHECK_SITE)
+/* Must hold at least once in a campaign, or the campaign says so. */
+#define orr_sometimes(world, condition, text) orr_check_sometimes((world), (condition), (text))
+#define orr_unreachable(world, text) \
+    orr_check_always((world), false, "unreachable", (text), ORR_CHECK_SITE)
+
+#define ORR_CHECK_SITE_TEXT_(line) #line
+#define ORR_CHECK_SITE_TEXT(line) ORR_CHECK_SITE_TEXT_(line)
+#define ORR_CHECK_SITE __FILE__ ":" ORR_CHECK_SITE_TEXT(__LINE__)
+
+/* What the macros above call; `text` must live as long as the world. Return the condition. */
+ORR_API bool orr_check_always(struct orr_world *world, bool condition, const char *expression,
+                              const char *text, const char *site);
+ORR_API bool orr_check_sometimes(struct orr_world *world, bool condition, const char *text);
+
+/* Runs the world until `done` says true; fails the check if that takes longer than `within_ns` of
+ * virtual time. */
+ORR_API bool orr_eventually(struct orr_world *world, bool (*done)(void *context), void *context,
+                            uint64_t within_ns, const char *text);
+
+/* Adds details to the report of a failing check: call it before the check. Kept: the last
+ * ORR_NOTE_MAX bytes. */
+ORR_API void orr_note(struct orr_world *world, const char *format, ...) ORR_PRINTF(2, 3);
+#define ORR_NOTE_MAX 2048u
+/* Writes a line of the program's own into the trace (it does not change the trace hash). */
+ORR_API void orr_trace(struct orr_world *world, const char *format, ...) ORR_PRINTF(2, 3);
+
+/* True once a check has failed: the world stands still. */
+ORR_API bool orr_world_failed(const struct orr_world *world);
+
+/* ---- running a scenario ---------------------------------------------------------------------- */
+
+struct orr_parameter_value {
+    const char *name;
+    const char *value;
+};
+
+struct orr_run_options {
+    uint64_t seed;
+    const struct orr_parameter_value *parameters;
+    size_t parameter_count;
+    FILE *trace; /* every event, one a line; NULL = none */
+    FILE *story; /* the ledger and the failed check, for people; NULL = none */
+    const uint8_t
+        *bytes; /* a fuzzer's choices in lanes (see docs/fuzzing.md), NULL = the seed alone */
+    size_t byte_count;
+    uint64_t events_max; /* more than this is a hang; 0 = ORR_EVENTS_MAX_DEFAULT */
+    uint64_t *live_hash; /* gets the rolling trace hash after every event, so that whoever watches
+                            from another process knows it when this one dies; NULL = none */
+};
+
+#define ORR_EVENTS_MAX_DEFAULT UINT64_C(20000000)
+#define ORR_SOMETIMES_MAX 64u
+
+/* What became of one run. */
+struct orr_outcome {
+    uint64_t seed;
+    uint64_t trace_hash;
+    uint64_t events;      /* of the world's heap */
+    uint64_t completions; /* operations ended */
+    uint64_t simulated_ns;
+    uint64_t faults; /* injected */
+    uint32_t faults_by_family[ORR_FAMILY_COUNT];
+    bool failed;
+    char check[256];   /* text of the check that failed */
+    char detail[3072]; /* where, when, the notes */
+    uint32_t sometimes_count;
+    struct {
+        char text[96];
+        uint64_t seen; /* times it held */
+    } sometimes[ORR_SOMETIMES_MAX];
+};
+
+/* Runs one seed in this process. Returns 0 with the outcome filled in (a failed check is an
+ * outcome, too); -EINVAL and a sentence in outcome->detail if a parameter is unknown or its value
+ * is not allowed. */
+ORR_API int orr_scenario_run(const struct orr_scenario *scenario,
+                             const struct orr_run_options *options,
+                             struct orr_outcome *ret_outcome);
+
+/*
+ * The `orrery` command line (list, run, replay, --load) over the given scenarios, ended by NULL
+ * (NULL itself: none built in). Returns the exit status: 0 clean, 1 a failing seed, 2 wrong usage.
+ */
+ORR_API int orr_command_line(int argc, char **argv, const struct orr_scenario *const *scenarios);
+
+/* A whole program made of scenarios, or a shared object for `orrery --load`. */
+#define ORR_SCENARIOS(...)                                           \
+    ORR_API extern const struct orr_scenario *const orr_scenarios[]; \
+    const struct orr_scenario *const orr_scenarios[] = {__VA_ARGS__, NULL};
+#define ORR_MAIN(...)                                       \
+    ORR_SCENARIOS(__VA_ARGS__)                              \
+    int main(int argc, char **argv)                         \
+    {                                                       \
+        return orr_command_line(argc, argv, orr_scenarios); \
+    }
+
+/* ---- a bare world, for tests ----------------------------------------------------------------- */
+
+/* A world with no scenario around it, without faults unless rates are set; trace may be NULL. */
+ORR_API struct orr_world *orr_world_create(uint64_t seed, FILE *trace);
+ORR_API void orr_world_destroy(struct orr_world *world);
+/* A loop of a node without a program, which the caller runs itself (orr_run_once and the like move
+ * the world on while they wait) and ends with orr_loop_close. Returns 0 or -errno. */
+ORR_API int orr_node_open_loop(struct orr_world *world, const char *name,
+                               const struct orr_options *options, struct orr_loop **ret_loop);
+ORR_API uint64_t orr_world_trace_hash(const struct orr_world *world);
+
+ORR_END
+#endif

@@ -1,0 +1,182 @@
+/*
+ * scenario.c: one run of a scenario in this process: parameters checked, a world made, faults
+ * chosen by the swarm, the scenario's function called, and what became of it written down.
+ */
+#include "world.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define NUMBER_MAX INT64_MAX
+
+/* ---- parameters ------------------------------------------------------------------------------ */
+
+static const struct orr_parameter *declared(const struct orr_scenario *scenario, const char *name)
+{
+    for (const struct orr_parameter *p = scenario->parameters; p != NULL && p->name != NULL; p++)
+        if (strcmp(p->name, name) == 0)
+            return p;
+    return NULL;
+}
+
+static bool parse_number(const char *text, uint64_t *ret_number)
+{
+    uint64_t number = 0;
+    if (*text == '\0')
+        return false;
+    for (; *text != '\0'; text++) {
+        uint64_t digit = (uint64_t)(*text - '0');
+        if (*text < '0' || *text > '9' || number > ((uint64_t)NUMBER_MAX - digit) / 10)
+            return false;
+        number = number * 10 + digit;
+    }
+    *ret_number = number;
+    return true;
+}
+
+/* True if `value` is one of the words of "a|b|c". */
+static bool among(const char *allowed, const char *value)
+{
+    size_t length = strlen(value);
+    while (true) {
+        const char *end = strchr(allowed, '|');
+        size_t word = end != NULL ? (size_t)(end - allowed) : strlen(allowed);
+        if (word == length && memcmp(allowed, value, length) == 0)
+            return true;
+        if (end == NULL)
+            return false;
+        allowed = end + 1;
+    }
+}
+
+static bool check_parameter(const struct orr_scenario *scenario,
+                            const struct orr_parameter_value *given, char *why, size_t why_size)
+{
+    uint64_t number;
+    const struct orr_parameter *parameter = declared(scenario, given->name);
+    if (parameter == NULL) {
+        int length =
+            snprintf(why, why_size, "scenario %s has no parameter \"%s\"; it has:", scenario->name,
+                     given->name);
+        for (const struct orr_parameter *p = scenario->parameters; p != NULL && p->name != NULL;
+             p++)
+            if (length > 0 && (size_t)length < why_size)
+                length += snprintf(why + length, why_size - (size_t)length, " %s", p->name);
+        if (scenario->parameters == NULL && length > 0 && (size_t)length < why_size)
+            snprintf(why + length, why_size - (size_t)length, " none");
+        return false;
+    }
+    if (parameter->allowed != NULL && !among(parameter->allowed, given->value)) {
+        snprintf(why, why_size, "%s=%s: parameter %s of scenario %s must be one of %s", given->name,
+                 given->value, given->name, scenario->name, parameter->allowed);
+        return false;
+    }
+    if (parameter->allowed == NULL && !parse_number(given->value, &number)) {
+        snprintf(why, why_size,
+                 "%s=%s: parameter %s of scenario %s must be a number from 0 to %" PRId64,
+                 given->name, given->value, given->name, scenario->name, NUMBER_MAX);
+        return false;
+    }
+    return true;
+}
+
+const char *orr_parameter_text(struct orr_world *world, const char *name)
+{
+    const struct orr_parameter *parameter =
+        world->scenario != NULL ? declared(world->scenario, name) : NULL;
+    if (parameter == NULL)
+        orr_fatal("orr_parameter: scenario %s does not declare \"%s\"",
+                  world->scenario != NULL ? world->scenario->name : "(none)", name);
+    for (size_t i = world->options->parameter_count; i-- > 0;)
+        if (strcmp(world->options->parameters[i].name, name) == 0)
+            return world->options->parameters[i].value;
+    return parameter->value;
+}
+
+uint64_t orr_parameter_number(struct orr_world *world, const char *name)
+{
+    const char *text = orr_parameter_text(world, name);
+    uint64_t number = 0;
+    if (!parse_number(text, &number))
+        orr_fatal("orr_parameter_number: %s=%s is no number", name, text);
+    return number;
+}
+
+/* ---- the run --------------------------------------------------------------------------------- */
+
+static void tell_swarm(struct orr_world *world)
+{
+    if (world->story == NULL)
+        return;
+    fprintf(world->story, "seed %" PRIu64 ": fault families on, per million chances:", world->seed);
+    bool any = false;
+    for (uint32_t family = 0; family < ORR_FAMILY_COUNT; family++) {
+        if (world->rates[family] == 0)
+            continue;
+        fprintf(world->story, " %s %u", orr_fault_family_name((enum orr_fault_family)family),
+                world->rates[family]);
+        any = true;
+    }
+    fprintf(world->story, "%s\nledger of faults:\n", any ? "" : " none");
+}
+
+static void tell_end(const struct orr_world *world)
+{
+    if (world->story == NULL)
+        return;
+    fprintf(world->story,
+            "%" PRIu64 " faults in %" PRIu64 ".%06" PRIu64 " ms of virtual time, %" PRIu64
+            " events, %" PRIu64 " completions\n",
+            world->faults, world->now_ns / ORR_MILLISECOND, world->now_ns % ORR_MILLISECOND,
+            world->events_run, orr__world_completions(world));
+    if (world->failed)
+        fprintf(world->story, "FAILED: %s\n  %s", world->check, world->detail);
+    else
+        fprintf(world->story, "passed: every check held\n");
+}
+
+static void fill_outcome(const struct orr_world *world, struct orr_outcome *outcome)
+{
+    outcome->seed = world->seed;
+    outcome->trace_hash = world->hash;
+    outcome->events = world->events_run;
+    outcome->completions = orr__world_completions(world);
+    outcome->simulated_ns = world->now_ns;
+    outcome->faults = world->faults;
+    memcpy(outcome->faults_by_family, world->faults_by_family, sizeof outcome->faults_by_family);
+    outcome->failed = world->failed;
+    snprintf(outcome->check, sizeof outcome->check, "%s", world->check);
+    snprintf(outcome->detail, sizeof outcome->detail, "%s", world->detail);
+    outcome->sometimes_count = world->sometimes_count;
+    for (uint32_t i = 0; i < world->sometimes_count; i++) {
+        snprintf(outcome->sometimes[i].text, sizeof outcome->sometimes[i].text, "%s",
+                 world->sometimes[i].text);
+        outcome->sometimes[i].seen = world->sometimes[i].seen;
+    }
+}
+
+int orr_scenario_run(const struct orr_scenario *scenario, const struct orr_run_options *options,
+                     struct orr_outcome *ret_outcome)
+{
+    memset(ret_outcome, 0, sizeof *ret_outcome);
+    for (size_t i = 0; i < options->parameter_count; i++)
+        if (!check_parameter(scenario, &options->parameters[i], ret_outcome->detail,
+                             sizeof ret_outcome->detail))
+            return -EINVAL;
+    struct orr_world *world = orr__world_new(options->seed, options->trace, options->story);
+    world->scenario = scenario;
+    world->options = options;
+    world->live_hash = options->live_hash;
+    if (options->events_max > 0)
+        world->events_max = options->events_max;
+    if (options->byte_count > 0 && !orr__lanes_open(world, options->bytes, options->byte_count))
+        orr_fatal("no memory for %zu bytes of choices", options->byte_count);
+    orr__swarm(world);
+    tell_swarm(world);
+    scenario->run(world);
+    tell_end(world);
+    fill_outcome(world, ret_outcome);
+    orr_world_destroy(world);
+    return 0;
+}

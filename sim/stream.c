@@ -1,0 +1,512 @@
+/*
+ * stream.c: the bytes of a connection (network.h draws a flow and its marks).
+ *
+ * A send moves bytes into the ring and ends; what the window and the path allow leaves at once as segments, each an event
+ * that carries its length, an epoch and its number. Bytes that may not leave yet stay unsent; when the sender's part of
+ * the buffer is full, sends wait. A recv takes what has arrived; if somebody waits for the room it makes, a window
+ * update travels back. So there is one event for each segment, and one more only under backpressure.
+ *
+ * The ring is as large as what lies in it, up to the capacities, and starts over at its beginning whenever it runs empty:
+ * a connection that exchanges small messages touches the same few cache lines for ever.
+ *
+ * A Unix connection is `instant`: its segments arrive in the call that sends them.
+ */
+#include "network.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SEGMENT_MAX 16384u
+#define RING_FIRST_SIZE 1024u
+#define CAPACITY_LOW 16384u
+#define CAPACITY_HIGH 65536u
+#define CAPACITY_SMALL_LOW 128u
+#define CAPACITY_SMALL_HIGH 1024u
+
+/* What an event of a segment carries. */
+#define SEGMENT_BYTES_MASK 0xfffffu
+#define SEGMENT_HELLO (1u << 20)
+#define SEGMENT_FIN (1u << 21)
+#define SEGMENT_EPOCH_SHIFT 24
+#define SEGMENT_NUMBER_SHIFT 32
+
+/* ---- the ring -------------------------------------------------------------------------------- */
+
+static void grow_ring(struct orr__flow *flow, uint64_t needed)
+{
+    uint32_t size = flow->ring_size == 0 ? RING_FIRST_SIZE : flow->ring_size;
+    while (size < needed)
+        size *= 2;
+    uint8_t *ring = malloc(size);
+    if (ring == NULL)
+        orr_fatal("no memory for %u bytes of a simulated connection", size);
+    uint64_t kept = flow->written - flow->read;
+    for (uint64_t i = 0; i < kept; i++)
+        ring[i] = flow->ring[(flow->read - flow->origin + i) & (flow->ring_size - 1)];
+    free(flow->ring);
+    flow->ring = ring;
+    flow->ring_size = size;
+    flow->origin = flow->read;
+}
+
+static void ring_put(struct orr__flow *flow, const void *data, uint32_t length)
+{
+    if (flow->read == flow->written)
+        flow->origin = flow->written;
+    uint64_t needed = flow->written - flow->read + length;
+    if (needed > flow->ring_size)
+        grow_ring(flow, needed);
+    uint32_t at = (uint32_t)(flow->written - flow->origin) & (flow->ring_size - 1);
+    uint32_t first = flow->ring_size - at < length ? flow->ring_size - at : length;
+    memcpy(flow->ring + at, data, first);
+    if (first < length)
+        memcpy(flow->ring, (const uint8_t *)data + first, length - first);
+    flow->written += length;
+}
+
+static void ring_take(struct orr__flow *flow, void *buffer, uint32_t length)
+{
+    uint32_t at = (uint32_t)(flow->read - flow->origin) & (flow->ring_size - 1);
+    uint32_t first = flow->ring_size - at < length ? flow->ring_size - at : length;
+    memcpy(buffer, flow->ring + at, first);
+    if (first < length)
+        memcpy((uint8_t *)buffer + first, flow->ring, length - first);
+    flow->read += length;
+}
+
+/* ---- capacities ------------------------------------------------------------------------------ */
+
+static uint32_t capacity(int32_t option, uint32_t drawn)
+{
+    uint32_t set = (uint32_t)option / 2;
+    return set == 0 || (drawn < CAPACITY_LOW && drawn < set) ? drawn : set;
+}
+
+static uint32_t option_of(const struct orr__socket *socket, enum orr_socket_option option)
+{
+    return socket != NULL ? (uint32_t)socket->options[option] : 0;
+}
+
+void orr__stream_buffers(struct orr__connection *connection, const struct orr__socket *listener,
+                         uint64_t occurrence)
+{
+    struct orr_world *world = connection->world;
+    const struct orr__link *link = connection->ends[0].out.link;
+    uint32_t low = CAPACITY_LOW;
+    uint32_t high = CAPACITY_HIGH;
+    if (orr__strikes(world, ORR_FAMILY_PRESSURE, ORR__SITE_BUFFER, link->id, occurrence)) {
+        low = CAPACITY_SMALL_LOW;
+        high = CAPACITY_SMALL_HIGH;
+        orr__fault(world, ORR_FAMILY_PRESSURE, orr__link_subject(link, false), occurrence,
+                   "buffers of at most %u bytes", high);
+    }
+    for (uint64_t i = 0; i < 2; i++) {
+        struct orr__flow *flow = &connection->ends[i].out;
+        const struct orr__socket *sender = i == 0 ? connection->ends[0].socket : listener;
+        const struct orr__socket *receiver = i == 0 ? listener : connection->ends[0].socket;
+        uint64_t send =
+            orr__draw_range(world, ORR__SITE_BUFFER, link->id + 1 + i * 2, occurrence, low, high);
+        uint64_t receive =
+            orr__draw_range(world, ORR__SITE_BUFFER, link->id + 2 + i * 2, occurrence, low, high);
+        flow->send_capacity = capacity((int32_t)option_of(sender, ORR_SOCKET_SEND_BUFFER), (uint32_t)send);
+        flow->receive_capacity =
+            capacity((int32_t)option_of(receiver, ORR_SOCKET_RECEIVE_BUFFER), (uint32_t)receive);
+    }
+}
+
+static uint32_t free_part(uint32_t limit, uint64_t used)
+{
+    return used >= limit ? 0 : limit - (uint32_t)used;
+}
+
+/* Room for a send. What has left does not count; an instant flow has no such place, and counts all. */
+static uint32_t room(const struct orr__end *end)
+{
+    const struct orr__flow *flow = &end->out;
+    uint64_t used = flow->written - (end->connection->instant ? flow->read : flow->sent);
+    return free_part(flow->send_capacity, used);
+}
+
+/* What the receiver lets the sender send, as far as the sender knows. */
+static uint32_t window(struct orr__end *end)
+{
+    struct orr__flow *flow = &end->out;
+    if (end->connection->instant)
+        return UINT32_MAX;
+    if (!orr__link_is_cut(end->connection->world, end->peer->out.link))
+        flow->read_seen = flow->read;
+    return free_part(flow->receive_capacity, flow->sent - flow->read_seen);
+}
+
+uint64_t orr__stream_readable(const struct orr__end *end)
+{
+    const struct orr__flow *flow = &end->peer->out;
+    return flow->arrived - flow->read;
+}
+
+bool orr__stream_writable(const struct orr__end *end)
+{
+    return room(end) >= (end->out.send_capacity + 2) / 3;
+}
+
+/* ---- segments: arrival ----------------------------------------------------------------------- */
+
+/* Bytes for somebody who has closed both ways: the kernel resets the connection. */
+static void refuse_bytes(struct orr__end *end)
+{
+    orr__end_send_reset(end, true);
+    orr__end_reset(end);
+}
+
+static void deliver(struct orr__end *from, uint32_t bytes, uint32_t flags)
+{
+    struct orr__end *to = from->peer;
+    if (bytes > 0 && to->shut_receive && to->shut_send && !to->fin_received && !from->connection->instant) {
+        refuse_bytes(to);
+        return;
+    }
+    from->out.retries = 0;
+    from->out.arrived += bytes;
+    if ((flags & SEGMENT_HELLO) != 0)
+        from->out.hello_arrived = true;
+    if ((flags & SEGMENT_FIN) != 0) {
+        from->out.fin_arrived = true;
+        to->fin_received = true;
+        to->shut_receive = true;
+    }
+    if (to->socket != NULL) {
+        orr__stream_wake_receivers(to->socket);
+        if (to->socket->polls.head != NULL)
+            orr__socket_changed(to->socket);
+    }
+}
+
+static void arrive(struct orr__end *from, uint32_t bytes, uint32_t flags)
+{
+    struct orr__end *to = from->peer;
+    switch (orr__end_state(to)) {
+    case ORR__END_OPEN:
+        deliver(from, bytes, flags);
+        break;
+    case ORR__END_HALF_OPEN: /* the hello always comes first */
+        orr__assert((flags & SEGMENT_HELLO) != 0);
+        if (orr__end_complete(to))
+            deliver(from, bytes, flags);
+        else
+            orr__end_lose(from);
+        break;
+    case ORR__END_CONNECTING:
+    case ORR__END_CLOSED:
+        if (orr__stack_is_up(to->stack))
+            orr__end_send_reset(to, true);
+        else
+            orr__end_lose(from);
+        break;
+    }
+}
+
+static void trace_segment(const struct orr__end *from, uint64_t number, uint32_t bytes, uint32_t flags)
+{
+    struct orr_world *world = from->connection->world;
+    const char *who = from->out.link->name;
+    if ((flags & SEGMENT_FIN) != 0)
+        orr__trace_line(world, who, "segment#%" PRIu64 " FIN arrives", number);
+    else if ((flags & SEGMENT_HELLO) != 0)
+        orr__trace_line(world, who, "segment#%" PRIu64 " completes the handshake with %s", number,
+                        orr__place_text(&from->peer->place));
+    else
+        orr__trace_line(world, who, "segment#%" PRIu64 " %u bytes arrive", number, bytes);
+}
+
+static void segment_arrives(struct orr_world *world, void *object, uint64_t a)
+{
+    struct orr__end *from = object;
+    struct orr__connection *connection = from->connection;
+    uint32_t bytes = (uint32_t)a & SEGMENT_BYTES_MASK;
+    uint32_t flags = (uint32_t)a & (SEGMENT_HELLO | SEGMENT_FIN);
+    orr__trace_hash(world, ORR__NET_SEGMENT, from->out.link->id, a >> SEGMENT_NUMBER_SHIFT, a & UINT32_MAX);
+    if ((uint8_t)(a >> SEGMENT_EPOCH_SHIFT) == from->out.epoch) {
+        if (orr__tracing(world))
+            trace_segment(from, a >> SEGMENT_NUMBER_SHIFT, bytes, flags);
+        arrive(from, bytes, flags);
+    }
+    orr__connection_release(connection);
+}
+
+/* ---- segments: departure --------------------------------------------------------------------- */
+
+/* A reset in the middle, as by a box between the two: both ends hear of it, and what is on its way is lost. */
+static bool sever(struct orr__end *end, uint64_t number)
+{
+    struct orr__connection *connection = end->connection;
+    const struct orr__link *link = end->out.link;
+    if (link == end->peer->out.link ||
+        !orr__strikes(connection->world, ORR_FAMILY_CONNECTION, ORR__SITE_RESET, link->id, number))
+        return false;
+    orr__fault(connection->world, ORR_FAMILY_CONNECTION, orr__link_subject(link, false), number,
+               "connection reset");
+    connection->severed = true;
+    end->out.epoch++;
+    end->peer->out.epoch++;
+    orr__end_send_reset(end, false);
+    orr__end_send_reset(end->peer, false);
+    return true;
+}
+
+/* One segment leaves. False if it does not: the link is cut, or the connection is. */
+static bool depart(struct orr__end *end, uint32_t bytes, uint32_t flags)
+{
+    struct orr__connection *connection = end->connection;
+    struct orr_world *world = connection->world;
+    struct orr__flow *flow = &end->out;
+    uint64_t number = flow->link->segments++;
+    if (connection->instant) {
+        arrive(end, bytes, flags);
+        return true;
+    }
+    if (orr__link_is_cut(world, flow->link)) {
+        if (orr__tracing(world))
+            orr__trace_line(world, flow->link->name, "segment#%" PRIu64 " lost: the link is cut", number);
+        orr__end_stall(end);
+        return false;
+    }
+    if (bytes > 0 && sever(end, number))
+        return false;
+    uint64_t at_ns = orr__now(world) + orr__link_delay(world, flow->link, false, number);
+    if (at_ns <= flow->arrival_ns)
+        at_ns = flow->arrival_ns + 1;
+    flow->arrival_ns = at_ns;
+    connection->references++;
+    orr__schedule(world, at_ns, segment_arrives, NULL, end,
+                  bytes | flags | (uint64_t)flow->epoch << SEGMENT_EPOCH_SHIFT |
+                      number << SEGMENT_NUMBER_SHIFT);
+    return true;
+}
+
+/* PARTIAL cuts segments in two. */
+static uint32_t cut_segment(const struct orr__end *end, uint32_t bytes)
+{
+    struct orr_world *world = end->connection->world;
+    const struct orr__link *link = end->out.link;
+    if (bytes < 2 || end->connection->instant ||
+        !orr__strikes(world, ORR_FAMILY_PARTIAL, ORR__SITE_SEGMENT_CUT, link->id, link->segments))
+        return bytes;
+    uint32_t cut = 1 + (uint32_t)orr__draw_below(world, ORR__SITE_SEGMENT_LENGTH, link->id, link->segments,
+                                                 bytes - 1);
+    orr__fault(world, ORR_FAMILY_PARTIAL, orr__link_subject(link, false), link->segments, "%u of %u bytes",
+               cut, bytes);
+    return cut;
+}
+
+static uint32_t next_segment(struct orr__end *end)
+{
+    uint64_t unsent = end->out.written - end->out.sent;
+    uint32_t allowed = window(end);
+    uint32_t bytes = unsent < allowed ? (uint32_t)unsent : allowed;
+    return cut_segment(end, bytes < SEGMENT_MAX ? bytes : SEGMENT_MAX);
+}
+
+/* The window is shut. If it was opened and the link kept the news, the sender has to ask. */
+static void probe_window(struct orr__end *end)
+{
+    if (end->out.read_seen != end->out.read)
+        orr__end_stall(end);
+}
+
+void orr__stream_transmit(struct orr__end *end)
+{
+    struct orr__flow *flow = &end->out;
+    if (orr__end_state(end) != ORR__END_OPEN || flow->stalled || end->connection->severed)
+        return;
+    if (!flow->hello_sent) {
+        if (!depart(end, 0, SEGMENT_HELLO))
+            return;
+        flow->hello_sent = true;
+    }
+    while (flow->sent < flow->written) {
+        uint32_t bytes = next_segment(end);
+        if (bytes == 0) {
+            probe_window(end);
+            return;
+        }
+        flow->sent += bytes;
+        if (!depart(end, bytes, 0)) {
+            flow->sent -= bytes;
+            return;
+        }
+    }
+    if (end->shut_send && !flow->fin_sent)
+        flow->fin_sent = depart(end, 0, SEGMENT_FIN);
+}
+
+void orr__stream_resume(struct orr__end *end)
+{
+    orr__stream_transmit(end);
+    if (end->socket == NULL)
+        return;
+    orr__stream_wake_senders(end->socket);
+    if (end->socket->polls.head != NULL)
+        orr__socket_changed(end->socket);
+}
+
+/* ---- windows --------------------------------------------------------------------------------- */
+
+static void window_arrives(struct orr_world *world, void *object, uint64_t number)
+{
+    struct orr__end *end = object;
+    struct orr__connection *connection = end->connection;
+    orr__trace_hash(world, ORR__NET_WINDOW, end->peer->out.link->id, number, 0);
+    end->out.window_underway = false;
+    orr__stream_resume(end);
+    orr__connection_release(connection);
+}
+
+/* The receiver read: if the sender waits for room, it will hear of it. */
+static void open_window(struct orr__end *end)
+{
+    struct orr__flow *flow = &end->out;
+    const struct orr__socket *socket = end->socket;
+    bool waits = flow->sent < flow->written ||
+                 (socket != NULL && (socket->out.head != NULL || socket->polls.head != NULL));
+    if (!waits || flow->stalled || flow->window_underway)
+        return;
+    if (end->connection->instant) {
+        orr__stream_resume(end);
+        return;
+    }
+    struct orr_world *world = end->connection->world;
+    struct orr__link *back = end->peer->out.link;
+    uint64_t number = back->segments++;
+    if (orr__link_is_cut(world, back)) {
+        orr__end_stall(end);
+        return;
+    }
+    flow->window_underway = true;
+    end->connection->references++;
+    orr__schedule(world, orr__now(world) + orr__link_delay(world, back, false, number), window_arrives, NULL,
+                  end, number);
+}
+
+/* ---- operations ------------------------------------------------------------------------------ */
+
+static int64_t take_error(struct orr__end *end)
+{
+    int error = end->error;
+    end->error = 0;
+    return -error;
+}
+
+/* The buffer of a transfer or of a datagram operation on a stream. */
+static void *buffer_of(struct orr_completion *completion, uint32_t *ret_length)
+{
+    uint8_t op = completion->request.op;
+    if (op == ORR_OP_RECV || op == ORR_OP_SEND) {
+        *ret_length = completion->request.arguments.transfer.length;
+        return completion->request.arguments.transfer.buffer;
+    }
+    struct orr_datagram *datagram = completion->request.arguments.datagram;
+    *ret_length = datagram->length;
+    if (op == ORR_OP_RECV_FROM) {
+        datagram->peer.length = 0;
+        datagram->truncated = false;
+    }
+    return datagram->buffer;
+}
+
+static uint32_t cut_transfer(const struct orr__socket *socket, const struct orr_completion *completion,
+                             uint64_t possible, uint32_t wanted)
+{
+    uint32_t length = possible < wanted ? (uint32_t)possible : wanted;
+    return orr__cut_transfer(socket->stack->node, completion->request.op, (uint64_t)completion->result,
+                             length);
+}
+
+static int64_t recv_bytes(struct orr__socket *socket, struct orr_completion *completion)
+{
+    struct orr__end *end = socket->end;
+    uint32_t wanted;
+    void *buffer = buffer_of(completion, &wanted);
+    uint32_t length = cut_transfer(socket, completion, orr__stream_readable(end), wanted);
+    if (length > 0)
+        ring_take(&end->peer->out, buffer, length);
+    return length;
+}
+
+/* What a recv finds when there are no bytes: in the kernel's order. 1 = it has to wait. */
+static int64_t recv_nothing(struct orr__end *end)
+{
+    if (end->fin_received)
+        return 0;
+    if (end->error != 0)
+        return take_error(end);
+    return end->shut_receive ? 0 : 1;
+}
+
+void orr__stream_wake_receivers(struct orr__socket *socket)
+{
+    struct orr__end *end = socket->end;
+    while (socket->in.head != NULL) {
+        bool bytes = orr__stream_readable(end) > 0;
+        int64_t result = bytes ? 0 : recv_nothing(end);
+        if (result == 1)
+            return;
+        struct orr_completion *completion =
+            orr__queue_take(&socket->in, socket->in.count > 1 && orr__socket_reorders(socket, &socket->in));
+        if (bytes)
+            result = recv_bytes(socket, completion);
+        orr__ready(socket->process, completion, result);
+        if (bytes)
+            open_window(end->peer);
+    }
+}
+
+/* The error that ends a send, or 0. A Unix socket keeps its error for recv. */
+static int64_t send_error(struct orr__end *end)
+{
+    if (end->connection->instant)
+        return end->shut_send ? -EPIPE : 0;
+    if (end->error != 0)
+        return take_error(end);
+    return end->shut_send ? -EPIPE : 0;
+}
+
+static int64_t send_bytes(struct orr__socket *socket, struct orr_completion *completion, uint32_t possible)
+{
+    struct orr__end *end = socket->end;
+    uint32_t wanted;
+    const void *data = buffer_of(completion, &wanted);
+    uint32_t length = cut_transfer(socket, completion, possible, wanted);
+    if (length > 0)
+        ring_put(&end->out, data, length);
+    return length;
+}
+
+void orr__stream_wake_senders(struct orr__socket *socket)
+{
+    struct orr__end *end = socket->end;
+    while (socket->out.head != NULL && orr__end_state(end) != ORR__END_CONNECTING) {
+        int64_t result = send_error(end);
+        uint32_t possible = room(end);
+        if (result == 0 && possible == 0)
+            return;
+        struct orr_completion *completion =
+            orr__queue_take(&socket->out, socket->out.count > 1 && orr__socket_reorders(socket, &socket->out));
+        if (result == 0)
+            result = send_bytes(socket, completion, possible);
+        orr__ready(socket->process, completion, result);
+        if (result > 0)
+            orr__stream_transmit(end);
+    }
+}
+
+void orr__stream_wake(struct orr__end *end)
+{
+    struct orr__socket *socket = end->socket;
+    if (socket == NULL)
+        return;
+    orr__stream_wake_receivers(socket);
+    orr__stream_wake_senders(socket);
+    orr__socket_changed(socket);
+}

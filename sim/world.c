@@ -1,0 +1,421 @@
+/*
+ * world.c: one simulated universe: an event heap in virtual time, and what happens to the world as
+ * a whole: crashes and partitions by choice, healing, checks.
+ *
+ * Events are ordered by (time, tie, sequence): tie is a choice keyed by the time and the event's
+ * number, so that simultaneous events come in any order and an unrelated event elsewhere moves
+ * none. Idle time is skipped. Once a check has failed nothing moves any more.
+ */
+#include "world.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEAP_FIRST_CAPACITY 256u
+#define HEAP_ARITY 4u
+/* Crashes and partitions: their rate is per stretch of this length. */
+#define CHANCE_STRETCH_NS (10 * ORR_MILLISECOND)
+#define CUT_MEAN_NS (500 * ORR_MILLISECOND)
+
+/* ---- the event heap -------------------------------------------------------------------------- */
+
+static bool before(const struct orr__heap_node *a, const struct orr__heap_node *b)
+{
+    if (a->time_ns != b->time_ns)
+        return a->time_ns < b->time_ns;
+    if (a->tie != b->tie)
+        return a->tie < b->tie;
+    return a->sequence < b->sequence;
+}
+
+static void grow(struct orr_world *world)
+{
+    uint32_t capacity =
+        world->event_capacity == 0 ? HEAP_FIRST_CAPACITY : world->event_capacity * 2;
+    world->heap = realloc(world->heap, capacity * sizeof *world->heap);
+    world->events = realloc(world->events, capacity * sizeof *world->events);
+    if (world->heap == NULL || world->events == NULL)
+        orr_fatal("no memory for %u simulated events", capacity);
+    for (uint32_t i = world->event_capacity; i < capacity; i++) {
+        world->events[i] = (struct orr__event){.a = world->event_free};
+        world->event_free = i;
+    }
+    world->event_capacity = capacity;
+}
+
+static void heap_push(struct orr_world *world, struct orr__heap_node node)
+{
+    uint32_t at = world->heap_count++;
+    while (at > 0) {
+        uint32_t parent = (at - 1) / HEAP_ARITY;
+        if (!before(&node, &world->heap[parent]))
+            break;
+        world->heap[at] = world->heap[parent];
+        at = parent;
+    }
+    world->heap[at] = node;
+}
+
+static void heap_pop(struct orr_world *world)
+{
+    struct orr__heap_node node = world->heap[--world->heap_count];
+    uint32_t at = 0;
+    for (;;) {
+        uint32_t first = at * HEAP_ARITY + 1;
+        if (first >= world->heap_count)
+            break;
+        uint32_t last =
+            first + HEAP_ARITY < world->heap_count ? first + HEAP_ARITY : world->heap_count;
+        uint32_t least = first;
+        for (uint32_t child = first + 1; child < last; child++)
+            if (before(&world->heap[child], &world->heap[least]))
+                least = child;
+        if (!before(&world->heap[least], &node))
+            break;
+        world->heap[at] = world->heap[least];
+        at = least;
+    }
+    world->heap[at] = node;
+}
+
+void orr__schedule(struct orr_world *world, uint64_t time_ns, orr__event_run run, void *owner,
+                   void *object, uint64_t a)
+{
+    orr__assert(time_ns >= world->now_ns && run != NULL);
+    if (world->event_free == ORR__EVENT_NONE)
+        grow(world);
+    uint32_t event = world->event_free;
+    world->event_free = (uint32_t)world->events[event].a;
+    world->events[event] =
+        (struct orr__event){.run = run, .owner = owner, .object = object, .a = a};
+    uint32_t tie = (uint32_t)(orr__draw(world, ORR__SITE_TIE, time_ns, a) >> 32);
+    heap_push(world,
+              (struct orr__heap_node){
+                  .time_ns = time_ns, .sequence = world->sequence++, .tie = tie, .event = event});
+}
+
+void orr__forget(struct orr_world *world, const void *owner)
+{
+    for (uint32_t i = 0; i < world->heap_count; i++) {
+        struct orr__event *event = &world->events[world->heap[i].event];
+        if (event->owner == owner)
+            event->run = NULL; /* it still passes through the heap, and does nothing there */
+    }
+}
+
+uint64_t orr__now(const struct orr_world *world)
+{
+    return world->now_ns;
+}
+
+bool orr__world_step(struct orr_world *world, uint64_t limit_ns)
+{
+    while (!world->failed && world->heap_count > 0 && world->heap[0].time_ns <= limit_ns) {
+        struct orr__heap_node top = world->heap[0];
+        struct orr__event event = world->events[top.event];
+        heap_pop(world);
+        world->events[top.event] = (struct orr__event){.a = world->event_free};
+        world->event_free = top.event;
+        if (event.run == NULL)
+            continue;
+        orr__assert(top.time_ns >= world->now_ns);
+        world->now_ns = top.time_ns;
+        if (++world->events_run > world->events_max) {
+            orr__world_fail(world, "no end in sight", NULL,
+                            "after %" PRIu64
+                            " events the scenario still runs: the program spins, or the "
+                            "limit is too low",
+                            world->events_max);
+            return false;
+        }
+        event.run(world, event.object, event.a);
+        return true;
+    }
+    if (!world->failed && limit_ns != UINT64_MAX && limit_ns > world->now_ns)
+        world->now_ns = limit_ns;
+    return false;
+}
+
+void orr_world_run_for(struct orr_world *world, uint64_t ns)
+{
+    uint64_t limit_ns = ns > UINT64_MAX - 1 - world->now_ns ? UINT64_MAX - 1 : world->now_ns + ns;
+    while (orr__world_step(world, limit_ns))
+        ;
+}
+
+uint64_t orr_world_now(const struct orr_world *world)
+{
+    return world->now_ns;
+}
+
+uint64_t orr_world_seed(const struct orr_world *world)
+{
+    return world->seed;
+}
+
+uint64_t orr_world_trace_hash(const struct orr_world *world)
+{
+    return world->hash;
+}
+
+uint64_t orr__world_completions(const struct orr_world *world)
+{
+    uint64_t completions = world->completions;
+    for (const struct orr_node *node = world->nodes; node != NULL; node = node->next) {
+        struct orr_statistics statistics = {0};
+        if (node->process != NULL)
+            orr_loop_statistics(node->process->loop, &statistics);
+        completions += statistics.callbacks;
+    }
+    return completions;
+}
+
+/* ---- making and ending ----------------------------------------------------------------------- */
+
+struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
+{
+    struct orr_world *world = calloc(1, sizeof *world);
+    if (world == NULL)
+        orr_fatal("no memory for a world");
+    world->seed = seed;
+    world->hash = orr__mix(seed, ORR__SITE_COUNT);
+    world->events_max = ORR_EVENTS_MAX_DEFAULT;
+    world->event_free = ORR__EVENT_NONE;
+    world->trace = trace;
+    world->story = story;
+    return world;
+}
+
+struct orr_world *orr_world_create(uint64_t seed, FILE *trace)
+{
+    return orr__world_new(seed, trace, NULL);
+}
+
+void orr_world_destroy(struct orr_world *world)
+{
+    if (world == NULL)
+        return;
+    while (world->nodes != NULL) {
+        struct orr_node *node = world->nodes;
+        world->nodes = node->next;
+        orr__node_destroy(node);
+    }
+    for (uint32_t i = 0; i < world->links_stride * world->links_stride; i++) {
+        if (world->links[i] != NULL)
+            free((char *)world->links[i]->name);
+        free(world->links[i]);
+    }
+    free(world->links);
+    orr__lanes_close(world);
+    free(world->heap);
+    free(world->events);
+    free(world);
+}
+
+struct orr_node *orr__world_node(struct orr_world *world, uint32_t index)
+{
+    struct orr_node *node = world->nodes;
+    while (node != NULL && node->index != index)
+        node = node->next;
+    return node;
+}
+
+/* ---- links ----------------------------------------------------------------------------------- */
+
+static void grow_links(struct orr_world *world)
+{
+    uint32_t stride = world->links_stride == 0 ? 8 : world->links_stride;
+    while (stride < world->node_count)
+        stride *= 2;
+    struct orr__link **links = calloc((size_t)stride * stride, sizeof *links);
+    if (links == NULL)
+        orr_fatal("no memory for the links between %u nodes", world->node_count);
+    for (uint32_t from = 0; from < world->links_stride; from++)
+        for (uint32_t to = 0; to < world->links_stride; to++)
+            links[from * stride + to] = world->links[from * world->links_stride + to];
+    free(world->links);
+    world->links = links;
+    world->links_stride = stride;
+}
+
+static struct orr__link *make_link(struct orr_world *world, const struct orr_node *from,
+                                   const struct orr_node *to)
+{
+    struct orr__link *link = calloc(1, sizeof *link);
+    size_t size = strlen(from->name) + strlen(to->name) + sizeof "->";
+    char *name = malloc(size);
+    if (link == NULL || name == NULL)
+        orr_fatal("no memory for the link %s->%s", from->name, to->name);
+    snprintf(name, size, "%s->%s", from->name, to->name);
+    link->name = name;
+    link->id = orr__actor_id(name);
+    uint64_t low = from == to ? 5 * ORR_MICROSECOND : 50 * ORR_MICROSECOND;
+    link->latency_ns =
+        low + orr__draw_exponential(world, ORR__SITE_LINK_LATENCY, link->id, 0, low * 4);
+    return link;
+}
+
+struct orr__link *orr__world_link(struct orr_world *world, const struct orr_node *from,
+                                  const struct orr_node *to)
+{
+    if (world->node_count > world->links_stride)
+        grow_links(world);
+    struct orr__link **at = &world->links[from->index * world->links_stride + to->index];
+    if (*at == NULL)
+        *at = make_link(world, from, to);
+    return *at;
+}
+
+void orr_world_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to, uint64_t ns)
+{
+    struct orr__link *link = orr__world_link(world, from, to);
+    uint64_t until_ns = ns > UINT64_MAX - world->now_ns ? UINT64_MAX : world->now_ns + ns;
+    if (until_ns > link->cut_until_ns)
+        link->cut_until_ns = until_ns;
+    orr__fault(world, ORR_FAMILY_PARTITION, link->name, world->partitions++,
+               "cut for %" PRIu64 " ms", ns / ORR_MILLISECOND);
+}
+
+/* ---- faults of the world as a whole ---------------------------------------------------------- */
+
+/* One partition by choice, and the appointment of the next. */
+static void partition(struct orr_world *world, void *object, uint64_t number)
+{
+    (void)object;
+    if (!orr__family_on(world, ORR_FAMILY_PARTITION))
+        return;
+    uint64_t pair = world->node_count * (uint64_t)(world->node_count - 1);
+    if (number > 0 && pair > 0) {
+        uint64_t draw = orr__draw_below(world, ORR__SITE_PARTITION, number, 0, pair * 2);
+        uint32_t a = (uint32_t)(draw / 2 / (world->node_count - 1));
+        uint32_t b = (uint32_t)(draw / 2 % (world->node_count - 1));
+        struct orr_node *from = orr__world_node(world, a);
+        struct orr_node *to = orr__world_node(world, b >= a ? b + 1 : b);
+        uint64_t ns =
+            orr__draw_exponential(world, ORR__SITE_PARTITION_TIME, number, 0, CUT_MEAN_NS) +
+            ORR_MILLISECOND;
+        orr_world_cut(world, from, to, ns);
+        if (draw % 2 == 1)
+            orr_world_cut(world, to, from, ns);
+    }
+    uint64_t mean_ns = CHANCE_STRETCH_NS * 1000000 / world->rates[ORR_FAMILY_PARTITION];
+    uint64_t pause_ns = orr__draw_exponential(world, ORR__SITE_PARTITION, number, 1, mean_ns);
+    orr__schedule(world, world->now_ns + pause_ns, partition, NULL, NULL, number + 1);
+}
+
+/* Nodes that the world may crash: each has its own appointments. `number` counts them. */
+static void crash_by_choice(struct orr_world *world, void *object, uint64_t number)
+{
+    struct orr_node *node = object;
+    uint64_t power =
+        (node->crash_kinds & ORR_CRASH_POWER) != 0 ? world->rates[ORR_FAMILY_POWER_LOSS] : 0;
+    uint64_t kill =
+        (node->crash_kinds & ORR_CRASH_PROCESS) != 0 ? world->rates[ORR_FAMILY_KILL] : 0;
+    if (world->healed || power + kill == 0)
+        return;
+    if (number > 0 && node->process != NULL) {
+        uint64_t draw =
+            orr__draw_below(world, ORR__SITE_CRASH_KIND, node->id, number, power + kill);
+        orr_node_crash(node, draw < power ? ORR_CRASH_POWER : ORR_CRASH_PROCESS);
+    }
+    uint64_t mean_ns = CHANCE_STRETCH_NS * 1000000 / (power + kill);
+    uint64_t pause_ns = orr__draw_exponential(world, ORR__SITE_CRASH, node->id, number, mean_ns);
+    orr__schedule(world, world->now_ns + pause_ns, crash_by_choice, NULL, node, number + 1);
+}
+
+void orr_node_allow_crashes(struct orr_node *node, uint32_t kinds)
+{
+    if ((kinds & ~(uint32_t)(ORR_CRASH_POWER | ORR_CRASH_PROCESS)) != 0)
+        orr_fatal(
+            "orr_node_allow_crashes: kinds 0x%x: only ORR_CRASH_POWER and ORR_CRASH_PROCESS exist",
+            kinds);
+    bool first = node->crash_kinds == 0;
+    node->crash_kinds = kinds;
+    if (first && kinds != 0)
+        crash_by_choice(node->world, node, 0);
+}
+
+void orr_world_heal(struct orr_world *world)
+{
+    if (world->failed || world->healed)
+        return;
+    world->healed = true;
+    orr__trace_line(world, "(world)", "healed: from here on nothing fails");
+    for (uint32_t i = 0; i < world->links_stride * world->links_stride; i++)
+        if (world->links[i] != NULL && world->links[i]->cut_until_ns > world->now_ns)
+            world->links[i]->cut_until_ns = world->now_ns;
+    for (struct orr_node *node = world->nodes; node != NULL; node = node->next)
+        if (node->process == NULL)
+            orr_node_start(node);
+}
+
+void orr__world_began(struct orr_world *world)
+{
+    if (world->node_count == 2 && orr__family_on(world, ORR_FAMILY_PARTITION))
+        partition(world, NULL, 0);
+}
+
+/* ---- checks ---------------------------------------------------------------------------------- */
+
+void orr__world_fail(struct orr_world *world, const char *check, const char *where,
+                     const char *format, ...)
+{
+    if (world->failed)
+        return;
+    char why[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(why, sizeof why, format, arguments);
+    va_end(arguments);
+    snprintf(world->check, sizeof world->check, "%s", check);
+    snprintf(world->detail, sizeof world->detail, "at %" PRIu64 ".%06" PRIu64 " ms%s%s: %s\n%s",
+             world->now_ns / ORR_MILLISECOND, world->now_ns % ORR_MILLISECOND,
+             where != NULL ? ", " : "", where != NULL ? where : "", why, world->notes);
+    orr__trace_hash(world, 0xdead, orr__actor_id(check), 0, 0);
+    orr__trace_line(world, "! failed", "%s", check);
+    world->failed = true;
+}
+
+bool orr_check_always(struct orr_world *world, bool condition, const char *expression,
+                      const char *text, const char *site)
+{
+    if (!condition)
+        orr__world_fail(world, text, site, "%s does not hold", expression);
+    return condition;
+}
+
+bool orr_check_sometimes(struct orr_world *world, bool condition, const char *text)
+{
+    uint32_t i = 0;
+    while (i < world->sometimes_count && strcmp(world->sometimes[i].text, text) != 0)
+        i++;
+    if (i == ORR_SOMETIMES_MAX)
+        orr_fatal("orr_sometimes: \"%s\" is one check more than the %u a scenario may have", text,
+                  ORR_SOMETIMES_MAX);
+    if (i == world->sometimes_count)
+        world->sometimes[world->sometimes_count++] = (struct orr__sometimes){.text = text};
+    if (condition && !world->failed)
+        world->sometimes[i].seen++;
+    return condition;
+}
+
+bool orr_eventually(struct orr_world *world, bool (*done)(void *context), void *context,
+                    uint64_t within_ns, const char *text)
+{
+    uint64_t limit_ns = world->now_ns + within_ns;
+    while (!world->failed && !done(context)) {
+        if (orr__world_step(world, limit_ns))
+            continue;
+        if (!done(context))
+            orr__world_fail(world, text, NULL, "still not so after %" PRIu64 " ms of virtual time",
+                            within_ns / ORR_MILLISECOND);
+    }
+    return !world->failed;
+}
+
+bool orr_world_failed(const struct orr_world *world)
+{
+    return world->failed;
+}

@@ -1,0 +1,123 @@
+/*
+ * world.h: the state of one world, for the files that are the world itself (world.c, choice.c,
+ * ledger.c, node.c, backend.c, scenario.c). The rooms behind it (network, disk) use internal.h
+ * only.
+ */
+#ifndef ORR_SIM_WORLD_H
+#define ORR_SIM_WORLD_H
+
+#include "internal.h"
+
+/* The order of events: time, then tie (a choice), then the order of scheduling. */
+struct orr__heap_node {
+    uint64_t time_ns;
+    uint64_t sequence;
+    uint32_t tie;
+    uint32_t event; /* index into events */
+};
+
+/* What happens then. In the free list while run is NULL and it is not in the heap. */
+struct orr__event {
+    orr__event_run run;
+    void *owner;
+    void *object;
+    uint64_t a; /* in the free list: the next free index */
+};
+
+#define ORR__EVENT_NONE UINT32_MAX
+#define ORR__WORKLOAD_SITES_MAX 64
+#define ORR__DETAIL_MAX 3072
+
+/* One fuzzer lane: the bytes of one site, used up in order. */
+struct orr__lane {
+    uint8_t *bytes;
+    size_t length;
+    size_t used;
+};
+
+struct orr__sometimes {
+    const char *text;
+    uint64_t seen;
+};
+
+struct orr_world {
+    uint64_t seed;
+    uint64_t now_ns;
+    uint64_t hash;
+    uint64_t *live_hash;
+    uint64_t events_run;
+    uint64_t events_max;
+    uint64_t completions; /* callbacks of processes that have ended */
+
+    struct orr__heap_node *heap;
+    uint32_t heap_count;
+    struct orr__event *events;
+    uint32_t event_capacity; /* of heap and events */
+    uint32_t event_free;
+    uint64_t sequence;
+
+    struct orr_node *nodes; /* in order of creation */
+    struct orr_node *last_node;
+    uint32_t node_count;
+    struct orr__link **links; /* node_count x node_count, from * count + to */
+    uint32_t links_stride;
+    uint64_t partitions;
+
+    uint32_t rates[ORR_FAMILY_COUNT];
+    bool healed;
+    struct orr__lane *lanes; /* ORR__SITE_COUNT of them, or NULL */
+    struct {
+        uint64_t id;
+        uint64_t count;
+    } workload[ORR__WORKLOAD_SITES_MAX];
+    uint32_t workload_count;
+
+    const struct orr_scenario *scenario;
+    const struct orr_run_options *options;
+    FILE *trace;
+    FILE *story;
+    uint64_t faults;
+    uint32_t faults_by_family[ORR_FAMILY_COUNT];
+
+    bool failed;
+    char check[256];
+    char detail[ORR__DETAIL_MAX];
+    char notes[ORR_NOTE_MAX];
+    struct orr__sometimes sometimes[ORR_SOMETIMES_MAX];
+    uint32_t sometimes_count;
+};
+
+/* world.c */
+struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story);
+/* Runs the next event if its time is <= limit_ns; else moves the clock to limit_ns. False when it
+ * did not run one. */
+bool orr__world_step(struct orr_world *world, uint64_t limit_ns);
+/* Called for each node made: sets off what needs more than one. */
+void orr__world_began(struct orr_world *world);
+/* Ends the run as failed, unless it already is. `where` may be NULL. */
+void orr__world_fail(struct orr_world *world, const char *check, const char *where,
+                     const char *format, ...) ORR_PRINTF(4, 5);
+
+/* Operations ended by a callback so far, in all processes. */
+uint64_t orr__world_completions(const struct orr_world *world);
+
+/* choice.c */
+void orr__swarm(struct orr_world *world);
+/* Splits a fuzzer's bytes into lanes. Returns false when there is no memory. */
+bool orr__lanes_open(struct orr_world *world, const uint8_t *bytes, size_t count);
+void orr__lanes_close(struct orr_world *world);
+
+/* node.c */
+void orr__node_destroy(struct orr_node *node);
+/* A fresh process on the node: loop, memory, descriptors. */
+int orr__process_open(struct orr_node *node, const struct orr_options *options, bool external,
+                      struct orr__process **ret_process);
+void orr__process_free(struct orr__process *process);
+/* The backend's close: the loop is gone, and so is the process. */
+void orr__process_closed(struct orr__process *process);
+void orr__schedule_step(struct orr__process *process);
+
+/* backend.c */
+extern const struct orr_backend orr__world_backend;
+
+#endif

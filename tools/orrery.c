@@ -1,0 +1,24 @@
+/*
+ * orrery: the command line over the scenarios of the examples. Everything it does is
+ * orr_command_line of <orrery/sim.h>; a program with scenarios of its own is made the same way
+ * (ORR_MAIN), or loaded with --load.
+ */
+#include <orrery/sim.h>
+
+#ifdef ORRERY_WITH_EXAMPLES
+extern const struct orr_scenario echo_scenario;
+extern const struct orr_scenario kv_scenario;
+#endif
+
+static const struct orr_scenario *const scenarios[] = {
+#ifdef ORRERY_WITH_EXAMPLES
+    &echo_scenario,
+    &kv_scenario,
+#endif
+    NULL,
+};
+
+int main(int argc, char **argv)
+{
+    return orr_command_line(argc, argv, scenarios);
+}
