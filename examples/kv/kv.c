@@ -189,6 +189,9 @@ static void on_log_reset(void *context)
 static void on_log_ready(void *context)
 {
     struct kv *kv = context;
+    if (kv->state == KV_STATE_ENDED) {
+        return; /* told to stop while the last step of the recovery was under way */
+    }
     kv__report(kv, "serving %s with %" PRIu64 " keys from %s/%s", kv->config->listen,
                kv_store_count(&kv->store), kv->config->directory, KV_LOG_NAME);
     kv->state = KV_STATE_SERVING;
@@ -226,7 +229,10 @@ static void on_log_closed(void *context)
 
 static void on_log_failed(void *context)
 {
-    end(context, 1);
+    struct kv *kv = context;
+    if (kv->state != KV_STATE_ENDED) {
+        end(kv, 1);
+    }
 }
 
 static void on_log_report(void *context, const char *line)

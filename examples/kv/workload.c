@@ -209,6 +209,8 @@ static void judge_read(struct client *client, const struct command *command, str
                "every acknowledged write survives");
     orr_always(world, value >= command->at_least, "no read goes back in time");
     orr_always(world, value <= key->sent, "a read returns only what was written");
+    for (uint32_t i = 0; i < KV_REFUSED && value > 0; i++)
+        orr_always(world, value != key->refused[i], "a refused write did not happen");
     if (value > key->observed)
         key->observed = value;
 }
@@ -233,6 +235,16 @@ static void acknowledge(struct client *client, const struct command *command)
     key->acknowledged = command->value;
     if (command->kind == COMMAND_MSET)
         key[1].acknowledged = command->value;
+}
+
+static void refuse(struct client *client, const struct command *command)
+{
+    struct kv_key *key = key_of(client, command);
+    if (command->kind != COMMAND_SET && command->kind != COMMAND_MSET)
+        return;
+    key[0].refused[key[0].refused_count++ % KV_REFUSED] = command->value;
+    if (command->kind == COMMAND_MSET)
+        key[1].refused[key[1].refused_count++ % KV_REFUSED] = command->value;
 }
 
 /* ---- parsing replies ------------------------------------------------------------------------- */
@@ -328,7 +340,7 @@ static int parse_status(struct client *client, const struct command *command, ui
 
 /* An error is an answer too, as when the disk is full: it acknowledges nothing. But the server must
  * understand. */
-static int parse_error(struct client *client, uint32_t *at)
+static int parse_error(struct client *client, const struct command *command, uint32_t *at)
 {
     uint32_t begin = *at;
     uint32_t end = line_end(client, begin);
@@ -339,6 +351,7 @@ static int parse_error(struct client *client, uint32_t *at)
     if (strncmp(line, "-ERR Protocol error", 19) == 0 ||
         strncmp(line, "-ERR unknown command", 20) == 0)
         return bad_reply(client, "a complaint about a good command", begin) ? 1 : -1;
+    refuse(client, command);
     return 1;
 }
 
@@ -350,7 +363,7 @@ static int parse_reply(struct client *client, const struct command *command, uin
     bool refused = client->in[*at] == '-';
     orr_sometimes(client->task->history->world, refused, "a command is refused with an error");
     if (refused)
-        return parse_error(client, at);
+        return parse_error(client, command, at);
     if (command->kind == COMMAND_MGET)
         return parse_pair(client, command, at);
     if (command->kind != COMMAND_GET)

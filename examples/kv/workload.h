@@ -9,6 +9,7 @@
  *   observed      the newest value that any client has read: no later read may return an older one
  *   sent          the newest value that was ever sent: nothing newer can exist
  *
+ * A write that was answered with an error did not happen: its value must never be read.
  * A write whose answer never came (the connection failed) may or may not have happened: it only
  * raises `sent`.
  */
@@ -22,10 +23,15 @@
     4 /* of each client: two for SET, a pair for MSET (written together, equal always) */
 #define KV_PAIR 2 /* index of the pair's first key */
 
+#define KV_REFUSED 8 /* refused writes that are remembered per key */
+
 struct kv_key {
     uint64_t acknowledged;
     uint64_t observed;
     uint64_t sent;
+    uint64_t
+        refused[KV_REFUSED]; /* values whose write was answered with an error: never to be read */
+    uint32_t refused_count;
 };
 
 struct kv_history {
