@@ -6,13 +6,13 @@
  *                  <--- SYN-ACK -             HALF_OPEN
  *      OPEN        ---- hello --->            OPEN, waits to be accepted
  *
- * The hello is the handshake's last packet; it travels as the first segment of its flow. A SYN that is lost is sent
- * again after 1, 3, 7, ... seconds, and -ETIMEDOUT ends it after 127. Resets follow the kernel's sk_err: the error is
- * reported once, by whichever operation looks first; afterwards recv gives 0 and send -EPIPE. Bytes that arrived before
- * the reset can still be read.
+ * The hello is the handshake's last packet; it travels as the first segment of its flow. A SYN
+ * that is lost is sent again after 1, 3, 7, ... seconds, and -ETIMEDOUT ends it after 127. Resets
+ * follow the kernel's sk_err: the error is reported once, by whichever operation looks first;
+ * afterwards recv gives 0 and send -EPIPE. Bytes that arrived before the reset can still be read.
  *
- * A node that lost power answers nothing. What is sent to it is sent again until it has booted, and then it answers
- * RST; after about 15 minutes the sender gives up with -ETIMEDOUT.
+ * A node that lost power answers nothing. What is sent to it is sent again until it has booted,
+ * and then it answers RST; after about 15 minutes the sender gives up with -ETIMEDOUT.
  */
 #include "network.h"
 
@@ -91,13 +91,6 @@ static void link_ends(struct orr__connection *connection, const struct orr__stac
     connection->ends[1].out.link = orr__world_link(connection->world, b->node, a->node);
 }
 
-enum orr__end_state orr__end_state(const struct orr__end *end)
-{
-    if (end->state != ORR__END_CLOSED && end->power_losses != end->stack->power_losses)
-        return ORR__END_CLOSED;
-    return end->state;
-}
-
 bool orr__end_is_finished(const struct orr__end *end)
 {
     return end->fin_received && end->out.fin_arrived;
@@ -134,6 +127,7 @@ static void waiting_remove(struct orr__waiting *waiting, struct orr__connection 
 static void leave_listener(struct orr__connection *connection)
 {
     struct orr__socket *listener = connection->listener;
+    orr__assert(listener != NULL);
     bool half_open = connection->ends[1].state == ORR__END_HALF_OPEN;
     waiting_remove(half_open ? &listener->half_open : &listener->arrived, connection);
     connection->listener = NULL;
@@ -152,7 +146,7 @@ bool orr__end_complete(struct orr__end *end)
     return true;
 }
 
-void orr__listener_hand_over(struct orr__socket *listener, struct orr__socket *child)
+void orr__listener_hand_over(const struct orr__socket *listener, struct orr__socket *child)
 {
     struct orr__connection *connection = child->end->connection;
     orr__assert(connection->listener == listener && &connection->ends[1] == child->end);
@@ -204,8 +198,8 @@ void orr__connection_free(struct orr__connection *connection)
 static void send_syn(struct orr__connection *connection);
 
 /* What is under way keeps the connection. */
-static void schedule(struct orr__connection *connection, uint64_t time_ns, orr__event_run run, void *object,
-                     uint64_t a)
+static void schedule(struct orr__connection *connection, uint64_t time_ns, orr__event_run run,
+                     void *object, uint64_t a)
 {
     connection->references++;
     orr__schedule(connection->world, time_ns, run, NULL, object, a);
@@ -245,7 +239,8 @@ static void syn_retry(struct orr_world *world, void *object, uint64_t count)
     orr__connection_release(connection);
 }
 
-/* The SYN (or its answer) did not get through: it is sent again 1, 3, 7, ... seconds after the first. */
+/* The SYN (or its answer) did not get through: it is sent again 1, 3, 7, ... seconds after the
+ * first. */
 static void syn_lost(struct orr__connection *connection, const char *why)
 {
     struct orr_world *world = connection->world;
@@ -253,8 +248,8 @@ static void syn_lost(struct orr__connection *connection, const char *why)
     uint64_t at_ns = connection->begun_ns + seconds * ORR_SECOND;
     const struct orr__end *end = &connection->ends[0];
     if (orr__tracing(world))
-        orr__trace_line(world, end->stack->node->name, "SYN to %s lost: %s", orr__place_text(&end->peer->place),
-                        why);
+        orr__trace_line(world, end->stack->node->name, "SYN to %s lost: %s",
+                        orr__place_text(&end->peer->place), why);
     if (at_ns <= orr__now(world))
         at_ns = orr__now(world) + 1;
     schedule(connection, at_ns, syn_retry, connection, connection->syn_count);
@@ -267,7 +262,8 @@ static void syn_ack_arrives(struct orr_world *world, void *object, uint64_t occu
     orr__trace_hash(world, ORR__NET_SYN_ACK, end->peer->out.link->id, occurrence, 0);
     if (orr__end_state(end) == ORR__END_CONNECTING) {
         if (orr__tracing(world))
-            orr__trace_line(world, end->out.link->name, "connected to %s", orr__place_text(&end->peer->place));
+            orr__trace_line(world, end->out.link->name, "connected to %s",
+                            orr__place_text(&end->peer->place));
         end->state = ORR__END_OPEN;
         orr__stream_transmit(end);
         if (end->socket != NULL)
@@ -293,7 +289,8 @@ static void answer_syn(struct orr__connection *connection)
     schedule(connection, at_ns, syn_ack_arrives, connection, occurrence);
 }
 
-/* Several sockets may listen on one port: the most exact address wins, then a choice as the kernel's hash makes. */
+/* Several sockets may listen on one port: the most exact address wins, then a choice as the
+ * kernel's hash makes. */
 static struct orr__socket *find_listener(const struct orr__end *end)
 {
     struct orr__port *port = orr__port_find(end->stack, ORR__TCP, end->place.port);
@@ -317,8 +314,8 @@ static void refuse(struct orr__connection *connection, const char *why)
 {
     struct orr__end *end = &connection->ends[1];
     if (orr__tracing(connection->world))
-        orr__trace_line(connection->world, end->peer->out.link->name, "connection refused: %s %s", why,
-                        orr__place_text(&end->place));
+        orr__trace_line(connection->world, end->peer->out.link->name, "connection refused: %s %s",
+                        why, orr__place_text(&end->place));
     orr__end_send_reset(end, true);
 }
 
@@ -345,8 +342,8 @@ static void syn_arrives(struct orr_world *world, void *object, uint64_t occurren
         /* the connect was given up meanwhile */
     } else if (!orr__stack_is_up(end->stack)) {
         syn_lost(connection, "the node is down");
-    } else if (link != end->out.link && orr__strikes(world, ORR_FAMILY_CONNECTION, ORR__SITE_REFUSE, link->id,
-                                                     occurrence)) {
+    } else if (link != end->out.link &&
+               orr__strikes(world, ORR_FAMILY_CONNECTION, ORR__SITE_REFUSE, link->id, occurrence)) {
         orr__fault(world, ORR_FAMILY_CONNECTION, orr__link_subject(link, false), occurrence,
                    "connection refused");
         refuse(connection, "by choice, at");
@@ -426,7 +423,8 @@ static void reset_arrives(struct orr_world *world, void *object, uint64_t occurr
     orr__trace_hash(world, ORR__NET_RESET, link->id, occurrence, 0);
     if (orr__stack_is_up(end->stack)) {
         if (orr__tracing(world))
-            orr__trace_line(world, link->name, "RST segment#%llu arrives", (unsigned long long)occurrence);
+            orr__trace_line(world, link->name, "RST segment#%llu arrives",
+                            (unsigned long long)occurrence);
         orr__end_reset(end);
     }
     orr__connection_release(connection);
@@ -442,7 +440,8 @@ static void keep_alive(struct orr_world *world, void *object, uint64_t number)
     orr__connection_release(connection);
 }
 
-/* The peer is gone and this end does not know. With SO_KEEPALIVE it asks, after two hours without a word. */
+/* The peer is gone and this end does not know. With SO_KEEPALIVE it asks, after two hours
+ * without a word. */
 static void left_alone(struct orr__end *end)
 {
     if (end->socket != NULL && end->socket->options[ORR_SOCKET_KEEP_ALIVE] != 0)
@@ -450,7 +449,8 @@ static void left_alone(struct orr__end *end)
                  end->out.link->segments);
 }
 
-/* A RST that answers something is provoked again by its retransmission; one sent on its own is just lost. */
+/* A RST that answers something is provoked again by its retransmission; one sent on its own is
+ * just lost. */
 static void reset_lost(struct orr__end *end, bool answers)
 {
     enum orr__end_state state = orr__end_state(end);
@@ -591,8 +591,8 @@ static uint64_t retransmit_after(uint32_t retries)
 static bool path_is_clear(const struct orr__end *end)
 {
     const struct orr_world *world = end->connection->world;
-    return !orr__link_is_cut(world, end->out.link) && !orr__link_is_cut(world, end->peer->out.link) &&
-           orr__stack_is_up(end->peer->stack);
+    return !orr__link_is_cut(world, end->out.link) &&
+           !orr__link_is_cut(world, end->peer->out.link) && orr__stack_is_up(end->peer->stack);
 }
 
 static void retransmit(struct orr_world *world, void *object, uint64_t retries)
@@ -623,8 +623,8 @@ void orr__end_stall(struct orr__end *end)
     if (end->out.stalled || connection->severed)
         return;
     end->out.stalled = true;
-    schedule(connection, orr__now(connection->world) + retransmit_after(end->out.retries), retransmit, end,
-             end->out.retries);
+    schedule(connection, orr__now(connection->world) + retransmit_after(end->out.retries),
+             retransmit, end, end->out.retries);
 }
 
 void orr__end_lose(struct orr__end *end)
@@ -653,10 +653,12 @@ void orr__end_vanish(struct orr__end *end)
     left_alone(peer);
 }
 
-/* Also those that the system still kept after their sockets were closed. What a listener holds ends with it. */
-void orr__connections_vanish(struct orr__stack *of, struct orr__stack *stack)
+/* Also those that the system still kept after their sockets were closed. What a listener holds
+ * ends with it. */
+void orr__connections_vanish(struct orr__stack *of, const struct orr__stack *stack)
 {
-    for (struct orr__connection *connection = of->connections; connection != NULL; connection = connection->next)
+    for (struct orr__connection *connection = of->connections; connection != NULL;
+         connection = connection->next)
         for (int i = 0; i < 2; i++)
             if (connection->ends[i].stack == stack && (i == 0 || connection->listener == NULL))
                 orr__end_vanish(&connection->ends[i]);

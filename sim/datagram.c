@@ -1,10 +1,11 @@
 /*
- * datagram.c: UDP. A datagram is a packet that finds its socket when it arrives, or nobody; nothing points from a packet
- * to a socket, so that either can be gone before the other.
+ * datagram.c: UDP. A datagram is a packet that finds its socket when it arrives, or nobody;
+ * nothing points from a packet to a socket, so that either can be gone before the other.
  *
- * Datagrams of one socket arrive in the order they were sent, unless DATAGRAM loses, doubles or delays one. A cut link, a
- * node without power and a full queue lose them silently. A closed port on a node that is up answers "unreachable",
- * which a connected socket reports once as -ECONNREFUSED; the others never hear of it.
+ * Datagrams of one socket arrive in the order they were sent, unless DATAGRAM loses, doubles or
+ * delays one. A cut link, a node without power and a full queue lose them silently. A closed port
+ * on a node that is up answers "unreachable", which a connected socket reports once as
+ * -ECONNREFUSED; the others never hear of it.
  */
 #include "network.h"
 
@@ -126,20 +127,22 @@ static void unreachable_arrives(struct orr_world *world, void *object, uint64_t 
     reuse_packet(packet);
 }
 
-static void answer_unreachable(struct orr_world *world, struct orr__packet *packet, struct orr__stack *stack)
+static void answer_unreachable(struct orr_world *world, struct orr__packet *packet,
+                               struct orr__stack *stack)
 {
     struct orr__link *back = orr__world_link(world, stack->node, packet->origin->node);
     uint64_t number = back->datagrams++;
     if (orr__tracing(world))
-        orr__trace_line(world, packet->link->name, "datagram#%" PRIu64 " refused: nothing is bound to %s",
-                        packet->occurrence, orr__place_text(&packet->to));
+        orr__trace_line(world, packet->link->name,
+                        "datagram#%" PRIu64 " refused: nothing is bound to %s", packet->occurrence,
+                        orr__place_text(&packet->to));
     if (orr__link_is_cut(world, back)) {
         take_packet(packet);
         reuse_packet(packet);
         return;
     }
-    orr__schedule(world, orr__now(world) + orr__link_delay(world, back, true, number), unreachable_arrives, NULL,
-                  packet, number);
+    orr__schedule(world, orr__now(world) + orr__link_delay(world, back, true, number),
+                  unreachable_arrives, NULL, packet, number);
 }
 
 static bool enqueue(struct orr__socket *socket, struct orr__packet *packet)
@@ -171,14 +174,14 @@ static void datagram_arrives(struct orr_world *world, void *object, uint64_t num
     take_packet(packet);
     const char *fate = up ? "arrives" : "lost: the node is down";
     if (orr__tracing(world))
-        orr__trace_line(world, packet->link->name, "datagram#%" PRIu64 " %u bytes %s", number, packet->length,
-                        fate);
+        orr__trace_line(world, packet->link->name, "datagram#%" PRIu64 " %u bytes %s", number,
+                        packet->length, fate);
     if (socket == NULL) {
         reuse_packet(packet);
     } else if (!enqueue(socket, packet)) {
         if (orr__tracing(world))
-            orr__trace_line(world, packet->link->name, "datagram#%" PRIu64 " dropped: the queue is full",
-                            number);
+            orr__trace_line(world, packet->link->name,
+                            "datagram#%" PRIu64 " dropped: the queue is full", number);
         reuse_packet(packet);
     }
 }
@@ -188,7 +191,8 @@ static void datagram_arrives(struct orr_world *world, void *object, uint64_t num
 static void post(struct orr__socket *socket, struct orr__packet *packet, uint64_t extra_ns)
 {
     struct orr_world *world = socket->stack->node->world;
-    uint64_t at_ns = orr__now(world) + orr__link_delay(world, packet->link, true, packet->occurrence);
+    uint64_t at_ns =
+        orr__now(world) + orr__link_delay(world, packet->link, true, packet->occurrence);
     if (extra_ns > 0) {
         at_ns += extra_ns; /* and later ones overtake it */
     } else {
@@ -200,7 +204,8 @@ static void post(struct orr__socket *socket, struct orr__packet *packet, uint64_
 }
 
 static struct orr__packet *address_packet(struct orr__socket *socket, struct orr__link *link,
-                                          const struct orr__place *to, const void *data, uint32_t length)
+                                          const struct orr__place *to, const void *data,
+                                          uint32_t length)
 {
     struct orr__packet *packet = make_packet(socket->stack, data, length);
     packet->link = link;
@@ -293,8 +298,10 @@ static int64_t send_one(struct orr__socket *socket, const struct orr_completion 
 {
     const struct orr_datagram *datagram =
         completion->request.op == ORR_OP_SEND_TO ? completion->request.arguments.datagram : NULL;
-    const void *data = datagram != NULL ? datagram->buffer : completion->request.arguments.transfer.data;
-    uint32_t length = datagram != NULL ? datagram->length : completion->request.arguments.transfer.length;
+    const void *data =
+        datagram != NULL ? datagram->buffer : completion->request.arguments.transfer.data;
+    uint32_t length =
+        datagram != NULL ? datagram->length : completion->request.arguments.transfer.length;
     if (length > LENGTH_MAX)
         return -EMSGSIZE;
     struct orr__place to;
@@ -325,8 +332,10 @@ static int64_t recv_one(struct orr__socket *socket, struct orr_completion *compl
     socket->queued_bytes -= packet->length + PACKET_OVERHEAD;
     struct orr_datagram *datagram =
         completion->request.op == ORR_OP_RECV_FROM ? completion->request.arguments.datagram : NULL;
-    void *buffer = datagram != NULL ? datagram->buffer : completion->request.arguments.transfer.buffer;
-    uint32_t wanted = datagram != NULL ? datagram->length : completion->request.arguments.transfer.length;
+    void *buffer =
+        datagram != NULL ? datagram->buffer : completion->request.arguments.transfer.buffer;
+    uint32_t wanted =
+        datagram != NULL ? datagram->length : completion->request.arguments.transfer.length;
     uint32_t length = packet->length < wanted ? packet->length : wanted;
     if (length > 0)
         memcpy(buffer, packet->bytes, length);
@@ -340,6 +349,7 @@ static int64_t recv_one(struct orr__socket *socket, struct orr_completion *compl
 
 void orr__datagram_wake(struct orr__socket *socket)
 {
+    orr__socket_changed(socket);
     while (socket->in.head != NULL &&
            (socket->error != 0 || socket->queue_first != NULL || socket->shut_receive)) {
         struct orr_completion *completion =
@@ -351,8 +361,6 @@ void orr__datagram_wake(struct orr__socket *socket)
             result = recv_one(socket, completion);
         orr__ready(socket->process, completion, result);
     }
-    if (socket->polls.head != NULL)
-        orr__socket_changed(socket);
 }
 
 void orr__datagram_close(struct orr__socket *socket)

@@ -7,9 +7,9 @@
  *
  *   - A rename between two directories is one change: with it comes everything older in both.
  *   - The end of a directory brings all changes inside it: what was moved out of it has arrived elsewhere.
- *   - Moving a directory elsewhere brings everything older on the disk: else two moves, each legal when it was made,
- *     could put two directories into each other. So does moving anything into a directory that is not durable itself:
- *     else what is moved could be neither here nor there.
+ *   - A rename from one directory into another that would not be found after a power loss, because its own name (or that
+ *     of one above it) is not durable yet, brings everything older on the disk. Else what is moved could be neither
+ *     here nor there, and two directories could end up in each other.
  *
  * That is a little more than POSIX promises and no more than a journal does. Without it, synced files would vanish in
  * ways that no real file system shows.
@@ -126,12 +126,6 @@ static void mark_kept(struct orr__disk *disk, uint64_t keep_all)
     }
 }
 
-static void forget_keep(struct orr__inode *directory)
-{
-    if (directory != NULL)
-        directory->directory.keep = 0;
-}
-
 /* Takes a change out of the list, with its references unless they are counted anew anyway. */
 static void remove_change(struct orr__disk *disk, struct orr__name_change *change, bool release)
 {
@@ -180,9 +174,6 @@ static void commit(struct orr__disk *disk, uint64_t keep_all)
     struct orr__name_change *next;
     for (struct orr__name_change *change = disk->change_first; change != NULL; change = next) {
         next = change->next;
-        forget_keep(change->from);
-        forget_keep(change->to);
-        forget_keep(change->removed);
         if (change->kept)
             apply(disk, change);
     }
@@ -192,7 +183,7 @@ void orr__tree_sync(struct orr__inode *directory, uint64_t sequence)
 {
     if (directory->directory.pending == 0)
         return;
-    directory->directory.keep = sequence;
+    keep(directory, sequence);
     commit(directory->disk, 0);
 }
 
@@ -204,7 +195,7 @@ static void touch(struct orr__inode *directory)
     directory->modified_ns = orr__disk_wall_clock(directory->disk);
 }
 
-/* True if the directory would be found after a power loss, here or where it will have been moved. */
+/* True if the directory would be found after a power loss, where it is now. */
 static bool path_is_durable(const struct orr__inode *directory)
 {
     const struct orr__inode *root = directory->disk->root;
@@ -234,7 +225,7 @@ static void push(struct orr__inode *from, const char *name_from, struct orr__ino
         disk->change_first = change;
     disk->change_last = change;
     if (from != NULL && to != NULL && from != to)
-        change->drags_all = inode->is_directory || !path_is_durable(to);
+        change->drags_all = !path_is_durable(to);
     if (to != NULL && inode->is_directory) {
         inode->directory.named_sequence = change->sequence;
         inode->directory.name_is_durable = false;
@@ -379,7 +370,7 @@ static void keep_next(struct orr__inode *directory, uint64_t sequence)
     if (directory == NULL || directory->directory.keep_count == 0)
         return;
     directory->directory.keep_count--;
-    directory->directory.keep = sequence;
+    keep(directory, sequence);
 }
 
 /* Brings what the choices keep of the pending changes to the durable names, and forgets the rest. */

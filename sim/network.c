@@ -1,10 +1,12 @@
 /*
- * network.c: what lies under sockets: the stack of a node, its addresses and ports, and how long packets take.
+ * network.c: what lies under sockets: the stack of a node, its addresses and ports, and how long
+ * packets take.
  *
- * Node N has the addresses 10.0.x.y and fd00::xy of N + 1, and its loopback addresses, which lead over a link from the
- * node to itself. A port is an object with the sockets that bound it; who conflicts with whom follows the kernel's
- * rules for SO_REUSEADDR, SO_REUSEPORT, wildcard addresses and TIME_WAIT. The table of ports is hashed by number, and
- * nothing is decided by its order.
+ * Node N has the addresses 10.0.x.y and fd00::xy of N + 1, and its loopback addresses, which lead
+ * over a link from the node to itself. A port is an object with the sockets that bound it; who
+ * conflicts with whom follows the kernel's rules for SO_REUSEADDR, SO_REUSEPORT, wildcard
+ * addresses and TIME_WAIT. The table of ports is hashed by number, and nothing is decided by its
+ * order.
  */
 #include "network.h"
 
@@ -42,7 +44,8 @@ bool orr__place_is_loopback(const struct orr__place *place)
            (is_ip4(place->ip) && place->ip[12] == 127);
 }
 
-int orr__place_read(const struct orr_address *address, enum orr_family family, struct orr__place *ret_place)
+int orr__place_read(const struct orr_address *address, enum orr_family family,
+                    struct orr__place *ret_place)
 {
     struct orr__place place = {.port = orr_address_port(address)};
     struct sockaddr_in ip4;
@@ -64,7 +67,8 @@ int orr__place_read(const struct orr_address *address, enum orr_family family, s
     return 0;
 }
 
-void orr__place_write(const struct orr__place *place, enum orr_family family, struct orr_address *ret_address)
+void orr__place_write(const struct orr__place *place, enum orr_family family,
+                      struct orr_address *ret_address)
 {
     memset(ret_address, 0, sizeof *ret_address);
     if (family == ORR_FAMILY_IP4) {
@@ -100,7 +104,8 @@ struct orr__stack *orr__stack_find(const struct orr__stack *from, const struct o
     return node != NULL ? node->stack : NULL;
 }
 
-void orr__stack_source(const struct orr__stack *stack, const struct orr__place *to, struct orr__place *ret_from)
+void orr__stack_source(const struct orr__stack *stack, const struct orr__place *to,
+                       struct orr__place *ret_from)
 {
     struct orr__place from = {.port = 0};
     bool ip4 = is_ip4(to->ip);
@@ -138,11 +143,11 @@ uint64_t orr__link_delay(struct orr_world *world, const struct orr__link *link, 
                          uint64_t occurrence)
 {
     uint64_t actor = link->id + datagram;
-    uint64_t ns = link->latency_ns + orr__draw_below(world, ORR__SITE_SEGMENT_LATENCY, actor, occurrence,
-                                                     link->latency_ns / 4 + 1);
+    uint64_t ns = link->latency_ns + orr__draw_below(world, ORR__SITE_SEGMENT_LATENCY, actor,
+                                                     occurrence, link->latency_ns / 4 + 1);
     if (orr__strikes(world, ORR_FAMILY_LATENCY, ORR__SITE_SEGMENT_SPIKE, actor, occurrence)) {
-        uint64_t spike_ns =
-            orr__draw_exponential(world, ORR__SITE_SEGMENT_LATENCY, ~actor, occurrence, SPIKE_MEAN_NS);
+        uint64_t spike_ns = orr__draw_exponential(world, ORR__SITE_SEGMENT_LATENCY, ~actor,
+                                                  occurrence, SPIKE_MEAN_NS);
         orr__fault(world, ORR_FAMILY_LATENCY, orr__link_subject(link, datagram), occurrence,
                    "delayed %" PRIu64 " us", spike_ns / ORR_MICROSECOND);
         ns += spike_ns;
@@ -164,7 +169,8 @@ bool orr__socket_covers(const struct orr__socket *socket, const uint8_t ip[16])
            (!is_ip4(local->ip) && socket->options[ORR_SOCKET_ONLY_IP6] == 0);
 }
 
-struct orr__port *orr__port_find(struct orr__stack *stack, enum orr__transport transport, uint16_t number)
+struct orr__port *orr__port_find(struct orr__stack *stack, enum orr__transport transport,
+                                 uint16_t number)
 {
     struct orr__port *port = stack->ports[number % ORR__PORT_BUCKETS];
     while (port != NULL && (port->number != number || port->transport != transport))
@@ -172,7 +178,8 @@ struct orr__port *orr__port_find(struct orr__stack *stack, enum orr__transport t
     return port;
 }
 
-static struct orr__port *make_port(struct orr__stack *stack, enum orr__transport transport, uint16_t number)
+static struct orr__port *make_port(struct orr__stack *stack, enum orr__transport transport,
+                                   uint16_t number)
 {
     struct orr__port *port = stack->ports_free;
     if (port != NULL)
@@ -213,11 +220,13 @@ static bool bound_conflict(const struct orr__socket *a, const struct orr__socket
         return false;
     if (a->options[ORR_SOCKET_REUSE_PORT] != 0 && b->options[ORR_SOCKET_REUSE_PORT] != 0)
         return false;
-    bool may_share = a->options[ORR_SOCKET_REUSE_ADDRESS] != 0 && b->options[ORR_SOCKET_REUSE_ADDRESS] != 0;
+    bool may_share =
+        a->options[ORR_SOCKET_REUSE_ADDRESS] != 0 && b->options[ORR_SOCKET_REUSE_ADDRESS] != 0;
     return to_listen ? b->listening : !may_share || b->listening;
 }
 
-bool orr__port_conflicts(const struct orr__port *port, const struct orr__socket *socket, bool to_listen)
+bool orr__port_conflicts(const struct orr__port *port, const struct orr__socket *socket,
+                         bool to_listen)
 {
     for (const struct orr__socket *other = port->bound; other != NULL; other = other->port_next)
         if (other != socket && bound_conflict(socket, other, to_listen))
@@ -246,8 +255,8 @@ static bool bind_ephemeral(struct orr__socket *socket)
 {
     struct orr__stack *stack = socket->stack;
     struct orr_node *node = stack->node;
-    uint64_t first =
-        orr__draw_below(node->world, ORR__SITE_PORT, node->id, node->port_count++, PORT_EPHEMERAL_COUNT);
+    uint64_t first = orr__draw_below(node->world, ORR__SITE_PORT, node->id, node->port_count++,
+                                     PORT_EPHEMERAL_COUNT);
     for (uint32_t i = 0; i < PORT_EPHEMERAL_COUNT; i++) {
         uint16_t number = (uint16_t)(PORT_EPHEMERAL_FIRST + (first + i) % PORT_EPHEMERAL_COUNT);
         struct orr__port *port = orr__port_find(stack, socket->transport, number);
@@ -280,7 +289,8 @@ int orr__port_bind(struct orr__socket *socket)
     struct orr__port *port = orr__port_find(stack, socket->transport, socket->local.port);
     if (port != NULL && orr__port_conflicts(port, socket, false))
         return -EADDRINUSE;
-    join_port(socket, port != NULL ? port : make_port(stack, socket->transport, socket->local.port));
+    join_port(socket,
+              port != NULL ? port : make_port(stack, socket->transport, socket->local.port));
     return 0;
 }
 
@@ -293,10 +303,12 @@ void orr__port_adopt(struct orr__port *port, struct orr__socket *child)
     port->children_strict += child->is_strict;
 }
 
-/* TIME_WAIT holds the port of the side that closed first for a minute. Ephemeral ports are too many to matter. */
+/* TIME_WAIT holds the port of the side that closed first for a minute. Ephemeral ports are too
+ * many to matter. */
 static void note_time_wait(struct orr__port *port, const struct orr__socket *socket)
 {
-    if (socket->ephemeral || socket->transport != ORR__TCP || socket->end == NULL || !socket->end->closed_first)
+    if (socket->ephemeral || socket->transport != ORR__TCP || socket->end == NULL ||
+        !socket->end->closed_first)
         return;
     if (!is_busy(port, socket->stack))
         port->busy_strict = false;
@@ -350,7 +362,8 @@ bool orr__stack_is_up(const struct orr__stack *stack)
     return stack->dark_life == 0 || stack->dark_life != stack->node->lives;
 }
 
-/* The process's operations are gone with its memory: they must not be touched, let alone completed. */
+/* The process's operations are gone with its memory: they must not be touched, let alone
+ * completed. */
 static void forget_operations(struct orr__socket *socket)
 {
     socket->in = socket->out = socket->polls = (struct orr_queue){0};
@@ -362,12 +375,15 @@ static void lose_power(struct orr__stack *stack)
 {
     stack->power_losses++;
     stack->dark_life = stack->node->lives;
-    /* The first node is gone only while the world is being destroyed: then nobody is left to notice. */
-    for (struct orr_node *node = orr__world_node(stack->node->world, 0); node != NULL; node = node->next)
+    /* The first node is gone only while the world is being destroyed: then nobody is left to
+     * notice. */
+    for (struct orr_node *node = orr__world_node(stack->node->world, 0); node != NULL;
+         node = node->next)
         orr__connections_vanish(node->stack, stack);
 }
 
-void orr__stack_process_ended(struct orr__stack *stack, struct orr__process *process, enum orr_crash kind)
+void orr__stack_process_ended(struct orr__stack *stack, struct orr__process *process,
+                              enum orr_crash kind)
 {
     if (kind == ORR_CRASH_POWER)
         lose_power(stack);

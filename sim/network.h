@@ -7,7 +7,8 @@
  *   stream.c      the bytes of a connection: buffers, segments, windows
  *   datagram.c    datagrams
  *
- * A connection has two ends, and each end sends one flow of bytes to the other. A flow is one ring with four marks:
+ * A connection has two ends, and each end sends one flow of bytes to the other. A flow is one ring
+ * with four marks:
  *
  *      read <= arrived <= sent <= written
  *        |        |         |        '-- what send operations have handed over
@@ -15,16 +16,18 @@
  *        |        '-- what has reached the receiver's buffer
  *        '-- what recv operations have taken
  *
- * so that bytes are copied twice, once in and once out, and moving a segment moves a number. An event carries the count
- * of its bytes; order within a flow is kept by giving each arrival a later time than the one before.
+ * so that bytes are copied twice, once in and once out, and moving a segment moves a number. An
+ * event carries the count of its bytes; order within a flow is kept by giving each arrival a later
+ * time than the one before.
  *
- * Lifetime: a connection is counted by its references: one for each event under way, each socket at an end, and the
- * listener that holds it. Nothing else points to it, so no event can meet a freed one. Sockets are pointed to by no
- * event at all. All are reused through free lists of their stack, which owns the memory until the world ends.
+ * Lifetime: a connection is counted by its references: one for each event under way, each socket
+ * at an end, and the listener that holds it. Nothing else points to it, so no event can meet a
+ * freed one. Sockets are pointed to by no event at all. All are reused through free lists of their
+ * stack, which owns the memory until the world ends.
  *
- * Loss is not simulated packet by packet. What a retransmission would repair shows as time only: a flow whose path is
- * cut, whose receiver is down or has no room to accept is `stalled`, its bytes go back to unsent, and one event looks
- * again after 200 ms, 400 ms, ... as TCP's timer does.
+ * Loss is not simulated packet by packet. What a retransmission would repair shows as time only: a
+ * flow whose path is cut, whose receiver is down or has no room to accept is `stalled`, its bytes
+ * go back to unsent, and one event looks again after 200 ms, 400 ms, ... as TCP's timer does.
  */
 #ifndef ORR_SIM_NETWORK_H
 #define ORR_SIM_NETWORK_H
@@ -47,7 +50,8 @@ enum orr__net {
 
 enum orr__transport { ORR__TCP, ORR__UNIX, ORR__UDP };
 
-/* An IP address and port; IPv4 in its mapped form (::ffff:10.0.0.1), so that both families compare alike. */
+/* An IP address and port; IPv4 in its mapped form (::ffff:10.0.0.1), so that both families
+ * compare alike. */
 struct orr__place {
     uint8_t ip[16];
     uint16_t port;
@@ -69,10 +73,10 @@ struct orr__flow {
     uint64_t read_seen;  /* `read` as the sender knows it */
     uint64_t arrival_ns; /* of the last segment on its way */
     struct orr__link *link;
-    uint8_t epoch;         /* segments of an earlier one were lost */
-    bool stalled;          /* a retransmission is appointed */
-    bool window_underway;  /* a window update is on its way to the sender */
-    bool hello_sent;       /* the handshake's last packet; later segments follow it */
+    uint8_t epoch;        /* segments of an earlier one were lost */
+    bool stalled;         /* a retransmission is appointed */
+    bool window_underway; /* a window update is on its way to the sender */
+    bool hello_sent;      /* the handshake's last packet; later segments follow it */
     bool hello_arrived;
     bool fin_sent;
     bool fin_arrived;
@@ -93,9 +97,10 @@ struct orr__end {
     struct orr__socket *socket; /* NULL: not accepted yet, or closed */
     struct orr__stack *stack;   /* NULL: an address where no node is */
     struct orr__place place;
-    uint64_t power_losses;      /* the stack's when the end was made: another count now means it vanished */
+    uint64_t
+        power_losses; /* the stack's when the end was made: another count now means it vanished */
     enum orr__end_state state;
-    int error;                  /* positive errno, reported once: the kernel's sk_err */
+    int error; /* positive errno, reported once: the kernel's sk_err */
     bool shut_receive;
     bool shut_send;
     bool fin_received;
@@ -113,8 +118,8 @@ struct orr__connection {
     uint64_t begun_ns;
     uint32_t references;
     uint32_t syn_count;
-    bool instant; /* Unix: the bytes take no time */
-    bool severed; /* a reset by choice is on its way to both ends */
+    bool instant;            /* Unix: the bytes take no time */
+    bool severed;            /* a reset by choice is on its way to both ends */
     struct orr__end ends[2]; /* 0 connected, 1 accepted */
 };
 
@@ -139,7 +144,8 @@ struct orr__packet {
     uint32_t capacity;
 };
 
-/* All that uses one port of one transport on a node; for Unix sockets the number is a hash of the name. */
+/* All that uses one port of one transport on a node; for Unix sockets the number is a hash of
+ * the name. */
 struct orr__port {
     struct orr__port *next;
     struct orr__socket *bound; /* sockets bound to it themselves */
@@ -157,8 +163,8 @@ enum orr__phase { ORR__UNCONNECTED, ORR__CONNECTING, ORR__CONNECTED };
 struct orr__socket {
     struct orr__end *end; /* of a stream that is or was connected */
     struct orr__process *process;
-    struct orr_queue in;    /* RECV, RECV_FROM, ACCEPT that wait */
-    struct orr_queue out;   /* SEND, SEND_TO; of a Unix listener: CONNECT that waits for room */
+    struct orr_queue in;  /* RECV, RECV_FROM, ACCEPT that wait */
+    struct orr_queue out; /* SEND, SEND_TO; of a Unix listener: CONNECT that waits for room */
     struct orr_queue polls;
     struct orr_completion *connecting;
     struct orr__stack *stack;
@@ -168,7 +174,7 @@ struct orr__socket {
     enum orr_family family;
     enum orr__phase phase;
     int32_t options[ORR_SOCKET_OPTION_COUNT]; /* as they are read back; buffers: 0 = the default */
-    bool shut_receive; /* of a stream: while it has no end */
+    bool shut_receive;                        /* of a stream: while it has no end */
     bool shut_send;
 
     struct orr__port *port;
@@ -221,17 +227,21 @@ bool orr__stack_is_up(const struct orr__stack *stack);
 /* The stack that an address leads to from here, or NULL. */
 struct orr__stack *orr__stack_find(const struct orr__stack *from, const struct orr__place *place);
 /* The address that packets from here to there carry, without a port. */
-void orr__stack_source(const struct orr__stack *stack, const struct orr__place *to, struct orr__place *ret_from);
+void orr__stack_source(const struct orr__stack *stack, const struct orr__place *to,
+                       struct orr__place *ret_from);
 bool orr__link_is_cut(const struct orr_world *world, const struct orr__link *link);
-/* From the departure of a segment (datagram: of a datagram) to its arrival; enters a spike into the ledger. */
+/* From the departure of a segment (datagram: of a datagram) to its arrival; enters a spike into
+ * the ledger. */
 uint64_t orr__link_delay(struct orr_world *world, const struct orr__link *link, bool datagram,
                          uint64_t occurrence);
 /* "client->server/segment", valid until the next call. */
 const char *orr__link_subject(const struct orr__link *link, bool datagram);
 
 /* Reads an address for a socket of that family: -EINVAL, -EAFNOSUPPORT as the kernel. */
-int orr__place_read(const struct orr_address *address, enum orr_family family, struct orr__place *ret_place);
-void orr__place_write(const struct orr__place *place, enum orr_family family, struct orr_address *ret_address);
+int orr__place_read(const struct orr_address *address, enum orr_family family,
+                    struct orr__place *ret_place);
+void orr__place_write(const struct orr__place *place, enum orr_family family,
+                      struct orr_address *ret_address);
 /* "10.0.0.1:6379", valid until the next call. */
 const char *orr__place_text(const struct orr__place *place);
 bool orr__place_is_any(const struct orr__place *place);
@@ -239,11 +249,13 @@ bool orr__place_is_loopback(const struct orr__place *place);
 /* True if a socket bound to its local place also gets what is sent to `ip`. */
 bool orr__socket_covers(const struct orr__socket *socket, const uint8_t ip[16]);
 
-struct orr__port *orr__port_find(struct orr__stack *stack, enum orr__transport transport, uint16_t number);
+struct orr__port *orr__port_find(struct orr__stack *stack, enum orr__transport transport,
+                                 uint16_t number);
 /* Binds the socket to its local place; port 0 = a free one. -EADDRINUSE. */
 int orr__port_bind(struct orr__socket *socket);
 /* True if the socket may not listen because of another socket on its port. */
-bool orr__port_conflicts(const struct orr__port *port, const struct orr__socket *socket, bool to_listen);
+bool orr__port_conflicts(const struct orr__port *port, const struct orr__socket *socket,
+                         bool to_listen);
 void orr__port_adopt(struct orr__port *port, struct orr__socket *child);
 void orr__port_leave(struct orr__socket *socket);
 struct orr__socket *orr__port_find_name(struct orr__stack *stack, const struct orr_address *name);
@@ -274,7 +286,12 @@ void orr__connection_instant(struct orr__socket *socket, struct orr__socket *lis
 void orr__connection_release(struct orr__connection *connection);
 void orr__connection_free(struct orr__connection *connection);
 /* The state; closed also for an end that went with a power loss. */
-enum orr__end_state orr__end_state(const struct orr__end *end);
+static inline enum orr__end_state orr__end_state(const struct orr__end *end)
+{
+    if (end->state != ORR__END_CLOSED && end->power_losses != end->stack->power_losses)
+        return ORR__END_CLOSED;
+    return end->state;
+}
 /* Both directions were closed in order: nothing can reset it any more. */
 bool orr__end_is_finished(const struct orr__end *end);
 /* close(2), shutdown(2), power loss of an end that has a socket. */
@@ -282,12 +299,13 @@ void orr__end_close(struct orr__end *end);
 int orr__end_shutdown(struct orr__end *end, enum orr_shutdown how);
 void orr__end_vanish(struct orr__end *end);
 /* Lets all ends on `stack` vanish, of the connections that began at `of`. */
-void orr__connections_vanish(struct orr__stack *of, struct orr__stack *stack);
+void orr__connections_vanish(struct orr__stack *of, const struct orr__stack *stack);
 /* What is on its way is lost, and is sent again later. */
 void orr__end_lose(struct orr__end *end);
 /* Looks again when TCP's retransmission timer would. */
 void orr__end_stall(struct orr__end *end);
-/* Sends a RST from one end to its peer; one that answers something is provoked again if it gets lost. */
+/* Sends a RST from one end to its peer; one that answers something is provoked again if it gets
+ * lost. */
 void orr__end_send_reset(struct orr__end *from, bool answers);
 /* A RST arrived, or does as good as. */
 void orr__end_reset(struct orr__end *end);
@@ -296,7 +314,7 @@ bool orr__end_complete(struct orr__end *end);
 /* The listener stops: what it holds is reset (or vanishes, with the power). */
 void orr__listener_stop(struct orr__socket *listener, bool vanishes);
 /* The connection was accepted: its reference is the child's now. */
-void orr__listener_hand_over(struct orr__socket *listener, struct orr__socket *child);
+void orr__listener_hand_over(const struct orr__socket *listener, struct orr__socket *child);
 /* As in the kernel, one more than the backlog. */
 static inline bool orr__listener_has_room(const struct orr__socket *listener)
 {

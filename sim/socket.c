@@ -1,12 +1,15 @@
 /*
- * socket.c: sockets as a process sees them: the immediate calls, the operations and where they wait, listeners, poll.
+ * socket.c: sockets as a process sees them: the immediate calls, the operations and where they
+ * wait, listeners, poll.
  *
- * An operation is tried when it is flushed. If it cannot end at once it waits in a queue of its socket, first in, first
- * out: `in` for what receives, `out` for what sends, `polls`, and `connecting` for the one connect that is under way.
- * Whatever changes a socket lets the waiting operations look again. Which queue holds an operation follows from its
- * opcode, so that cancel finds it without a search.
+ * An operation is tried when it is flushed. If it cannot end at once it waits in a queue of its
+ * socket, first in, first out: `in` for what receives, `out` for what sends, `polls`, and
+ * `connecting` for the one connect that is under way. Whatever changes a socket lets the waiting
+ * operations look again. Which queue holds an operation follows from its opcode, so that cancel
+ * finds it without a search.
  *
- * Errors are those of Linux, found by trying; where its manuals differ from its kernel, the kernel is right.
+ * Errors are those of Linux, found by trying; where its manuals differ from its kernel, the kernel
+ * is right.
  */
 #include "network.h"
 
@@ -56,6 +59,7 @@ static void queue_remove(struct orr_queue *queue, struct orr_completion *complet
 struct orr_completion *orr__queue_take(struct orr_queue *queue, bool second)
 {
     struct orr_completion *completion = second ? queue->head->next : queue->head;
+    orr__assert(completion != NULL);
     queue_remove(queue, completion);
     return completion;
 }
@@ -64,8 +68,8 @@ struct orr_completion *orr__queue_take(struct orr_queue *queue, bool second)
 bool orr__socket_reorders(const struct orr__socket *socket, const struct orr_queue *queue)
 {
     const struct orr_node *node = socket->stack->node;
-    return queue->count > 1 && orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, ~node->id,
-                                            (uint64_t)queue->head->result);
+    return queue->count > 1 && orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER,
+                                            ~node->id, (uint64_t)queue->head->result);
 }
 
 /* ---- making and ending ----------------------------------------------------------------------- */
@@ -81,7 +85,8 @@ struct orr__socket *orr__socket_new(struct orr__process *process, enum orr__tran
         socket = malloc(sizeof *socket);
     if (socket == NULL)
         orr_fatal("no memory for a socket of node %s", process->node->name);
-    *socket = (struct orr__socket){.process = process, .stack = stack, .transport = transport, .family = family};
+    *socket = (struct orr__socket){
+        .process = process, .stack = stack, .transport = transport, .family = family};
     if (family == ORR_FAMILY_IP4)
         socket->local.ip[10] = socket->local.ip[11] = 0xff;
     socket->next = stack->sockets;
@@ -91,8 +96,8 @@ struct orr__socket *orr__socket_new(struct orr__process *process, enum orr__tran
     return socket;
 }
 
-int orr__socket_create(struct orr__process *process, enum orr_family family, enum orr_socket_type type,
-                       struct orr__socket **ret_socket)
+int orr__socket_create(struct orr__process *process, enum orr_family family,
+                       enum orr_socket_type type, struct orr__socket **ret_socket)
 {
     bool ip = family == ORR_FAMILY_IP4 || family == ORR_FAMILY_IP6;
     if (!ip && family != ORR_FAMILY_UNIX)
@@ -106,10 +111,9 @@ int orr__socket_create(struct orr__process *process, enum orr_family family, enu
     return 0;
 }
 
-static void stop_listening(struct orr__socket *socket, bool vanishes)
+/* Nobody gets in any more: neither those that wait to accept nor those that wait for room. */
+static void refuse_waiting(struct orr__socket *socket)
 {
-    socket->listening = false;
-    orr__listener_stop(socket, vanishes);
     while (socket->in.head != NULL)
         orr__ready(socket->process, orr__queue_take(&socket->in, false), -EINVAL);
     while (socket->out.head != NULL) {
@@ -120,6 +124,13 @@ static void stop_listening(struct orr__socket *socket, bool vanishes)
         connects->waits_at = NULL;
         orr__socket_connected(connects, ECONNREFUSED);
     }
+}
+
+static void stop_listening(struct orr__socket *socket, bool vanishes)
+{
+    socket->listening = false;
+    orr__listener_stop(socket, vanishes);
+    refuse_waiting(socket);
 }
 
 static void drop_end(struct orr__socket *socket)
@@ -212,7 +223,8 @@ static uint32_t draw_backlog(struct orr__stack *stack, uint32_t backlog)
         return backlog;
     char subject[ORR_NODE_NAME_MAX + sizeof "/listen"];
     snprintf(subject, sizeof subject, "%s/listen", node->name);
-    orr__fault(node->world, ORR_FAMILY_PRESSURE, subject, number, "backlog %u instead of %u", small, backlog);
+    orr__fault(node->world, ORR_FAMILY_PRESSURE, subject, number, "backlog %u instead of %u", small,
+               backlog);
     return small;
 }
 
@@ -330,7 +342,8 @@ int orr__socket_option_set(struct orr__socket *socket, enum orr_socket_option op
     return 0;
 }
 
-int orr__socket_option_get(struct orr__socket *socket, enum orr_socket_option option, int32_t *ret_value)
+int orr__socket_option_get(struct orr__socket *socket, enum orr_socket_option option,
+                           int32_t *ret_value)
 {
     if (!has_option(socket, option))
         return -ENOPROTOOPT;
@@ -345,11 +358,17 @@ int orr__socket_option_get(struct orr__socket *socket, enum orr_socket_option op
 
 /* ---- poll ------------------------------------------------------------------------------------ */
 
+static uint32_t listener_events(const struct orr__socket *socket)
+{
+    uint32_t events = socket->arrived.count > 0 || socket->shut_receive ? ORR_POLL_IN : 0;
+    return events | (socket->shut_receive && socket->shut_send ? ORR_POLL_HANGUP : 0u);
+}
+
 static uint32_t stream_events(const struct orr__socket *socket)
 {
     const struct orr__end *end = socket->end;
     if (socket->listening)
-        return socket->arrived.count > 0 ? ORR_POLL_IN : 0;
+        return listener_events(socket);
     if (end == NULL)
         return ORR_POLL_OUT | ORR_POLL_HANGUP | (socket->shut_receive ? ORR_POLL_IN : 0u);
     enum orr__end_state state = orr__end_state(end);
@@ -375,10 +394,12 @@ static uint32_t datagram_events(const struct orr__socket *socket)
     return events;
 }
 
-static uint32_t events_wanted(const struct orr__socket *socket, const struct orr_completion *completion)
+static uint32_t events_wanted(const struct orr__socket *socket,
+                              const struct orr_completion *completion)
 {
     uint32_t always = ORR_POLL_ERROR | ORR_POLL_HANGUP;
-    uint32_t events = socket->transport == ORR__UDP ? datagram_events(socket) : stream_events(socket);
+    uint32_t events =
+        socket->transport == ORR__UDP ? datagram_events(socket) : stream_events(socket);
     return events & (completion->request.arguments.events | always);
 }
 
@@ -432,7 +453,7 @@ static int64_t connect_name(struct orr__socket *socket, struct orr_completion *c
     struct orr__socket *listener = orr__port_find_name(socket->stack, target);
     if (listener == NULL)
         return -ENOENT;
-    if (!listener->listening)
+    if (!listener->listening || listener->shut_receive)
         return -ECONNREFUSED;
     if (socket->phase == ORR__CONNECTED)
         return -EISCONN;
@@ -462,7 +483,8 @@ static int route(struct orr__socket *socket, const struct orr_address *target)
     orr__stack_source(socket->stack, &remote, &source);
     if (orr__place_is_any(&remote))
         memcpy(remote.ip, source.ip, sizeof remote.ip);
-    if (orr__place_is_loopback(&socket->local) && orr__stack_find(socket->stack, &remote) != socket->stack)
+    if (orr__place_is_loopback(&socket->local) &&
+        orr__stack_find(socket->stack, &remote) != socket->stack)
         return -EINVAL;
     if (socket->port == NULL) {
         status = orr__port_bind(socket);
@@ -537,7 +559,8 @@ static void admit_waiting(struct orr__socket *listener)
 
 static struct orr__socket *child_of(struct orr__socket *listener, struct orr__end *end)
 {
-    struct orr__socket *child = orr__socket_new(listener->process, listener->transport, listener->family);
+    struct orr__socket *child =
+        orr__socket_new(listener->process, listener->transport, listener->family);
     memcpy(child->options, listener->options, sizeof child->options);
     child->phase = ORR__CONNECTED;
     child->end = end;
@@ -578,44 +601,62 @@ static int64_t accept_first(struct orr__socket *listener, const struct orr_compl
 
 void orr__socket_arrived(struct orr__socket *listener)
 {
+    orr__socket_changed(listener);
     while (listener->in.head != NULL && listener->arrived.count > 0) {
         struct orr_completion *completion =
             orr__queue_take(&listener->in, orr__socket_reorders(listener, &listener->in));
         orr__ready(listener->process, completion, accept_first(listener, completion));
     }
-    orr__socket_changed(listener);
 }
 
 static void submit_accept(struct orr__socket *socket, struct orr_completion *completion)
 {
     if (!socket->listening) {
-        orr__ready(socket->process, completion, socket->transport == ORR__UDP ? -EOPNOTSUPP : -EINVAL);
+        orr__ready(socket->process, completion,
+                   socket->transport == ORR__UDP ? -EOPNOTSUPP : -EINVAL);
         return;
     }
     queue_push(&socket->in, completion);
     orr__socket_arrived(socket);
+    if (socket->shut_receive)
+        refuse_waiting(socket);
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
 
-static int64_t shutdown_stream(struct orr__socket *socket, enum orr_shutdown how)
+static void note_shutdown(struct orr__socket *socket, enum orr_shutdown how)
 {
-    if (socket->listening) {
-        if (how != ORR_SHUTDOWN_SEND)
-            stop_listening(socket, false);
-        return 0;
-    }
-    if (socket->end != NULL)
-        return orr__end_shutdown(socket->end, how);
     socket->shut_receive = socket->shut_receive || how != ORR_SHUTDOWN_SEND;
     socket->shut_send = socket->shut_send || how != ORR_SHUTDOWN_RECV;
+}
+
+/* TCP stops to listen; a Unix listener lets nobody in any more, and what had arrived can be
+ * accepted still. */
+static int64_t shutdown_listener(struct orr__socket *socket, enum orr_shutdown how)
+{
+    if (socket->transport == ORR__UNIX) {
+        note_shutdown(socket, how);
+        if (socket->shut_receive)
+            refuse_waiting(socket);
+    } else if (how != ORR_SHUTDOWN_SEND) {
+        stop_listening(socket, false);
+    }
+    return 0;
+}
+
+static int64_t shutdown_stream(struct orr__socket *socket, enum orr_shutdown how)
+{
+    if (socket->listening)
+        return shutdown_listener(socket, how);
+    if (socket->end != NULL)
+        return orr__end_shutdown(socket->end, how);
+    note_shutdown(socket, how);
     return socket->transport == ORR__UNIX ? 0 : -ENOTCONN;
 }
 
 static int64_t shutdown_datagrams(struct orr__socket *socket, enum orr_shutdown how)
 {
-    socket->shut_receive = socket->shut_receive || how != ORR_SHUTDOWN_SEND;
-    socket->shut_send = socket->shut_send || how != ORR_SHUTDOWN_RECV;
+    note_shutdown(socket, how);
     orr__datagram_wake(socket);
     return socket->phase == ORR__CONNECTED ? 0 : -ENOTCONN;
 }
@@ -628,8 +669,8 @@ static void submit_shutdown(struct orr__socket *socket, struct orr_completion *c
         result = shutdown_datagrams(socket, (enum orr_shutdown)how);
     else if (how <= ORR_SHUTDOWN_BOTH)
         result = shutdown_stream(socket, (enum orr_shutdown)how);
-    orr__ready(socket->process, completion, result);
     orr__socket_changed(socket);
+    orr__ready(socket->process, completion, result);
 }
 
 /* A stream that never was connected. */

@@ -1,13 +1,15 @@
 /*
  * stream.c: the bytes of a connection (network.h draws a flow and its marks).
  *
- * A send moves bytes into the ring and ends; what the window and the path allow leaves at once as segments, each an event
- * that carries its length, an epoch and its number. Bytes that may not leave yet stay unsent; when the sender's part of
- * the buffer is full, sends wait. A recv takes what has arrived; if somebody waits for the room it makes, a window
- * update travels back. So there is one event for each segment, and one more only under backpressure.
+ * A send moves bytes into the ring and ends; what the window and the path allow leaves at once as
+ * segments, each an event that carries its length, an epoch and its number. Bytes that may not
+ * leave yet stay unsent; when the sender's part of the buffer is full, sends wait. A recv takes
+ * what has arrived; if somebody waits for the room it makes, a window update travels back. So
+ * there is one event for each segment, and one more only under backpressure.
  *
- * The ring is as large as what lies in it, up to the capacities, and starts over at its beginning whenever it runs empty:
- * a connection that exchanges small messages touches the same few cache lines for ever.
+ * The ring is as large as what lies in it, up to the capacities, and starts over at its beginning
+ * whenever it runs empty: a connection that exchanges small messages touches the same few cache
+ * lines for ever.
  *
  * A Unix connection is `instant`: its segments arrive in the call that sends them.
  */
@@ -110,7 +112,8 @@ void orr__stream_buffers(struct orr__connection *connection, const struct orr__s
             orr__draw_range(world, ORR__SITE_BUFFER, link->id + 1 + i * 2, occurrence, low, high);
         uint64_t receive =
             orr__draw_range(world, ORR__SITE_BUFFER, link->id + 2 + i * 2, occurrence, low, high);
-        flow->send_capacity = capacity((int32_t)option_of(sender, ORR_SOCKET_SEND_BUFFER), (uint32_t)send);
+        flow->send_capacity =
+            capacity((int32_t)option_of(sender, ORR_SOCKET_SEND_BUFFER), (uint32_t)send);
         flow->receive_capacity =
             capacity((int32_t)option_of(receiver, ORR_SOCKET_RECEIVE_BUFFER), (uint32_t)receive);
     }
@@ -121,7 +124,8 @@ static uint32_t free_part(uint32_t limit, uint64_t used)
     return used >= limit ? 0 : limit - (uint32_t)used;
 }
 
-/* Room for a send. What has left does not count; an instant flow has no such place, and counts all. */
+/* Room for a send. What has left does not count; an instant flow has no such place, and counts
+ * all. */
 static uint32_t room(const struct orr__end *end)
 {
     const struct orr__flow *flow = &end->out;
@@ -163,7 +167,8 @@ static void refuse_bytes(struct orr__end *end)
 static void deliver(struct orr__end *from, uint32_t bytes, uint32_t flags)
 {
     struct orr__end *to = from->peer;
-    if (bytes > 0 && to->shut_receive && to->shut_send && !to->fin_received && !from->connection->instant) {
+    if (bytes > 0 && to->shut_receive && to->shut_send && !to->fin_received &&
+        !from->connection->instant) {
         refuse_bytes(to);
         return;
     }
@@ -177,9 +182,9 @@ static void deliver(struct orr__end *from, uint32_t bytes, uint32_t flags)
         to->shut_receive = true;
     }
     if (to->socket != NULL) {
-        orr__stream_wake_receivers(to->socket);
-        if (to->socket->polls.head != NULL)
+        if (to->socket->polls.head != NULL) /* they see what a waiting recv is about to take */
             orr__socket_changed(to->socket);
+        orr__stream_wake_receivers(to->socket);
     }
 }
 
@@ -207,7 +212,8 @@ static void arrive(struct orr__end *from, uint32_t bytes, uint32_t flags)
     }
 }
 
-static void trace_segment(const struct orr__end *from, uint64_t number, uint32_t bytes, uint32_t flags)
+static void trace_segment(const struct orr__end *from, uint64_t number, uint32_t bytes,
+                          uint32_t flags)
 {
     struct orr_world *world = from->connection->world;
     const char *who = from->out.link->name;
@@ -226,7 +232,8 @@ static void segment_arrives(struct orr_world *world, void *object, uint64_t a)
     struct orr__connection *connection = from->connection;
     uint32_t bytes = (uint32_t)a & SEGMENT_BYTES_MASK;
     uint32_t flags = (uint32_t)a & (SEGMENT_HELLO | SEGMENT_FIN);
-    orr__trace_hash(world, ORR__NET_SEGMENT, from->out.link->id, a >> SEGMENT_NUMBER_SHIFT, a & UINT32_MAX);
+    orr__trace_hash(world, ORR__NET_SEGMENT, from->out.link->id, a >> SEGMENT_NUMBER_SHIFT,
+                    a & UINT32_MAX);
     if ((uint8_t)(a >> SEGMENT_EPOCH_SHIFT) == from->out.epoch) {
         if (orr__tracing(world))
             trace_segment(from, a >> SEGMENT_NUMBER_SHIFT, bytes, flags);
@@ -237,7 +244,8 @@ static void segment_arrives(struct orr_world *world, void *object, uint64_t a)
 
 /* ---- segments: departure --------------------------------------------------------------------- */
 
-/* A reset in the middle, as by a box between the two: both ends hear of it, and what is on its way is lost. */
+/* A reset in the middle, as by a box between the two: both ends hear of it, and what is on its
+ * way is lost. */
 static bool sever(struct orr__end *end, uint64_t number)
 {
     struct orr__connection *connection = end->connection;
@@ -268,7 +276,8 @@ static bool depart(struct orr__end *end, uint32_t bytes, uint32_t flags)
     }
     if (orr__link_is_cut(world, flow->link)) {
         if (orr__tracing(world))
-            orr__trace_line(world, flow->link->name, "segment#%" PRIu64 " lost: the link is cut", number);
+            orr__trace_line(world, flow->link->name, "segment#%" PRIu64 " lost: the link is cut",
+                            number);
         orr__end_stall(end);
         return false;
     }
@@ -293,10 +302,10 @@ static uint32_t cut_segment(const struct orr__end *end, uint32_t bytes)
     if (bytes < 2 || end->connection->instant ||
         !orr__strikes(world, ORR_FAMILY_PARTIAL, ORR__SITE_SEGMENT_CUT, link->id, link->segments))
         return bytes;
-    uint32_t cut = 1 + (uint32_t)orr__draw_below(world, ORR__SITE_SEGMENT_LENGTH, link->id, link->segments,
-                                                 bytes - 1);
-    orr__fault(world, ORR_FAMILY_PARTIAL, orr__link_subject(link, false), link->segments, "%u of %u bytes",
-               cut, bytes);
+    uint32_t cut = 1 + (uint32_t)orr__draw_below(world, ORR__SITE_SEGMENT_LENGTH, link->id,
+                                                 link->segments, bytes - 1);
+    orr__fault(world, ORR_FAMILY_PARTIAL, orr__link_subject(link, false), link->segments,
+               "%u of %u bytes", cut, bytes);
     return cut;
 }
 
@@ -346,9 +355,8 @@ void orr__stream_resume(struct orr__end *end)
     orr__stream_transmit(end);
     if (end->socket == NULL)
         return;
+    orr__socket_changed(end->socket);
     orr__stream_wake_senders(end->socket);
-    if (end->socket->polls.head != NULL)
-        orr__socket_changed(end->socket);
 }
 
 /* ---- windows --------------------------------------------------------------------------------- */
@@ -385,8 +393,8 @@ static void open_window(struct orr__end *end)
     }
     flow->window_underway = true;
     end->connection->references++;
-    orr__schedule(world, orr__now(world) + orr__link_delay(world, back, false, number), window_arrives, NULL,
-                  end, number);
+    orr__schedule(world, orr__now(world) + orr__link_delay(world, back, false, number),
+                  window_arrives, NULL, end, number);
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -415,12 +423,13 @@ static void *buffer_of(struct orr_completion *completion, uint32_t *ret_length)
     return datagram->buffer;
 }
 
-static uint32_t cut_transfer(const struct orr__socket *socket, const struct orr_completion *completion,
-                             uint64_t possible, uint32_t wanted)
+static uint32_t cut_transfer(const struct orr__socket *socket,
+                             const struct orr_completion *completion, uint64_t possible,
+                             uint32_t wanted)
 {
     uint32_t length = possible < wanted ? (uint32_t)possible : wanted;
-    return orr__cut_transfer(socket->stack->node, completion->request.op, (uint64_t)completion->result,
-                             length);
+    return orr__cut_transfer(socket->stack->node, completion->request.op,
+                             (uint64_t)completion->result, length);
 }
 
 static int64_t recv_bytes(struct orr__socket *socket, struct orr_completion *completion)
@@ -452,8 +461,8 @@ void orr__stream_wake_receivers(struct orr__socket *socket)
         int64_t result = bytes ? 0 : recv_nothing(end);
         if (result == 1)
             return;
-        struct orr_completion *completion =
-            orr__queue_take(&socket->in, socket->in.count > 1 && orr__socket_reorders(socket, &socket->in));
+        struct orr_completion *completion = orr__queue_take(
+            &socket->in, socket->in.count > 1 && orr__socket_reorders(socket, &socket->in));
         if (bytes)
             result = recv_bytes(socket, completion);
         orr__ready(socket->process, completion, result);
@@ -472,7 +481,8 @@ static int64_t send_error(struct orr__end *end)
     return end->shut_send ? -EPIPE : 0;
 }
 
-static int64_t send_bytes(struct orr__socket *socket, struct orr_completion *completion, uint32_t possible)
+static int64_t send_bytes(struct orr__socket *socket, struct orr_completion *completion,
+                          uint32_t possible)
 {
     struct orr__end *end = socket->end;
     uint32_t wanted;
@@ -491,8 +501,8 @@ void orr__stream_wake_senders(struct orr__socket *socket)
         uint32_t possible = room(end);
         if (result == 0 && possible == 0)
             return;
-        struct orr_completion *completion =
-            orr__queue_take(&socket->out, socket->out.count > 1 && orr__socket_reorders(socket, &socket->out));
+        struct orr_completion *completion = orr__queue_take(
+            &socket->out, socket->out.count > 1 && orr__socket_reorders(socket, &socket->out));
         if (result == 0)
             result = send_bytes(socket, completion, possible);
         orr__ready(socket->process, completion, result);
@@ -506,7 +516,7 @@ void orr__stream_wake(struct orr__end *end)
     struct orr__socket *socket = end->socket;
     if (socket == NULL)
         return;
+    orr__socket_changed(socket);
     orr__stream_wake_receivers(socket);
     orr__stream_wake_senders(socket);
-    orr__socket_changed(socket);
 }

@@ -272,12 +272,12 @@ int orr__campaign(const struct orr__command *command)
     run(&campaign);
     orr__progress_clear(&campaign.progress);
     report(&campaign);
+    if (campaign.write_status == 0)
+        campaign.write_status = orr__flush();
     int number = orr__nursery_signal();
     orr__nursery_close(&campaign.nursery);
     if (number != 0) /* end as the sender of the signal meant it, now that all is told */
         raise(number);
-    if (campaign.write_status == 0)
-        campaign.write_status = orr__flush();
     if (campaign.write_status < 0)
         return orr__write_error(command, campaign.write_status);
     if (campaign.totals.stop == ORR__STOP_ERROR)

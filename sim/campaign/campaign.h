@@ -37,8 +37,7 @@ enum {
     ORR__LINE_MAX = 256,    /* of the lines kept: a check is no longer */
 };
 
-/* ---- one seed in a process (nursery.c, capture.c, verdict.c)
- * ------------------------------------- */
+/* ---- one seed in a process (nursery.c, capture.c, verdict.c) ------------------------------- */
 
 /* What every seed of a command runs. */
 struct orr__job {

@@ -293,8 +293,7 @@ static enum next read_options(struct orr__command *command, const struct verb *v
     return NEXT_GO_ON;
 }
 
-/* ---- the command that brings a seed back
- * ------------------------------------------------------- */
+/* ---- the command that brings a seed back --------------------------------------------------- */
 
 static int write_replay(struct orr__command *command)
 {

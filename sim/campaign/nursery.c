@@ -211,12 +211,15 @@ static void give_up_memory(const struct orr__nursery *nursery, const struct orr_
     munmap(after, nursery->shared_size - (size_t)(after - begin));
 }
 
+/* A crash takes at most the line under way with it. A buffer is given because without one a stream
+ * that was written to before, by whoever called us, keeps the mode it had. */
 static void child_streams(const struct orr__nursery *nursery, int output)
 {
+    static char buffer[BUFSIZ];
     dup2(nursery->null, STDIN_FILENO);
     dup2(output, STDOUT_FILENO);
     dup2(output, STDERR_FILENO);
-    setvbuf(stdout, NULL, _IOLBF, 0); /* a crash takes at most the line under way with it */
+    setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
 }
 
 static void run_seed(struct orr__slot *slot, const struct orr__job *job, uint64_t seed)
