@@ -1,0 +1,45 @@
+#!/bin/sh
+# campaign.sh ORRERY SEEDS: the examples' scenarios are clean over that many seeds, and every planted bug of kv is found
+# within 5000, with a hash that its replay has too. Prints TAP.
+set -u
+orrery=$1
+seeds=$2
+bugs='ack-before-fsync short-send short-recv ignore-torn-tail'
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+number=0
+failures=0
+
+check() # NAME STATUS
+{
+    number=$((number + 1))
+    if [ "$2" -eq 0 ]; then
+        echo "ok $number - $1"
+    else
+        echo "not ok $number - $1"
+        sed 's/^/# /' "$work/log" | tail -n 40
+        failures=$((failures + 1))
+    fi
+}
+
+member() # NAME
+{
+    sed -n 's/.*"'"$1"'": *"\{0,1\}\([0-9a-f]*\).*/\1/p' "$work/log" | head -n 1
+}
+
+echo 1..10
+for scenario in echo kv; do
+    "$orrery" run "$scenario" --seeds "$seeds" --failures 3 >"$work/log" 2>&1
+    check "$scenario holds over $seeds seeds" $?
+done
+for bug in $bugs; do
+    "$orrery" run kv "bug=$bug" --seeds 5000 --json >"$work/log" 2>&1
+    [ $? -eq 1 ] && [ -n "$(member seed)" ] && [ -n "$(member trace_hash)" ]
+    check "bug=$bug is found" $?
+    seed=$(member seed)
+    hash=$(member trace_hash)
+    "$orrery" replay kv "bug=$bug" --seed "${seed:-1}" >"$work/log" 2>&1
+    [ $? -eq 1 ] && [ "$(tail -n 1 "$work/log")" = "trace hash $hash" ]
+    check "bug=$bug comes back with its trace hash" $?
+done
+[ $failures -eq 0 ]

@@ -1,0 +1,240 @@
+/*
+ * scenarios.c: one tiny scenario for each way a seed can end, for test_cli.c. Built twice: as a
+ * program (ORR_MAIN) and, with CLI_SHARED_OBJECT, as a shared object for --load.
+ */
+#define _POSIX_C_SOURCE 200809L /* fork, pause */
+
+#include <orrery/backend.h>
+#include <orrery/sim.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* ---- a node that ticks, so that there are events to trace ---------------------------------- */
+
+struct clock {
+    struct orr_loop *loop;
+    struct orr_completion tick;
+};
+
+static void on_tick(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct clock *clock = context;
+    if (result == 0)
+        orr_timeout(clock->loop, completion, ORR_MILLISECOND, on_tick, clock);
+}
+
+static void *boot_clock(struct orr_loop *loop, void *config)
+{
+    (void)config;
+    struct clock *clock = orr_malloc(loop, sizeof *clock);
+    if (clock == NULL)
+        return NULL;
+    *clock = (struct clock){.loop = loop};
+    orr_timeout(loop, &clock->tick, ORR_MILLISECOND, on_tick, clock);
+    return clock;
+}
+
+static void tick_for(struct orr_world *world, uint64_t ns)
+{
+    static const struct orr_program program = {.boot = boot_clock};
+    orr_node_create(world, "clock", &program, NULL);
+    orr_world_run_for(world, ns);
+}
+
+/* ---- ways to end ----------------------------------------------------------------------------- */
+
+static void run_clean(struct orr_world *world)
+{
+    tick_for(world, ORR_SECOND);
+    orr_sometimes(world, true, "a thing that always happens");
+}
+
+/* How much memory this process shares with others, in bytes. */
+static uint64_t shared_memory(void)
+{
+    char line[512];
+    uint64_t sum = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (maps != NULL && fgets(line, sizeof line, maps) != NULL) {
+        unsigned long begin;
+        unsigned long end;
+        char mode[5];
+        if (sscanf(line, "%lx-%lx %4s", &begin, &end, mode) == 3 && strcmp(mode, "rw-s") == 0)
+            sum += end - begin;
+    }
+    if (maps != NULL)
+        fclose(maps);
+    return sum;
+}
+
+/* A seed has its own streams, signals as the user had them, and no way into another seed. */
+static void run_untouched(struct orr_world *world)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGPIPE};
+    sigset_t mask;
+    sigprocmask(SIG_BLOCK, NULL, &mask);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) {
+        struct sigaction action;
+        sigaction(signals[i], NULL, &action);
+        orr_always(world, action.sa_handler == SIG_DFL, "signals do what they did");
+        orr_always(world, !sigismember(&mask, signals[i]), "signals arrive");
+    }
+    orr_always(world, getchar() == EOF, "nobody's standard input is read");
+    orr_always(world, shared_memory() <= 64 * 1024, "only one slot is shared");
+}
+
+/* Only one seed ends badly, in a place where others ended well before. */
+static void run_fifth_exits(struct orr_world *world)
+{
+    if (orr_world_seed(world) == 5)
+        exit(3);
+    tick_for(world, ORR_SECOND);
+}
+
+static void run_never(struct orr_world *world)
+{
+    orr_sometimes(world, true, "a thing that always happens");
+    orr_sometimes(world, false, "a thing that never happens");
+}
+
+static void run_fails(struct orr_world *world)
+{
+    tick_for(world, ORR_SECOND);
+    orr_note(world, "a note with \"quotes\", \xff and a \x1b[31m colour");
+    orr_always(world, 1 + 1 == 3, "sums are right");
+}
+
+static void run_some(struct orr_world *world)
+{
+    uint64_t draw = orr_choose(world, "cli/draw", 10);
+    tick_for(world, ORR_SECOND / 10);
+    orr_sometimes(world, draw == 1, "the draw is 1");
+    orr_note(world, "the draw is %llu", (unsigned long long)draw);
+    orr_always(world, draw != 0, "the draw is not 0");
+}
+
+static void run_fatal(struct orr_world *world)
+{
+    tick_for(world, ORR_SECOND);
+    puts("this goes before");
+    orr_fatal("the rule number %d is broken", 7);
+}
+
+static void run_aborts(struct orr_world *world)
+{
+    tick_for(world, ORR_SECOND);
+    fputs("last words without a newline", stdout);
+    fflush(stdout);
+    abort();
+}
+
+static void run_segfaults(struct orr_world *world)
+{
+    volatile int *volatile nowhere = NULL;
+    tick_for(world, ORR_SECOND);
+    *nowhere = 1;
+}
+
+static void run_exits(struct orr_world *world)
+{
+    exit((int)orr_parameter_number(world, "status"));
+}
+
+static void run_hangs(struct orr_world *world)
+{
+    tick_for(world, ORR_SECOND);
+    for (volatile uint32_t turns = 0;; turns++)
+        continue;
+}
+
+/* Seed 2 takes its time and fails, seed 40 fails at once, all others pass at once. */
+static void run_one_late(struct orr_world *world)
+{
+    uint64_t seed = orr_world_seed(world);
+    uint64_t ms = orr_parameter_number(world, "ms");
+    struct timespec late = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+    if (seed == 2)
+        nanosleep(&late, NULL);
+    orr_always(world, seed != 2, "the seed is not 2");
+    orr_always(world, seed != 40, "the seed is not 40");
+}
+
+static void run_floods(struct orr_world *world)
+{
+    for (uint32_t line = 0; line < 20000; line++)
+        printf("line %u of the flood\n", (unsigned)line);
+    fflush(stdout);
+    orr_unreachable(world, "the end of the flood");
+}
+
+/* Leaves a process behind that holds on to stdout. */
+static void run_forks(struct orr_world *world)
+{
+    pid_t pid = fork();
+    while (pid == 0)
+        pause();
+    orr_note(world, "process %ld", (long)pid);
+    orr_unreachable(world, "a process is left behind");
+}
+
+static void run_leaks(struct orr_world *world)
+{
+    void *volatile lost = malloc(100);
+    orr_always(world, lost != NULL, "there is memory");
+    lost = NULL;
+}
+
+/* Tells where the heap gives memory: it must not depend on the seeds before. */
+static void run_heap(struct orr_world *world)
+{
+    char *small = malloc(40);
+    char *large = malloc(3000);
+    orr_note(world, "addresses %p %p", (void *)small, (void *)large);
+    orr_unreachable(world, "the heap is told");
+    free(small);
+    free(large);
+}
+
+static void run_choosy(struct orr_world *world)
+{
+    orr_note(world, "size %llu", (unsigned long long)orr_parameter_number(world, "size"));
+    orr_always(world, orr_parameter_text(world, "bug")[0] == 'n', "there is no bug");
+}
+
+static const struct orr_parameter choosy_parameters[] = {
+    {"bug", "none", "none|one-off|two-off", "a planted bug"},
+    {"size", "3", NULL, "how much"},
+    {NULL, NULL, NULL, NULL},
+};
+
+static const struct orr_parameter one_late_parameters[] = {
+    {"ms", "300", NULL, "milliseconds of real time that seed 2 takes"},
+    {NULL, NULL, NULL, NULL},
+};
+
+static const struct orr_parameter exits_parameters[] = {
+    {"status", "3", NULL, "the exit status"},
+    {NULL, NULL, NULL, NULL},
+};
+
+#define SCENARIO(text, ...)        \
+    (&(const struct orr_scenario){ \
+        .name = #text, .summary = "ends in its own way", .run = run_##text, __VA_ARGS__})
+
+#define SCENARIOS                                                                                  \
+    SCENARIO(clean), SCENARIO(untouched), SCENARIO(fifth_exits), SCENARIO(never), SCENARIO(fails), \
+        SCENARIO(some), SCENARIO(fatal), SCENARIO(aborts), SCENARIO(segfaults),                    \
+        SCENARIO(exits, .parameters = exits_parameters), SCENARIO(hangs),                          \
+        SCENARIO(one_late, .parameters = one_late_parameters), SCENARIO(floods), SCENARIO(forks),  \
+        SCENARIO(leaks), SCENARIO(heap), SCENARIO(choosy, .parameters = choosy_parameters)
+
+#ifdef CLI_SHARED_OBJECT
+ORR_SCENARIOS(SCENARIOS)
+#else
+ORR_MAIN(SCENARIOS)
+#endif

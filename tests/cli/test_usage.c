@@ -1,0 +1,196 @@
+/*
+ * test_usage.c: what the command line refuses, and what it says about itself. Wrong usage is one
+ * sentence that names the thing, where to read more, and the status 2, before anything runs.
+ */
+#include "tests/suite.h"
+
+#include "command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct command command;
+static const char *program;
+
+static void setup(void)
+{
+    program = command_path("CLI_PROGRAM");
+}
+
+static void teardown(void)
+{
+    command_clear(&command);
+}
+
+static const struct {
+    const char *line;
+    const char *says;
+    const char *see;
+} wrong[] = {
+    {"", "which command?", " --help\n"},
+    {"rum", "unknown command 'rum': did you mean 'run'?", " --help\n"},
+    {"frobnicate", "unknown command 'frobnicate'", " --help\n"},
+    {"--jobs 3 list", "unknown option --jobs", " --help\n"},
+    {"list clean", "list takes no argument, not 'clean'", " list --help\n"},
+    {"list --jsn", "unknown option --jsn: did you mean --json?", " list --help\n"},
+    {"list --seeds 3", "unknown option --seeds", " list --help\n"},
+    {"run", "which scenario?", " run --help\n"},
+    {"run som", "unknown scenario 'som': did you mean 'some'?", " run --help\n"},
+    {"run xyzzy", "unknown scenario 'xyzzy'", " run --help\n"},
+    {"run clean fails", "'fails' is too much", " run --help\n"},
+    {"run clean a=1", "scenario 'clean' has no parameter 'a': it has none", " run --help\n"},
+    {"run choosy bgu=none", "has no parameter 'bgu': it has bug, size", " run --help\n"},
+    {"run choosy bu=none", "has no parameter 'bu'", " run --help\n"},
+    {"run choosy bug=three", "bug=three: the value must be one of none|one-off|two-off",
+     " run --help\n"},
+    {"run choosy bug=", "bug=: the value must be one of", " run --help\n"},
+    {"run choosy bug=one", "bug=one: the value must be one of", " run --help\n"},
+    {"run choosy bug=none|one-off", "the value must be one of", " run --help\n"},
+    {"run choosy bug=none bug=none", "parameter 'bug' is given twice", " run --help\n"},
+    {"run choosy size=-1", "size=-1: the value must be a number from 0 to 9223372036854775807",
+     " run --help\n"},
+    {"run choosy size=9223372036854775808", "must be a number from 0 to", " run --help\n"},
+    {"run choosy size=0x10", "must be a number from 0 to", " run --help\n"},
+    {"run choosy size=", "must be a number from 0 to", " run --help\n"},
+    {"run clean --seeds", "--seeds needs a value", " run --help\n"},
+    {"run clean --seeds 0", "--seeds 0: this must be at least one seed", " run --help\n"},
+    {"run clean --seeds -5", "--seeds -5: this must be a count", " run --help\n"},
+    {"run clean --seeds 5..4", "this must be a range A..B with A not above B", " run --help\n"},
+    {"run clean --seeds 5..", "--seeds 5..: this must be a range A..B", " run --help\n"},
+    {"run clean --seeds ..5", "--seeds ..5: this must be a range A..B", " run --help\n"},
+    {"run clean --seeds 1...5", "this must be a range A..B", " run --help\n"},
+    {"run clean --seeds 5x", "--seeds 5x: this must be a count", " run --help\n"},
+    {"run clean --seeds 18446744073709551616", "this must be a count", " run --help\n"},
+    {"run clean --seeds 0x10000000000000000", "this must be a count", " run --help\n"},
+    {"run clean --seeds 0x", "this must be a count", " run --help\n"},
+    {"run clean --time 5x", "--time 5x: this must be a time", " run --help\n"},
+    {"run clean --time 0s", "--time 0s: this must be a time above 0", " run --help\n"},
+    {"run clean --time 99999999999h", "this must be a time", " run --help\n"},
+    {"run clean --timeout soon", "--timeout soon: this must be a time", " run --help\n"},
+    {"run clean --jobs 0", "--jobs 0: this must be a number from 1 to 256", " run --help\n"},
+    {"run clean --jobs 257", "--jobs 257: this must be a number", " run --help\n"},
+    {"run clean --failures some", "--failures some: this must be a number", " run --help\n"},
+    {"run clean --json=yes", "--json=yes: this option takes no value", " run --help\n"},
+    {"run clean -x", "unknown option -x", " run --help\n"},
+    {"run clean --trace", "unknown option --trace", " run --help\n"},
+    {"replay clean", "which seed? give --seed N", " replay --help\n"},
+    {"replay clean --seed 0x1g", "--seed 0x1g: this must be a number", " replay --help\n"},
+    {"replay clean --seed 1..2", "--seed 1..2: this must be a number", " replay --help\n"},
+    {"replay --seed 1", "which scenario?", " replay --help\n"},
+    {"--load /nowhere/their.so list", "cannot load '/nowhere/their.so': ", NULL},
+    {"--load /dev/null list", "cannot load '/dev/null': ", NULL},
+    {"list --load their-own.so", "cannot load 'their-own.so': ./their-own.so", NULL},
+};
+
+START_TEST(test_usage__wrong)
+{
+    command_run(&command, program, wrong[_i].line);
+    ck_assert_int_eq(command.status, 2);
+    ck_assert_str_eq(command.out, "");
+    ck_contains(command.err, wrong[_i].says);
+    ck_assert_uint_eq(lines_count(command.err), wrong[_i].see != NULL ? 2 : 1);
+    if (wrong[_i].see != NULL) {
+        char *last = lines_copy(command.err, -1);
+        ck_assert(starts_with(last, "see "));
+        ck_contains(last, program);
+        free(last);
+        ck_contains(command.err, wrong[_i].see);
+    }
+}
+END_TEST
+
+/* A shared object, but with nothing for us in it. */
+START_TEST(test_usage__foreign_object)
+{
+    char line[4096];
+    snprintf(line, sizeof line, "list --load %s", command_path("CLI_FOREIGN"));
+    command_run(&command, program, line);
+    ck_assert_int_eq(command.status, 2);
+    ck_assert_str_eq(command.out, "");
+    ck_contains(command.err, "has no symbol orr_scenarios: write ORR_SCENARIOS(&your_scenario)");
+}
+END_TEST
+
+START_TEST(test_usage__help_has_an_example)
+{
+    static const char *const lines[] = {
+        "--help", "-h", "list --help", "run --help", "replay --help", "run kv --seeds 5 -h"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        command_run(&command, program, lines[i]);
+        ck_assert_int_eq(command.status, 0);
+        ck_assert_str_eq(command.err, "");
+        ck_assert(starts_with(command.out, "usage: "));
+        ck_contains(command.out, "\nExample:\n  ");
+    }
+}
+END_TEST
+
+START_TEST(test_usage__help_names_every_option)
+{
+    static const char *const options[] = {"--seeds N", "--seeds A..B", "--time",
+                                          "--jobs",    "--failures K", "--timeout",
+                                          "--json",    "--load",       "--seed N"};
+    command_run(&command, program, "run --help");
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        ck_contains(command.out, options[i]);
+    command_run(&command, program, "replay --help");
+    ck_contains(command.out, "--trace");
+    ck_contains(command.out, "--seed N");
+}
+END_TEST
+
+START_TEST(test_usage__version)
+{
+    char wanted[64];
+    snprintf(wanted, sizeof wanted, "orrery %s\n", command_path("CLI_VERSION"));
+    command_run(&command, program, "--version");
+    ck_assert_int_eq(command.status, 0);
+    ck_assert_str_eq(command.out, wanted);
+}
+END_TEST
+
+START_TEST(test_list__for_eyes)
+{
+    command_run(&command, program, "list");
+    ck_assert_int_eq(command.status, 0);
+    ck_contains(command.out, "clean: ends in its own way\n");
+    ck_contains(command.out, "choosy: ends in its own way\n"
+                             "    bug=none  a planted bug\n"
+                             "        one of none|one-off|two-off\n"
+                             "    size=3  how much\n");
+}
+END_TEST
+
+START_TEST(test_list__json)
+{
+    command_run(&command, program, "list --json");
+    ck_assert_int_eq(command.status, 0);
+    json_t *choosy = lines_json(command.out, -1);
+    ck_assert_str_eq(member_text(choosy, "scenario"), "choosy");
+    ck_assert_str_eq(member_text(choosy, "summary"), "ends in its own way");
+    const json_t *parameters = json_object_get(choosy, "parameters");
+    ck_assert_uint_eq(json_array_size(parameters), 2);
+    const json_t *bug = json_array_get(parameters, 0);
+    ck_assert_str_eq(member_text(bug, "name"), "bug");
+    ck_assert_str_eq(member_text(bug, "default"), "none");
+    const json_t *allowed = json_object_get(bug, "allowed");
+    ck_assert_uint_eq(json_array_size(allowed), 3);
+    ck_assert_str_eq(json_string_value(json_array_get(allowed, 2)), "two-off");
+    ck_assert(json_is_null(json_object_get(json_array_get(parameters, 1), "allowed")));
+    json_decref(choosy);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *tests = tcase_create("usage");
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_loop_test(tests, test_usage__wrong, 0, (int)(sizeof wrong / sizeof *wrong));
+    tcase_add_test(tests, test_usage__foreign_object);
+    tcase_add_test(tests, test_usage__help_has_an_example);
+    tcase_add_test(tests, test_usage__help_names_every_option);
+    tcase_add_test(tests, test_usage__version);
+    tcase_add_test(tests, test_list__for_eyes);
+    tcase_add_test(tests, test_list__json);
+    return suite_run("usage", tests);
+}

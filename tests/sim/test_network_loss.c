@@ -1,0 +1,477 @@
+/*
+ * test_network_loss.c: the simulated network when things go wrong: nobody answers, links are cut,
+ * nodes lose power or are killed, and every family of faults strikes. The timers are those of
+ * Linux: SYN after 1, 3, 7, ... s for 127 s, retransmission after 200 ms doubling for 15 minutes.
+ */
+#include "network_fixture.h"
+
+#define ALL_STRIKE 1000000u
+
+/* Virtual time that a pending operation takes to end. */
+static uint64_t time_to_end(const struct op *op, uint64_t limit_ns)
+{
+    uint64_t start_ns = orr_world_now(world);
+    run(0);
+    while (op->result == PENDING && orr_world_now(world) - start_ns < limit_ns)
+        orr_world_run_for(world, 10 * ORR_MILLISECOND);
+    return orr_world_now(world) - start_ns;
+}
+
+#define EXPECT_BETWEEN(value, low, high)   \
+    do {                                   \
+        uint64_t value_ = (value);         \
+        ck_assert_uint_ge(value_, (low));  \
+        ck_assert_uint_le(value_, (high)); \
+    } while (0)
+
+/* ---- nobody answers -------------------------------------------------------------------------- */
+
+START_TEST(test_network_loss__connect_times_out)
+{
+    struct orr_address nowhere = parse("10.0.7.7:7000");
+    struct orr_address down = at(SERVER, 7000);
+    static struct op ops[2];
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    SUBMIT(&ops[0], orr_connect, CLIENT, stream_for(CLIENT, &nowhere), &nowhere);
+    SUBMIT(&ops[1], orr_connect, CLIENT, stream_for(CLIENT, &down), &down);
+    EXPECT_BETWEEN(time_to_end(&ops[0], 1000 * ORR_SECOND), 127 * ORR_SECOND, 128 * ORR_SECOND);
+    run(SOON);
+    ck_assert_int_eq(ops[0].result, -ETIMEDOUT);
+    ck_assert_int_eq(ops[1].result, -ETIMEDOUT);
+}
+END_TEST
+
+START_TEST(test_network_loss__a_node_that_boots_answers)
+{
+    struct orr_address target = at(SERVER, 7000);
+    static struct op refused;
+    static struct op op;
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    SUBMIT(&refused, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    run(2 * ORR_SECOND); /* the next SYN is sent after 3 s */
+    ck_assert_int_eq(refused.result, PENDING);
+    orr_node_start(nodes[SERVER]);
+    EXPECT_BETWEEN(time_to_end(&refused, 1000 * ORR_SECOND), 900 * ORR_MILLISECOND,
+                   1100 * ORR_MILLISECOND);
+    ck_assert_int_eq(refused.result, -ECONNREFUSED);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    SUBMIT(&op, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    run(2 * ORR_SECOND);
+    orr_node_start(nodes[SERVER]);
+    (void)listen_at(SERVER, "0.0.0.0:7000", 8);
+    (void)time_to_end(&op, 1000 * ORR_SECOND);
+    ck_assert_int_eq(op.result, 0);
+}
+END_TEST
+
+START_TEST(test_network_loss__the_machine_of_a_killed_process_refuses)
+{
+    struct orr_address target = at(SERVER, 7000);
+    (void)listen_at(SERVER, "0.0.0.0:7000", 8);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_PROCESS);
+    EXPECT(-ECONNREFUSED, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+}
+END_TEST
+
+/* ---- cut links ------------------------------------------------------------------------------- */
+
+START_TEST(test_network_loss__connect_over_a_cut_link)
+{
+    struct orr_address target = at(SERVER, 7000);
+    static struct op op;
+    (void)listen_at(SERVER, "0.0.0.0:7000", 8);
+    for (int way = 0; way < 2; way++) { /* the SYN is lost, the answer is lost */
+        orr_world_cut(world, nodes[way == 0 ? CLIENT : SERVER], nodes[way == 0 ? SERVER : CLIENT],
+                      2 * ORR_SECOND);
+        SUBMIT(&op, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+        EXPECT_BETWEEN(time_to_end(&op, 1000 * ORR_SECOND), 3 * ORR_SECOND, 3 * ORR_SECOND + SOON);
+        ck_assert_int_eq(op.result, 0);
+    }
+    target = at(SERVER, 7001); /* the RST that refuses is lost */
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], 2 * ORR_SECOND);
+    SUBMIT(&op, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    EXPECT_BETWEEN(time_to_end(&op, 1000 * ORR_SECOND), 3 * ORR_SECOND, 3 * ORR_SECOND + SOON);
+    ck_assert_int_eq(op.result, -ECONNREFUSED);
+}
+END_TEST
+
+START_TEST(test_network_loss__bytes_wait_for_a_cut_link)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    SUBMIT(&recv, orr_recv, SERVER, pair.server, scratch, 9);
+    run(SOON);
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], ORR_SECOND);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3); /* it is in the buffer */
+    EXPECT(0, orr_shutdown, CLIENT, pair.client, ORR_SHUTDOWN_SEND);
+    EXPECT(2, orr_send, SERVER, pair.server, "ok", 2); /* the other way is open */
+    EXPECT(2, orr_recv, CLIENT, pair.client, scratch, 9);
+    /* sent again 0.2, 0.6 and 1.4 s later */
+    EXPECT_BETWEEN(time_to_end(&recv, 1000 * ORR_SECOND), 1100 * ORR_MILLISECOND,
+                   1500 * ORR_MILLISECOND);
+    ck_assert_int_eq(recv.result, 3);
+    EXPECT(0, orr_recv, SERVER, pair.server, scratch, 9);
+}
+END_TEST
+
+START_TEST(test_network_loss__window_updates_wait_for_a_cut_link)
+{
+    struct pair pair = tcp_pair();
+    static struct op last;
+    uint64_t bytes = fill(CLIENT, pair.client, &last);
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], 600 * ORR_SECOND);
+    int64_t received = 0;
+    static struct op recv;
+    do { /* what had arrived */
+        SUBMIT(&recv, orr_recv, SERVER, pair.server, scratch, sizeof scratch);
+        run(SOON);
+        received += recv.result != PENDING ? recv.result : 0;
+    } while (recv.result != PENDING);
+    run(ORR_MINUTE);
+    ck_assert_int_lt(received, (int64_t)bytes);
+    ck_assert_int_eq(last.result, PENDING);
+    (void)time_to_end(&last, 1200 * ORR_SECOND);
+    ck_assert_int_gt(last.result, 0);
+    ck_assert_int_gt(recv.result, 0);
+}
+END_TEST
+
+START_TEST(test_network_loss__a_lost_reset_leaves_the_peer_alone)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    orr_socket_option_set(loop_of(CLIENT), pair.client, ORR_SOCKET_KEEP_ALIVE, 1);
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], ORR_SECOND);
+    EXPECT(0, orr_close, SERVER, pair.server); /* with unread bytes: RST, once */
+    run(3600 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, PENDING);
+    (void)time_to_end(&recv, 7200 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, -ECONNRESET);
+
+    pair = connected("0.0.0.0:7001", "10.0.0.2:7001", CLIENT, SERVER);
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], ORR_SECOND);
+    EXPECT(0, orr_close, SERVER, pair.server);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3); /* sent again until the answer comes */
+    EXPECT_BETWEEN(time_to_end(&recv, 7200 * ORR_SECOND), 900 * ORR_MILLISECOND, 3 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, -ECONNRESET);
+}
+END_TEST
+
+START_TEST(test_network_loss__datagrams_do_not_wait)
+{
+    orr_handle to = orr_socket(loop_of(SERVER), ORR_FAMILY_IP4, ORR_SOCKET_DATAGRAM);
+    orr_handle from = orr_socket(loop_of(CLIENT), ORR_FAMILY_IP4, ORR_SOCKET_DATAGRAM);
+    struct orr_address any = parse("0.0.0.0:7000");
+    struct orr_address target = at(SERVER, 7000);
+    ck_assert_int_eq(orr_bind(loop_of(SERVER), to, &any), 0);
+    EXPECT(0, orr_connect, CLIENT, from, &target);
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], 100 * ORR_MILLISECOND);
+    EXPECT(4, orr_send, CLIENT, from, "lost", 4);
+    run(ORR_SECOND);
+    EXPECT(5, orr_send, CLIENT, from, "found", 5);
+    EXPECT(5, orr_recv, SERVER, to, scratch, 9);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    EXPECT(4, orr_send, CLIENT, from, "lost", 4); /* and nobody says so */
+    EXPECT(4, orr_send, CLIENT, from, "lost", 4);
+    orr_node_start(nodes[SERVER]);
+    EXPECT(4, orr_send, CLIENT, from, "lost", 4);
+    EXPECT(-ECONNREFUSED, orr_send, CLIENT, from, "lost", 4);
+}
+END_TEST
+
+/* ---- nodes that die -------------------------------------------------------------------------- */
+
+START_TEST(test_network_loss__power_loss_is_silent)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    run(SOON);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    run(ORR_SECOND);
+    orr_node_start(nodes[SERVER]);
+    run(24 * 3600 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, PENDING);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    ck_assert_int_eq(recv.result, -ECONNRESET);
+}
+END_TEST
+
+START_TEST(test_network_loss__a_rebooted_peer_resets)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    run(10 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, PENDING);
+    orr_node_start(nodes[SERVER]);
+    (void)time_to_end(&recv, 20 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, -ECONNRESET);
+}
+END_TEST
+
+START_TEST(test_network_loss__a_dead_peer_times_out)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    run(SOON);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    EXPECT_BETWEEN(time_to_end(&recv, 7200 * ORR_SECOND), 924 * ORR_SECOND, 926 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, -ETIMEDOUT);
+    EXPECT(0, orr_recv, CLIENT, pair.client, scratch, 9);
+    EXPECT(-EPIPE, orr_send, CLIENT, pair.client, scratch, 9);
+}
+END_TEST
+
+START_TEST(test_network_loss__a_blocked_sender_notices)
+{
+    for (int boots = 0; boots < 2; boots++) {
+        struct pair pair = tcp_pair();
+        static struct op last;
+        (void)fill(CLIENT, pair.client, &last);
+        orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+        if (boots)
+            orr_node_start(nodes[SERVER]);
+        (void)time_to_end(&last, 7200 * ORR_SECOND);
+        ck_assert_int_eq(last.result, boots ? -ECONNRESET : -ETIMEDOUT);
+        orr_node_start(nodes[SERVER]);
+    }
+}
+END_TEST
+
+START_TEST(test_network_loss__keep_alive_notices)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    orr_socket_option_set(loop_of(CLIENT), pair.client, ORR_SOCKET_KEEP_ALIVE, 1);
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    run(SOON);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    orr_node_start(nodes[SERVER]);
+    EXPECT_BETWEEN(time_to_end(&recv, 9000 * ORR_SECOND), 7200 * ORR_SECOND, 7201 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, -ECONNRESET);
+}
+END_TEST
+
+START_TEST(test_network_loss__a_killed_process_is_closed_by_its_system)
+{
+    struct pair pair = tcp_pair();
+    orr_node_crash(nodes[SERVER], ORR_CRASH_PROCESS);
+    EXPECT(0, orr_recv, CLIENT, pair.client, scratch, 9);
+    orr_node_start(nodes[SERVER]);
+    pair = connected("0.0.0.0:7001", "10.0.0.2:7001", CLIENT, SERVER);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    static struct op last;
+    (void)fill(SERVER, pair.server, &last); /* will never end: its process dies first */
+    orr_node_crash(nodes[SERVER], ORR_CRASH_PROCESS);
+    run(SOON);
+    ck_assert_int_eq(last.result, PENDING);
+    int64_t received;
+    do
+        RESULT(received, orr_recv, CLIENT, pair.client, scratch, sizeof scratch);
+    while (received > 0);
+    ck_assert_int_eq(received, -ECONNRESET);
+    orr_node_start(nodes[SERVER]);
+    struct orr_address any = parse("0.0.0.0:7001");
+    ck_assert_int_eq(orr_bind(loop_of(SERVER), stream_for(SERVER, &any), &any), 0);
+    any = parse("0.0.0.0:7000"); /* its system closed that one first: TIME_WAIT */
+    ck_assert_int_eq(orr_bind(loop_of(SERVER), stream_for(SERVER, &any), &any), -EADDRINUSE);
+}
+END_TEST
+
+/* ---- families of faults ---------------------------------------------------------------------- */
+
+static void set_rate(enum orr_fault_family family, uint32_t rate)
+{
+    orr_world_set_rate(world, family, rate);
+}
+
+START_TEST(test_network_loss__connection_faults)
+{
+    struct orr_address target = at(SERVER, 7000);
+    (void)listen_at(SERVER, "0.0.0.0:7000", 8);
+    set_rate(ORR_FAMILY_CONNECTION, ALL_STRIKE);
+    EXPECT(-ECONNREFUSED, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    struct pair inner = unix_pair(); /* nothing strikes inside a node */
+    EXPECT(3, orr_send, CLIENT, inner.client, "abc", 3);
+    EXPECT(3, orr_recv, CLIENT, inner.server, scratch, 9);
+    set_rate(ORR_FAMILY_CONNECTION, 0);
+    struct pair pair = connected("0.0.0.0:7001", "10.0.0.2:7001", CLIENT, SERVER);
+    static struct op recvs[2];
+    SUBMIT(&recvs[0], orr_recv, CLIENT, pair.client, scratch, 9);
+    SUBMIT(&recvs[1], orr_recv, SERVER, pair.server, scratch, 9);
+    run(SOON);
+    set_rate(ORR_FAMILY_CONNECTION, ALL_STRIKE);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    ck_assert_int_eq(recvs[0].result, -ECONNRESET);
+    ck_assert_int_eq(recvs[1].result, -ECONNRESET); /* the bytes are lost */
+}
+END_TEST
+
+START_TEST(test_network_loss__partial_cuts_segments)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    SUBMIT(&recv, orr_recv, SERVER, pair.server, scratch, 1000);
+    run(SOON);
+    int64_t sent = 0;
+    set_rate(ORR_FAMILY_PARTIAL, ALL_STRIKE);
+    while (sent < 500)
+        RESULT(sent, orr_send, CLIENT, pair.client, scratch, 1000);
+    ck_assert_int_lt(sent, 1000);
+    ck_assert_int_gt(recv.result, 0);
+    ck_assert_int_lt(recv.result, sent);
+    set_rate(ORR_FAMILY_PARTIAL, 0);
+    EXPECT(sent - recv.result, orr_recv, SERVER, pair.server, scratch, 1000);
+}
+END_TEST
+
+START_TEST(test_network_loss__pressure_makes_buffers_tiny)
+{
+    static struct op last;
+    set_rate(ORR_FAMILY_PRESSURE, ALL_STRIKE);
+    orr_handle listener = listen_at(SERVER, "0.0.0.0:7000", 1000);
+    struct orr_address target = at(SERVER, 7000);
+    orr_handle handle = stream_for(CLIENT, &target);
+    EXPECT(0, orr_connect, CLIENT, handle, &target);
+    uint64_t bytes = fill(CLIENT, handle, &last);
+    ck_assert_uint_le(bytes, 2048);
+    static struct op connects[3]; /* with the first one: one more than fit into a backlog of 2 */
+    for (int i = 0; i < 3; i++) {
+        SUBMIT(&connects[i], orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+        run(SOON);
+    }
+    ck_assert_int_eq(connects[2].result, PENDING);
+    int64_t accepted;
+    RESULT(accepted, orr_accept, SERVER, listener, NULL);
+    drain_bytes(SERVER, accepted, bytes);
+}
+END_TEST
+
+START_TEST(test_network_loss__latency_delays_and_keeps_order)
+{
+    struct pair pair = tcp_pair();
+    set_rate(ORR_FAMILY_LATENCY, ALL_STRIKE / 2);
+    uint64_t start_ns = orr_world_now(world);
+    static struct op sends[100];
+    for (int i = 0; i < 100; i++) {
+        SUBMIT(&sends[i], orr_send, CLIENT, pair.client, scratch + i * 10, 10);
+        run(ORR_MICROSECOND);
+    }
+    uint64_t got = 0;
+    static char bytes[1000];
+    static struct op recv = {.result = 0};
+    while (got < sizeof bytes) {
+        SUBMIT(&recv, orr_recv, SERVER, pair.server, bytes + got, sizeof bytes - got);
+        (void)time_to_end(&recv, 100 * ORR_SECOND);
+        ck_assert_int_gt(recv.result, 0);
+        got += (uint64_t)recv.result;
+    }
+    ck_assert_int_eq(memcmp(bytes, scratch, sizeof bytes), 0);
+    ck_assert_uint_gt(orr_world_now(world) - start_ns, 40 * ORR_MILLISECOND);
+}
+END_TEST
+
+START_TEST(test_network_loss__datagram_faults)
+{
+    orr_handle to = orr_socket(loop_of(SERVER), ORR_FAMILY_IP4, ORR_SOCKET_DATAGRAM);
+    orr_handle from = orr_socket(loop_of(CLIENT), ORR_FAMILY_IP4, ORR_SOCKET_DATAGRAM);
+    struct orr_address any = parse("0.0.0.0:7000");
+    struct orr_address target = at(SERVER, 7000);
+    ck_assert_int_eq(orr_bind(loop_of(SERVER), to, &any), 0);
+    EXPECT(0, orr_connect, CLIENT, from, &target);
+    set_rate(ORR_FAMILY_DATAGRAM, ALL_STRIKE / 4);
+    uint32_t seen[200] = {0};
+    static struct op sends[200];
+    static uint32_t numbers[200];
+    for (uint32_t i = 0; i < 200; i++) {
+        numbers[i] = i;
+        SUBMIT(&sends[i], orr_send, CLIENT, from, &numbers[i], sizeof numbers[i]);
+        run(100 * ORR_MICROSECOND);
+    }
+    run(ORR_SECOND);
+    uint32_t lost = 0;
+    uint32_t doubled = 0;
+    uint32_t overtaken = 0;
+    uint32_t newest = 0;
+    for (;;) {
+        uint32_t number = 0;
+        static struct op recv;
+        SUBMIT(&recv, orr_recv, SERVER, to, &number, sizeof number);
+        run(SOON);
+        if (recv.result == PENDING)
+            break;
+        ck_assert_int_eq(recv.result, sizeof number);
+        seen[number]++;
+        overtaken += number < newest;
+        newest = number > newest ? number : newest;
+    }
+    for (uint32_t i = 0; i < 200; i++) {
+        lost += seen[i] == 0;
+        doubled += seen[i] == 2;
+        ck_assert_uint_le(seen[i], 2);
+    }
+    EXPECT_BETWEEN(lost, 20, 90);
+    EXPECT_BETWEEN(doubled, 5, 50);
+    EXPECT_BETWEEN(overtaken, 5, 80);
+}
+END_TEST
+
+START_TEST(test_network_loss__two_recvs_in_flight_have_no_order)
+{
+    uint32_t first = 0;
+    struct pair pair = tcp_pair();
+    set_rate(ORR_FAMILY_REORDER, ALL_STRIKE / 2);
+    for (int i = 0; i < 100; i++) {
+        static struct op recvs[2];
+        static char bytes[2];
+        for (int k = 0; k < 2; k++)
+            SUBMIT(&recvs[k], orr_recv, SERVER, pair.server, &bytes[k], 1);
+        EXPECT(2, orr_send, CLIENT, pair.client, "12", 2);
+        ck_assert_int_eq(recvs[0].result, 1);
+        ck_assert_int_eq(recvs[1].result, 1);
+        ck_assert_int_eq(bytes[0] + bytes[1], '1' + '2');
+        first += bytes[0] == '1';
+    }
+    EXPECT_BETWEEN(first, 20, 80);
+}
+END_TEST
+
+int main(void)
+{
+    const TTest *const tests[] = {
+        test_network_loss__connect_times_out,
+        test_network_loss__a_node_that_boots_answers,
+        test_network_loss__the_machine_of_a_killed_process_refuses,
+        test_network_loss__connect_over_a_cut_link,
+        test_network_loss__bytes_wait_for_a_cut_link,
+        test_network_loss__window_updates_wait_for_a_cut_link,
+        test_network_loss__a_lost_reset_leaves_the_peer_alone,
+        test_network_loss__datagrams_do_not_wait,
+        test_network_loss__power_loss_is_silent,
+        test_network_loss__a_rebooted_peer_resets,
+        test_network_loss__a_dead_peer_times_out,
+        test_network_loss__a_blocked_sender_notices,
+        test_network_loss__keep_alive_notices,
+        test_network_loss__a_killed_process_is_closed_by_its_system,
+        test_network_loss__connection_faults,
+        test_network_loss__partial_cuts_segments,
+        test_network_loss__pressure_makes_buffers_tiny,
+        test_network_loss__latency_delays_and_keeps_order,
+        test_network_loss__datagram_faults,
+        test_network_loss__two_recvs_in_flight_have_no_order,
+    };
+    TCase *cases = tcase_create("network_loss");
+    tcase_add_checked_fixture(cases, world_setup, world_teardown);
+    for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
+        tcase_add_test(cases, tests[i]);
+    return suite_run("sim/network_loss", cases);
+}
