@@ -35,11 +35,11 @@ void orr__request_cancel(struct orr_loop *loop, struct orr_completion *target)
     target->request.flags |= ORR__CANCEL_WANTED;
     switch ((enum orr__state)target->request.state) {
     case ORR__OVERFLOWED:
-        orr__queue_remove(&loop->overflow, target);
+        orr_queue_remove(&loop->overflow, target);
         orr__complete(loop, target, -ECANCELED);
         break;
     case ORR__WAITING:
-        orr__queue_remove(&loop->wakes, target);
+        orr_queue_remove(&loop->wakes, target);
         orr__complete(loop, target, -ECANCELED);
         break;
     case ORR__TIMER:

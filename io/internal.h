@@ -90,11 +90,6 @@ struct orr_loop {
     struct orr_statistics statistics;
 };
 
-/* queues (queue.c) */
-void orr__queue_push(struct orr_queue *queue, struct orr_completion *completion);
-struct orr_completion *orr__queue_pop(struct orr_queue *queue);
-void orr__queue_remove(struct orr_queue *queue, struct orr_completion *completion);
-
 /* operation.c */
 /* Aborts because the caller broke a rule: names the operation, the line, and the rule. */
 void orr__misuse(const char *site, uint8_t op, const char *rule) ORR_NORETURN;

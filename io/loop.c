@@ -90,19 +90,13 @@ static bool refill(struct orr_loop *loop)
     bool moved = false;
     while (loop->overflow.head != NULL) {
         struct orr_completion *head = loop->overflow.head;
-        orr__queue_remove(&loop->overflow, head);
+        orr_queue_remove(&loop->overflow, head);
         head->request.state = ORR__QUEUED;
         head->request.backend_bits = 0;
         enum orr_submit answer = loop->backend->submit(loop->backend_state, head);
         if (answer == ORR_SUBMIT_FULL) {
             head->request.state = ORR__OVERFLOWED;
-            head->next = loop->overflow.head;
-            if (head->next != NULL)
-                head->next->previous = head;
-            else
-                loop->overflow.tail = head;
-            loop->overflow.head = head;
-            loop->overflow.count++;
+            orr_queue_push_first(&loop->overflow, head);
             return moved;
         }
         moved = true;
@@ -149,7 +143,7 @@ static bool collect_wakes(struct orr_loop *loop)
     if (loop->wake_pending && loop->wakes.head != NULL) {
         loop->wake_pending = false;
         struct orr_completion *waiting;
-        while ((waiting = orr__queue_pop(&loop->wakes)) != NULL)
+        while ((waiting = orr_queue_pop(&loop->wakes)) != NULL)
             orr__complete(loop, waiting, 0);
     }
     return woken;
@@ -159,7 +153,7 @@ static bool collect_wakes(struct orr_loop *loop)
  * ever. */
 static void give_up_on_head(struct orr_loop *loop)
 {
-    struct orr_completion *head = orr__queue_pop(&loop->overflow);
+    struct orr_completion *head = orr_queue_pop(&loop->overflow);
     orr__assert(head != NULL);
     bool closes = head->request.op == ORR_OP_CLOSE;
     if (closes) /* its handle is gone whatever the result: so must the descriptor be */
@@ -206,7 +200,7 @@ static void pass(struct orr_loop *loop, uint64_t deadline_ns, bool check_deadlin
     if (ready == 0)
         return;
     while (ready-- > 0 && !loop->stopped) {
-        orr__dispatch(loop, orr__queue_pop(&loop->completed));
+        orr__dispatch(loop, orr_queue_pop(&loop->completed));
         if (!check_deadline)
             continue;
         book_time(loop, &loop->statistics.in_callbacks_ns);

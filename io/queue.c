@@ -6,7 +6,7 @@
  */
 #include "internal.h"
 
-void orr__queue_push(struct orr_queue *queue, struct orr_completion *completion)
+void orr_queue_push(struct orr_queue *queue, struct orr_completion *completion)
 {
     orr__assert(completion->next == NULL && completion->previous == NULL);
     orr__assert(queue->head != completion);
@@ -19,7 +19,20 @@ void orr__queue_push(struct orr_queue *queue, struct orr_completion *completion)
     queue->count++;
 }
 
-void orr__queue_remove(struct orr_queue *queue, struct orr_completion *completion)
+void orr_queue_push_first(struct orr_queue *queue, struct orr_completion *completion)
+{
+    orr__assert(completion->next == NULL && completion->previous == NULL);
+    orr__assert(queue->head != completion);
+    completion->next = queue->head;
+    if (queue->head != NULL)
+        queue->head->previous = completion;
+    else
+        queue->tail = completion;
+    queue->head = completion;
+    queue->count++;
+}
+
+void orr_queue_remove(struct orr_queue *queue, struct orr_completion *completion)
 {
     orr__assert(queue->count > 0);
     if (completion->previous != NULL)
@@ -36,11 +49,11 @@ void orr__queue_remove(struct orr_queue *queue, struct orr_completion *completio
     orr__assert((queue->head == NULL) == (queue->count == 0));
 }
 
-struct orr_completion *orr__queue_pop(struct orr_queue *queue)
+struct orr_completion *orr_queue_pop(struct orr_queue *queue)
 {
     struct orr_completion *head = queue->head;
     if (head != NULL)
-        orr__queue_remove(queue, head);
+        orr_queue_remove(queue, head);
     return head;
 }
 
@@ -54,5 +67,5 @@ void orr_backend_complete(struct orr_queue *completed, struct orr_completion *co
     completion->previous = NULL;
     completion->result = result;
     completion->request.state = ORR__COMPLETED;
-    orr__queue_push(completed, completion);
+    orr_queue_push(completed, completion);
 }

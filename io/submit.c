@@ -46,7 +46,7 @@ void orr__complete(struct orr_loop *loop, struct orr_completion *completion, int
     completion->previous = NULL;
     completion->result = result;
     completion->request.state = ORR__COMPLETED;
-    orr__queue_push(&loop->completed, completion);
+    orr_queue_push(&loop->completed, completion);
 }
 
 bool orr__refused(struct orr_loop *loop, struct orr_completion *completion)
@@ -81,7 +81,7 @@ void orr__start(struct orr_loop *loop, struct orr_completion *completion)
     }
     request->state = ORR__OVERFLOWED;
     loop->statistics.overflowed++;
-    orr__queue_push(&loop->overflow, completion);
+    orr_queue_push(&loop->overflow, completion);
 }
 
 /* Ends an operation that cannot start. */
@@ -412,5 +412,5 @@ void orr_wait_wake(struct orr_loop *loop, struct orr_completion *completion, orr
     if (orr__refused(loop, completion))
         return;
     completion->request.state = ORR__WAITING;
-    orr__queue_push(&loop->wakes, completion);
+    orr_queue_push(&loop->wakes, completion);
 }

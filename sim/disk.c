@@ -1,9 +1,10 @@
 /*
  * disk.c: the calls on paths: what Linux answers, in the order in which Linux looks.
  *
- * A path is walked to the directory of its last component, which is then looked up, made, renamed or removed there. The
- * order of the checks is the kernel's: a program that sees ENOTDIR here sees it there. There are no symbolic links, no
- * hard links, no permissions and no mount points; ".." of the root is the root, and an absolute path starts there.
+ * A path is walked to the directory of its last component, which is then looked up, made, renamed
+ * or removed there. The order of the checks is the kernel's: a program that sees ENOTDIR here sees
+ * it there. There are no symbolic links, no hard links, no permissions and no mount points; ".." of
+ * the root is the root, and an absolute path starts there.
  */
 #include "disk.h"
 
@@ -376,8 +377,6 @@ int orr__disk_list(struct orr__disk *disk, struct orr__file *directory, orr_dire
     const struct orr__inode *inode = directory != NULL ? directory->inode : disk->root;
     if (!inode->is_directory)
         return -ENOTDIR;
-    if (!inode->has_name)
-        return -ENOENT;
     size_t count = inode->directory.names.count;
     if (count == 0)
         return 0;

@@ -3,17 +3,19 @@
  * rest of sim/ sees the interface in internal.h.
  *
  *   disk.c        the calls on paths: walking, open, stat, rename, unlink, mkdir, list
- *   disk_tree.c   inodes, names, name changes that wait for the fsync of their directory, power
- * loss of the whole disk_file.c   open files: read, write, truncate, allocate; changes that wait
- * for fsync, power loss of one file disk_bytes.c  the sparse bytes of a file; disk_names.c: the
- * sorted names of a directory
+ *   disk_tree.c   inodes, names, name changes that wait for the fsync of their directory; power
+ *                 loss of the whole
+ *   disk_file.c   open files: read, write, truncate, allocate; changes that wait for fsync; power
+ *                 loss of one file
+ *   disk_bytes.c  the sparse bytes of a file
+ *   disk_names.c  the sorted names of a directory
  *
  * Everything exists twice. A file has a cache (what reads return) and a durable image; a directory
  * has names and durable names. The way from the first to the second is a list of changes in the
  * order in which they were made:
  *
- *   cache, names  --each call-->  change, change, change  --fsync or power loss-->  durable,
- * durable names
+ *   call --> cache, names                durable image, durable names
+ *     '----> change, change, change ... --fsync or power loss--^
  *
  * fsync applies a prefix of the list to the durable side; power loss applies whatever the choices
  * say, and then the cache and the names are what is durable.
@@ -24,11 +26,11 @@
  *
  * Invariants:
  *   - durable + all changes in order = cache, but for the data that a failed fsync dropped; in
- * sizes always.
+ *     sizes always.
  *   - An inode has at most one name, and at most one durable name: there are no hard links.
  *   - What no name, durable name, change, open file or child directory refers to is freed at once.
  *   - No pointer decides anything: choices are keyed by the node's id, the inode's number and a
- * count of its changes.
+ *     count of its changes.
  */
 #ifndef ORR_SIM_DISK_H
 #define ORR_SIM_DISK_H
@@ -141,20 +143,18 @@ struct orr__file_body {
     struct orr__bytes cache;
     struct orr__bytes durable;
     struct orr__changes changes;
-    bool cache_differs; /* from durable, changes aside: after a failed fsync, or because it was
-                           dropped */
+    bool cache_differs; /* from durable, changes aside: a failed fsync, or the cache was dropped */
 };
 
 struct orr__directory_body {
     struct orr__names names;
     struct orr__names durable_names;
-    struct orr__inode *parent; /* of the root: the root. Counts as a reference to the parent, the
-                                  root's does not. */
+    struct orr__inode *parent; /* a reference, but for the root, which is its own parent */
     uint32_t subdirectories;
     uint64_t named_sequence; /* the name change that gave it its present name */
     bool name_is_durable;    /* that change is */
     uint64_t pending;        /* name changes that touch it */
-    uint64_t keep;           /* while changes are committed: those up to this one are */
+    uint64_t keep;           /* its changes up to this one are durable, or about to be */
     uint64_t keep_count;     /* while power loss chooses: how many more are kept */
 };
 
@@ -210,9 +210,8 @@ struct orr__disk {
     uint64_t name_change_count;    /* now in the list */
     uint64_t name_change_sequence; /* ever */
     uint64_t capacity_pages;
-    uint64_t used_pages; /* of the caches of files that have a name or are open */
-    uint64_t
-        unlinked_bytes; /* kept of files that have neither, because their removal is not durable */
+    uint64_t used_pages;     /* of the caches of files that have a name or are open */
+    uint64_t unlinked_bytes; /* kept of files that have neither, until their removal is durable */
 };
 
 struct orr__file {
@@ -221,8 +220,7 @@ struct orr__file {
     uint32_t flags; /* enum orr_open_flags; READ is set when WRITE is not */
 };
 
-/* ---- between the files of the disk
- * ------------------------------------------------------------- */
+/* ---- between the files of the disk ----------------------------------------------------------- */
 
 int64_t orr__disk_wall_clock(const struct orr__disk *disk);
 /* For tests. What is stored already stays, even if it is more. */

@@ -1,11 +1,13 @@
 /*
  * disk_bytes.c: a string of bytes with holes, made of pages.
  *
- * Pages lie in an array, ascending by index, so that an append costs a look at the last one, and anything else a binary
- * search. A file that is mostly hole costs what it holds, as on a real disk: a length in the terabytes is no problem.
- * Not one growing buffer, because truncate can make a file long without making it big.
+ * Pages lie in an array, ascending by index, so that an append costs a look at the last one, and
+ * anything else a binary search. A file that is mostly hole costs what it holds, as on a real disk:
+ * a length in the terabytes is no problem. Not one growing buffer, because truncate can make a file
+ * long without making it big.
  *
- * Invariant: every byte of a page at or behind `size` is zero, so that growing never shows what was cut.
+ * Invariant: all bytes of a page at or behind `size` are zero, so that growing never shows what
+ * was cut.
  */
 #include "disk.h"
 

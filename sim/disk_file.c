@@ -1,19 +1,23 @@
 /*
- * disk_file.c: the bytes of files: cache, unsynced changes, durable image; and what power loss makes of them.
+ * disk_file.c: the bytes of files: cache, unsynced changes, durable image; and what power loss
+ * makes of them.
  *
- * Every write, truncate and extension goes to the cache and, with a copy of its bytes, to the end of the file's list of
- * changes. fsync applies the oldest ones to the durable image: an append and its fsync cost what was appended, not the
- * file. A write of the bytes that are there already is a change like any other: that is how a program repairs what a
- * failed fsync dropped.
+ * Every write, truncate and extension goes to the cache and, with a copy of its bytes, to the end
+ * of the file's list of changes. fsync applies the oldest ones to the durable image: an append and
+ * its fsync cost what was appended, not the file. A write of the bytes that are there already is a
+ * change like any other: that is how a program repairs what a failed fsync dropped.
  *
  * At power loss:
- *   - A sector is written whole. What can be on disk is the durable sector, or what the sector in the cache was after
- *     one of the changes that touched it. So each change survives whole, is lost, or is torn into sectors that do and
- *     sectors that do not; where several survive in a sector, the newest shows.
- *   - The size is the file system's own record: it is what it was after one of the changes (or in the middle of an
- *     extending write, at a sector), whatever became of the data. Where it covers lost data there are zeros. A truncate
- *     survives if it was made before that.
- * So any subset of the changes, in any order, may be there, and nothing but old, new and zero bytes.
+ *   - A sector is written whole. What can be on disk is the durable sector, or what the sector in
+ *     the cache was after one of the changes that touched it. So each change survives whole, is
+ *     lost, or is torn into sectors that do and sectors that do not; where several survive in a
+ *     sector, the newest shows.
+ *   - The size is the file system's own record: it is what it was after one of the changes (or in
+ *     the middle of an extending write, at a sector), whatever became of the data. Where it covers
+ *     lost data there are zeros. A truncate survives if it was made before that.
+ *
+ * So any subset of the changes, in any order, may be there, and nothing but old, new and zero
+ * bytes.
  */
 #include "disk.h"
 
@@ -72,7 +76,7 @@ static void bound_unsynced(struct orr__file_body *file)
         write_back_first(file);
 }
 
-/* Appends a change that has just been made to the cache; `data` NULL with length 0 = only the size. */
+/* Appends a change that has just been made to the cache; length 0 = only the size. */
 static void push(struct orr__inode *inode, const void *data, uint32_t length, uint64_t offset,
                  uint64_t size_before)
 {
@@ -126,7 +130,7 @@ static bool out_of_range(uint64_t offset, uint32_t length)
     return offset > INT64_MAX - (uint64_t)length;
 }
 
-/* O_DIRECT wants whole sectors. Where the buffer lies is not looked at: an address decides nothing here. */
+/* O_DIRECT wants whole sectors. The buffer's address is not looked at: it must not decide. */
 static bool misaligned(const struct orr__file *file, uint32_t length, uint64_t offset)
 {
     return (file->flags & ORR_OPEN_DIRECT) != 0 &&
@@ -253,8 +257,9 @@ void orr__file_sync(struct orr__file *file, uint64_t mark, bool data_only)
 }
 
 /*
- * The data is lost, the sizes are not: they are in the file system's journal, not in the file's pages, and go with the
- * next fsync that succeeds. For the same reason a directory loses nothing: its changes wait for another fsync.
+ * The data is lost, the sizes are not: they are in the file system's journal, not in the file's
+ * pages, and go with the next fsync that succeeds. For the same reason a directory loses nothing:
+ * its changes wait for another fsync.
  */
 void orr__file_sync_failed(struct orr__file *file, uint64_t mark)
 {
@@ -309,9 +314,9 @@ static enum orr__fate choose_fate(const struct orr__inode *inode, const struct o
 }
 
 /*
- * A fate for each change. If each were drawn by itself, many changes would never all be lost, or all be there but for
- * the last: so first it is drawn whether all are lost (1 in 8), all survive (1 in 8), the oldest ones survive (2 in
- * 8), or each has its own fate.
+ * A fate for each change. If each were drawn by itself, many changes would never all be lost, or
+ * all be there but for the last: so first it is drawn whether all are lost (1 in 8), all survive (1
+ * in 8), the oldest ones survive (2 in 8), or each has its own fate.
  */
 static void choose_fates(struct orr__inode *inode)
 {
@@ -349,7 +354,7 @@ static const struct orr__change *choose_newest_size(const struct orr__inode *ino
     return newest;
 }
 
-/* A size on the way from before to after an extending change: the end of one of its sectors but the last. */
+/* A size on the way of an extending change: the end of one of its sectors but the last. */
 static uint64_t choose_size_within(const struct orr__inode *inode, const struct orr__change *change)
 {
     uint64_t low = change->size_before / ORR__SECTOR + 1;
@@ -390,9 +395,9 @@ static bool sector_survives(struct tear *tear, uint64_t number)
 }
 
 /*
- * The cache as it was after each change, as far as needed: a page is copied from the durable image when a change first
- * touches it, and by then no surviving sector has changed that page there. Bytes at or behind `floor` have been cut
- * meanwhile: a page that comes later has zeros there.
+ * The cache as it was after each change, as far as needed: a page is copied from the durable image
+ * when a change first touches it, and by then no surviving sector has changed that page there.
+ * Bytes at or behind `floor` have been cut meanwhile: a page that comes later has zeros there.
  */
 struct shadow {
     struct orr__bytes bytes;
@@ -439,7 +444,8 @@ static void keep_sectors(struct orr__inode *inode, const struct shadow *shadow,
     }
 }
 
-/* Makes the durable image of the changes' fates, with that size, which has the cuts up to a sequence in it. */
+/* Makes the durable image of the changes' fates, with that size, which has the cuts up to a
+ * sequence in it. */
 static void settle(struct orr__inode *inode, uint64_t size, uint64_t size_sequence)
 {
     struct orr__bytes *durable = &inode->file.durable;

@@ -1,8 +1,9 @@
 /*
  * disk_names.c: the names in a directory.
  *
- * A sorted array: found by binary search, and walked in an order that is the same on every machine. A hash table would
- * need a second structure for that; a directory of ten thousand names still inserts in microseconds.
+ * A sorted array: found by binary search, and walked in an order that is the same on every machine.
+ * A hash table would need a second structure for that; a directory of ten thousand names still
+ * inserts in microseconds.
  */
 #include "disk.h"
 

@@ -1,20 +1,24 @@
 /*
  * disk_tree.c: inodes, directories, and which of their unsynced changes become durable.
  *
- * All name changes of a disk wait in one list, in the order in which they were made. What becomes durable is, for each
- * directory, a prefix of the changes that touch it: all up to a sequence by fsync, up to a choice by power loss. Some
- * changes drag others along, always older ones, so that one pass from the newest to the oldest finds them all:
+ * All name changes of a disk wait in one list, in the order in which they were made. What becomes
+ * durable is, for each directory, a prefix of the changes that touch it: all up to a sequence by
+ * fsync, up to a choice by power loss. Some changes drag others along, always older ones, so that
+ * one pass from the newest to the oldest finds them all:
  *
  *   - A rename between two directories is one change: with it comes everything older in both.
- *   - The end of a directory brings all changes inside it: what was moved out of it has arrived elsewhere.
- *   - A rename from one directory into another that would not be found after a power loss, because its own name (or that
- *     of one above it) is not durable yet, brings everything older on the disk. Else what is moved could be neither
- *     here nor there, and two directories could end up in each other.
+ *   - The end of a directory brings all changes inside it: what was moved out of it has arrived
+ *     elsewhere.
+ *   - A rename from one directory into another that would not be found after a power loss, because
+ *     its own name (or that of one above it) is not durable yet, brings everything older on the
+ *     disk. Else what is moved could be neither here nor there, and two directories could end up in
+ *     each other.
  *
- * That is a little more than POSIX promises and no more than a journal does. Without it, synced files would vanish in
- * ways that no real file system shows.
+ * That is a little more than POSIX promises and no more than a journal does. Without it, synced
+ * files would vanish in ways that no real file system shows.
  *
- * The references of an inode: one for its name, durable name, each mention in a change, open file, and child directory.
+ * The references of an inode: one for its name, durable name, each mention in a change, open file,
+ * and child directory.
  */
 #include "disk.h"
 
@@ -107,8 +111,8 @@ static void keep(struct orr__inode *directory, uint64_t sequence)
         directory->directory.keep = sequence;
 }
 
-/* Marks the changes that become durable: those that `keep` of their directories asks for, those up to `keep_all`, and
- * what they drag along. */
+/* Marks the changes that become durable: those that `keep` of their directories asks for, those up
+ * to `keep_all`, and what they drag along. */
 static void mark_kept(struct orr__disk *disk, uint64_t keep_all)
 {
     for (struct orr__name_change *change = disk->change_last; change != NULL;
@@ -373,7 +377,7 @@ static void keep_next(struct orr__inode *directory, uint64_t sequence)
     keep(directory, sequence);
 }
 
-/* Brings what the choices keep of the pending changes to the durable names, and forgets the rest. */
+/* Makes durable what the choices keep of the pending changes, and forgets the rest. */
 static void settle_names(struct orr__disk *disk)
 {
     for (struct orr__inode *inode = disk->first; inode != NULL; inode = inode->next)

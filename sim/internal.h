@@ -6,7 +6,8 @@
  *   choice.c     keyed choices, a fuzzer's lanes, the swarm's rates
  *   ledger.c     the rolling trace hash, injected faults and their names, the text trace
  *   node.c       nodes and processes: boot, crash, restart
- *   backend.c    the vtable of a process's loop: batch, ready list, which room does what
+ *   backend.c    the vtable of a process's loop: batch, ready list, descriptors
+ *   operations.c an operation's faults, latency, effect and end; which room does what
  *   network.c    links; socket.c sockets; stream.c TCP and Unix streams; datagram.c UDP
  *   disk.c       a file system with page cache and durable image
  *   campaign/    outside of the world: seeds in child processes, progress, the command line

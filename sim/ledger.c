@@ -79,10 +79,14 @@ void orr__fault(struct orr_world *world, enum orr_fault_family family, const cha
     va_end(arguments);
     char text[LINE_MAX_BYTES];
     snprintf(text, sizeof text, "%s#%" PRIu64 " %s", subject, occurrence, what);
-    if (world->trace != NULL)
-        line(world->trace, world->now_ns, "! fault", text);
-    if (world->story != NULL)
-        line(world->story, world->now_ns, orr_fault_family_name(family), text);
+    const char *name = orr_fault_family_name(family);
+    if (world->trace != NULL) { /* where every event is told, the ledger need not be told again */
+        char marked[WHO_WIDTH];
+        snprintf(marked, sizeof marked, "! %s", name);
+        line(world->trace, world->now_ns, marked, text);
+    } else {
+        line(world->story, world->now_ns, name, text);
+    }
 }
 
 void orr_note(struct orr_world *world, const char *format, ...)

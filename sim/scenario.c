@@ -118,7 +118,8 @@ static void tell_swarm(struct orr_world *world)
                 world->rates[family]);
         any = true;
     }
-    fprintf(world->story, "%s\nledger of faults:\n", any ? "" : " none");
+    fprintf(world->story, "%s\n%s:\n", any ? "" : " none",
+            world->trace != NULL ? "events; faults are marked with !" : "ledger of faults");
 }
 
 static void tell_end(const struct orr_world *world)

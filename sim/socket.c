@@ -29,38 +29,11 @@
 
 /* ---- queues ---------------------------------------------------------------------------------- */
 
-static void queue_push(struct orr_queue *queue, struct orr_completion *completion)
-{
-    completion->next = NULL;
-    completion->previous = queue->tail;
-    if (queue->tail != NULL)
-        queue->tail->next = completion;
-    else
-        queue->head = completion;
-    queue->tail = completion;
-    queue->count++;
-}
-
-static void queue_remove(struct orr_queue *queue, struct orr_completion *completion)
-{
-    if (completion->previous != NULL)
-        completion->previous->next = completion->next;
-    else
-        queue->head = completion->next;
-    if (completion->next != NULL)
-        completion->next->previous = completion->previous;
-    else
-        queue->tail = completion->previous;
-    completion->next = NULL;
-    completion->previous = NULL;
-    queue->count--;
-}
-
 struct orr_completion *orr__queue_take(struct orr_queue *queue, bool second)
 {
     struct orr_completion *completion = second ? queue->head->next : queue->head;
     orr__assert(completion != NULL);
-    queue_remove(queue, completion);
+    orr_queue_remove(queue, completion);
     return completion;
 }
 
@@ -120,7 +93,7 @@ static void refuse_waiting(struct orr__socket *socket)
         struct orr_completion *waiting = socket->out.head;
         struct orr__socket *connects =
             orr__descriptor_get(socket->process, waiting->request.descriptor)->socket;
-        queue_remove(&socket->out, waiting);
+        orr_queue_remove(&socket->out, waiting);
         connects->waits_at = NULL;
         orr__socket_connected(connects, ECONNREFUSED);
     }
@@ -410,7 +383,7 @@ void orr__socket_changed(struct orr__socket *socket)
         struct orr_completion *next = completion->next;
         uint32_t events = events_wanted(socket, completion);
         if (events != 0) {
-            queue_remove(&socket->polls, completion);
+            orr_queue_remove(&socket->polls, completion);
             orr__ready(socket->process, completion, events);
         }
         completion = next;
@@ -423,7 +396,7 @@ static void submit_poll(struct orr__socket *socket, struct orr_completion *compl
     if (events != 0)
         orr__ready(socket->process, completion, events);
     else
-        queue_push(&socket->polls, completion);
+        orr_queue_push(&socket->polls, completion);
 }
 
 /* ---- connect --------------------------------------------------------------------------------- */
@@ -467,7 +440,7 @@ static int64_t connect_name(struct orr__socket *socket, struct orr_completion *c
         connect_name_now(socket, listener);
     } else {
         socket->waits_at = listener;
-        queue_push(&listener->out, completion);
+        orr_queue_push(&listener->out, completion);
     }
     return -EINPROGRESS;
 }
@@ -616,7 +589,7 @@ static void submit_accept(struct orr__socket *socket, struct orr_completion *com
                    socket->transport == ORR__UDP ? -EOPNOTSUPP : -EINVAL);
         return;
     }
-    queue_push(&socket->in, completion);
+    orr_queue_push(&socket->in, completion);
     orr__socket_arrived(socket);
     if (socket->shut_receive)
         refuse_waiting(socket);
@@ -689,7 +662,7 @@ static void submit_recv(struct orr__socket *socket, struct orr_completion *compl
         orr__ready(socket->process, completion, endless(socket, false));
         return;
     }
-    queue_push(&socket->in, completion);
+    orr_queue_push(&socket->in, completion);
     if (socket->transport == ORR__UDP)
         orr__datagram_wake(socket);
     else
@@ -707,7 +680,7 @@ static void submit_send(struct orr__socket *socket, struct orr_completion *compl
     } else if (socket->end == NULL) {
         orr__ready(socket->process, completion, endless(socket, true));
     } else {
-        queue_push(&socket->out, completion);
+        orr_queue_push(&socket->out, completion);
         orr__stream_wake_senders(socket);
     }
 }
@@ -750,21 +723,21 @@ bool orr__socket_cancel(struct orr__process *process, struct orr__socket *socket
     switch (completion->request.op) {
     case ORR_OP_CONNECT:
         if (socket->waits_at != NULL) {
-            queue_remove(&socket->waits_at->out, completion);
+            orr_queue_remove(&socket->waits_at->out, completion);
             socket->waits_at = NULL;
             socket->phase = ORR__UNCONNECTED;
         }
         socket->connecting = NULL;
         break;
     case ORR_OP_POLL:
-        queue_remove(&socket->polls, completion);
+        orr_queue_remove(&socket->polls, completion);
         break;
     case ORR_OP_SEND:
     case ORR_OP_SEND_TO:
-        queue_remove(&socket->out, completion);
+        orr_queue_remove(&socket->out, completion);
         break;
     default:
-        queue_remove(&socket->in, completion);
+        orr_queue_remove(&socket->in, completion);
         break;
     }
     orr__ready(process, completion, -ECANCELED);

@@ -117,7 +117,29 @@ void orr__process_free(struct orr__process *process);
 void orr__process_closed(struct orr__process *process);
 void orr__schedule_step(struct orr__process *process);
 
+/* Where an operation is (request.backend_bits), and whether its cancel was asked for while it was
+ * in the batch. */
+enum orr__place {
+    ORR__PLACE_BATCH = 1,
+    ORR__PLACE_SOCKET,
+    ORR__PLACE_FILE,
+    ORR__PLACE_READY,
+    ORR__PLACE_MASK = 0x0f,
+    ORR__CANCEL_ASKED = 0x10
+};
+
+/* operations.c */
+/* Hands an operation of the batch over: it ends at once, or later. */
+void orr__operation_start(struct orr__process *process, struct orr_completion *completion);
+/* close(2) of any descriptor: 0 or -EBADF. */
+int64_t orr__descriptor_close(struct orr__process *process, int32_t descriptor);
+/* "server/what" for ledger names; valid until the next call. */
+const char *orr__node_subject(const struct orr_node *node, const char *what);
+
 /* backend.c */
+/* The object behind a descriptor, or NULL if it is of another kind, or free. */
+struct orr__socket *orr__socket_of(struct orr__process *process, int32_t descriptor);
+struct orr__file *orr__file_of(struct orr__process *process, int32_t descriptor);
 extern const struct orr_backend orr__world_backend;
 
 #endif

@@ -13,10 +13,10 @@
 #include <stdlib.h>
 
 /* ck_assert reports its line to Check's parent each time; this only when it fails: for long loops. */
-#define must(condition)                            \
-    do {                                           \
-        if (!(condition))                          \
-            ck_abort_msg("not true: " #condition); \
+#define must(condition)                                  \
+    do {                                                 \
+        if (!(condition))                                \
+            ck_abort_msg("not true: %s", #condition);    \
     } while (0)
 
 struct probe {

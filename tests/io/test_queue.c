@@ -38,7 +38,7 @@ static void fill(uint32_t count)
     memset(items, 0, sizeof items);
     memset(&queue, 0, sizeof queue);
     for (uint32_t i = 0; i < count; i++)
-        orr__queue_push(&queue, &items[i]);
+        orr_queue_push(&queue, &items[i]);
 }
 
 START_TEST(first_in_first_out)
@@ -46,11 +46,11 @@ START_TEST(first_in_first_out)
     for (uint32_t count = 0; count <= COUNT; count++) {
         fill(count);
         for (uint32_t i = 0; i < count; i++) {
-            ck_assert_ptr_eq(orr__queue_pop(&queue), &items[i]);
+            ck_assert_ptr_eq(orr_queue_pop(&queue), &items[i]);
             check_outside(&items[i]);
             ck_assert_uint_eq(queue.count, count - 1 - i);
         }
-        ck_assert_ptr_null(orr__queue_pop(&queue));
+        ck_assert_ptr_null(orr_queue_pop(&queue));
         check_is(NULL, 0);
     }
 }
@@ -67,7 +67,7 @@ START_TEST(removes_every_subset)
         for (uint32_t i = 0; i < COUNT; i++) {
             uint32_t at = backwards ? COUNT - 1 - i : i;
             if ((subset >> (at + 1) & 1u) != 0) {
-                orr__queue_remove(&queue, &items[at]);
+                orr_queue_remove(&queue, &items[at]);
                 check_outside(&items[at]);
             }
         }
@@ -82,9 +82,9 @@ END_TEST
 START_TEST(is_used_again_after_it_was_empty)
 {
     fill(1);
-    orr__queue_remove(&queue, &items[0]);
-    orr__queue_push(&queue, &items[1]);
-    orr__queue_push(&queue, &items[0]);
+    orr_queue_remove(&queue, &items[0]);
+    orr_queue_push(&queue, &items[1]);
+    orr_queue_push(&queue, &items[0]);
     const struct orr_completion *model[] = {&items[1], &items[0]};
     check_is(model, 2);
 }
@@ -92,7 +92,7 @@ END_TEST
 
 static void push_again(void *context)
 {
-    orr__queue_push(&queue, context);
+    orr_queue_push(&queue, context);
 }
 
 START_TEST(pushing_what_is_queued_is_caught)
@@ -109,7 +109,7 @@ END_TEST
 static void push_to_another(void *context)
 {
     struct orr_queue other = {NULL, NULL, 0};
-    orr__queue_push(&other, context);
+    orr_queue_push(&other, context);
 }
 
 /* An item alone in its queue has no link that could tell; two in a row have. */
@@ -124,7 +124,7 @@ END_TEST
 static void remove_from_empty(void *context)
 {
     struct orr_queue empty = {NULL, NULL, 0};
-    orr__queue_remove(&empty, context);
+    orr_queue_remove(&empty, context);
 }
 
 START_TEST(removing_from_an_empty_queue_is_caught)

@@ -61,7 +61,7 @@ static void sorted_expire(struct sorted *sorted, uint64_t now_ns)
 {
     orr__timers_expire(&sorted->loop, now_ns);
     struct orr_completion *fired;
-    while ((fired = orr__queue_pop(&sorted->loop.completed)) != NULL) {
+    while ((fired = orr_queue_pop(&sorted->loop.completed)) != NULL) {
         must(sorted->count > 0);
         must(fired == sorted->order[0]);
         must(deadline_of(fired) <= now_ns);
@@ -197,7 +197,7 @@ START_TEST(a_million)
     for (uint64_t now_ns = 0; now_ns < count / 2; now_ns += 1 + chance_below(&state, 1000)) {
         orr__timers_expire(&bare, now_ns);
         struct orr_completion *fired;
-        while ((fired = orr__queue_pop(&bare.completed)) != NULL) {
+        while ((fired = orr_queue_pop(&bare.completed)) != NULL) {
             must(deadline_of(fired) <= now_ns);
             must(before == NULL || deadline_of(before) < deadline_of(fired) ||
                       (deadline_of(before) == deadline_of(fired) && before < fired));

@@ -54,6 +54,26 @@ void fixture_write(struct fixture *fixture, const char *path, const void *data, 
     orr__file_close(file);
 }
 
+struct orr__file *fixture_create(struct fixture *fixture, const char *path)
+{
+    return fixture_open_file(fixture, path, ORR_OPEN_READ | ORR_OPEN_WRITE | ORR_OPEN_CREATE);
+}
+
+void fixture_sync_file(struct orr__file *file)
+{
+    orr__file_sync(file, orr__file_sync_mark(file), false);
+}
+
+void fixture_rename(struct fixture *fixture, const char *path, const char *path_new)
+{
+    MUST(orr__disk_rename(fixture->disk, NULL, path, path_new) == 0, fixture);
+}
+
+void fixture_unlink(struct fixture *fixture, const char *path)
+{
+    MUST(orr__disk_unlink(fixture->disk, NULL, path, ORR_UNLINK_FILE) == 0, fixture);
+}
+
 void fixture_mkdir(struct fixture *fixture, const char *path)
 {
     MUST(orr__disk_mkdir(fixture->disk, NULL, path, 0755) == 0, fixture);
@@ -62,7 +82,7 @@ void fixture_mkdir(struct fixture *fixture, const char *path)
 void fixture_sync(struct fixture *fixture, const char *path)
 {
     struct orr__file *file = fixture_open_file(fixture, path, ORR_OPEN_READ);
-    orr__file_sync(file, orr__file_sync_mark(file), false);
+    fixture_sync_file(file);
     orr__file_close(file);
 }
 

@@ -400,41 +400,62 @@ START_TEST(test_disk__answers_as_the_kernel_does_at_the_limits)
 }
 END_TEST
 
-/* ".." and "." of a directory that was removed while it is open, and whose parent was, too. */
+static int no_entry(void *context, const char *name, uint32_t type)
+{
+    (void)context;
+    (void)type;
+    ck_abort_msg("\"%s\" is in a directory that does not exist", name);
+    return 1;
+}
+
+/* Calls relative to an open directory (in slot 0) that may have been removed. */
+static void both_call_from(struct twin *twin, const char *path)
+{
+    struct orr__disk *simulated = twin->simulated.disk;
+    struct orr__file *file = twin->open[0].file;
+    int base = twin->open[0].descriptor;
+    struct orr_stat simulated_stat;
+    struct stat real_stat;
+    snprintf(twin->trace, sizeof twin->trace, "from a removed directory: \"%s\"", path);
+    compare(twin, orr__disk_stat(simulated, file, path, &simulated_stat),
+            fstatat(base, path, &real_stat, 0));
+    compare(twin, orr__disk_mkdir(simulated, file, path, 0755), mkdirat(base, path, 0755));
+    compare(twin, orr__disk_unlink(simulated, file, path, ORR_UNLINK_DIRECTORY),
+            unlinkat(base, path, AT_REMOVEDIR));
+    both_open(twin, 1, file, base, path, ORR_OPEN_READ);
+    both_open(twin, 1, file, base, path, ORR_OPEN_WRITE | ORR_OPEN_CREATE);
+    compare(twin, orr__disk_rename(simulated, file, path, "y"), renameat(base, path, base, "y"));
+    compare(twin, orr__disk_rename(simulated, file, "y", path), renameat(base, "y", base, path));
+    compare(twin, orr__disk_unlink(simulated, file, path, ORR_UNLINK_FILE),
+            unlinkat(base, path, 0));
+}
+
+/* A directory that is open while it is removed, and then its parent, too. */
 START_TEST(test_disk__answers_as_the_kernel_does_in_removed_directories)
 {
-    static const char *const paths[] = {".", "..", "../..", "../a", "x", "./x", "../x", "", "x/y"};
+    char long_name[300];
+    memset(long_name, 'n', sizeof long_name);
+    long_name[sizeof long_name - 1] = '\0';
+    const char *const paths[] = {".",    "..", "../..",   "../a", "x",      "./x",
+                                 "../x", "",   "../../x", "x/y",  long_name};
+    static const char *const gone[] = {"a/b", "a"};
     struct twin twin;
-    struct orr_stat simulated;
-    struct stat real;
+    struct orr_stat stat;
     twin_open(&twin, 1);
-    struct orr__disk *disk = twin.simulated.disk;
-    compare(&twin, orr__disk_mkdir(disk, NULL, "a", 0755), mkdirat(twin.root, "a", 0755));
-    compare(&twin, orr__disk_mkdir(disk, NULL, "a/b", 0755), mkdirat(twin.root, "a/b", 0755));
+    struct orr__disk *simulated = twin.simulated.disk;
+    compare(&twin, orr__disk_mkdir(simulated, NULL, "a", 0755), mkdirat(twin.root, "a", 0755));
+    compare(&twin, orr__disk_mkdir(simulated, NULL, "a/b", 0755), mkdirat(twin.root, "a/b", 0755));
     both_open(&twin, 0, NULL, twin.root, "a/b", ORR_OPEN_DIRECTORY);
-    for (uint32_t round = 0; round < 3; round++) {
-        int base = twin.open[0].descriptor;
-        struct orr__file *file = twin.open[0].file;
-        for (uint32_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-            snprintf(twin.trace, sizeof twin.trace, "round %u: \"%s\"", round, paths[i]);
-            compare(&twin, orr__disk_stat(disk, file, paths[i], &simulated),
-                    fstatat(base, paths[i], &real, 0));
-            both_open(&twin, 1, file, base, paths[i], ORR_OPEN_READ);
-            both_open(&twin, 1, file, base, paths[i], ORR_OPEN_WRITE | ORR_OPEN_CREATE);
-            compare(&twin, orr__disk_unlink(disk, file, "x", ORR_UNLINK_FILE),
-                    unlinkat(base, "x", 0));
-            compare(&twin, orr__disk_unlink(disk, file, "../x", ORR_UNLINK_FILE),
-                    unlinkat(base, "../x", 0));
-        }
-        const char *gone = round == 0 ? "a/b" : "a";
-        snprintf(twin.trace, sizeof twin.trace, "rmdir(\"%s\")", gone);
-        compare(&twin, orr__disk_unlink(disk, NULL, gone, ORR_UNLINK_DIRECTORY),
-                unlinkat(twin.root, gone, AT_REMOVEDIR) == 0 ? 0 : -1);
-        if (round == 1)
-            break;
+    for (uint32_t i = 0; i < 2; i++) {
+        snprintf(twin.trace, sizeof twin.trace, "rmdir(\"%s\")", gone[i]);
+        compare(&twin, orr__disk_unlink(simulated, NULL, gone[i], ORR_UNLINK_DIRECTORY),
+                unlinkat(twin.root, gone[i], AT_REMOVEDIR));
+        for (uint32_t path = 0; path < sizeof paths / sizeof paths[0]; path++)
+            both_call_from(&twin, paths[path]);
     }
-    ck_assert_int_eq(orr__file_stat(twin.open[0].file, &simulated), 0);
-    ck_assert_uint_eq(simulated.links, 0);
+    ck_assert_int_eq(orr__file_stat(twin.open[0].file, &stat), 0);
+    ck_assert_uint_eq(stat.links, 0);
+    ck_assert_int_eq(orr__disk_list(simulated, twin.open[0].file, no_entry, NULL), 0);
     twin_close(&twin);
 }
 END_TEST
@@ -487,6 +508,17 @@ START_TEST(test_disk__rename_over_an_open_file_leaves_it_alone)
     ck_assert_mem_eq(buffer, "new", 3);
     ck_assert(!fixture_exists(&disk, "new"));
     orr__file_close(old);
+}
+END_TEST
+
+START_TEST(test_disk__rename_to_itself_is_no_change)
+{
+    fixture_mkdir(&disk, "a");
+    fixture_write(&disk, "a/file", "x", 1, 0);
+    uint64_t changes = disk.disk->name_change_count;
+    ck_assert_int_eq(orr__disk_rename(disk.disk, NULL, "a/file", "a/../a/./file"), 0);
+    ck_assert_int_eq(orr__disk_rename(disk.disk, NULL, "a", "a/"), 0);
+    ck_assert_uint_eq(disk.disk->name_change_count, changes);
 }
 END_TEST
 
@@ -578,7 +610,9 @@ START_TEST(test_disk__stat_counts_directories_and_reads_the_clock)
     fixture_write(&disk, "a/file", "y", 1, 0);
     ck_assert_int_eq(orr__disk_stat(disk.disk, NULL, "a/file", &stat), 0);
     ck_assert_int_eq(stat.modified_ns, 1500);
-    ck_assert_int_eq(orr__disk_stat(disk.disk, NULL, "/..//../a", &stat), 0);
+    struct orr__file *base = fixture_open_file(&disk, "a", ORR_OPEN_DIRECTORY);
+    ck_assert_int_eq(orr__disk_stat(disk.disk, base, "//..//a", &stat), 0);
+    orr__file_close(base);
     ck_assert_int_eq(stat.modified_ns, 1000);
 }
 END_TEST
@@ -643,6 +677,23 @@ START_TEST(test_disk__lists_every_name_once_in_an_order_by_choice)
         fixture_close(&fixture);
     }
     ck_assert_uint_gt(others, 15);
+}
+END_TEST
+
+START_TEST(test_disk__order_of_a_listing_changes_with_the_directory)
+{
+    uint32_t others = 0;
+    for (uint32_t i = 0; i < 10; i++) {
+        struct order before = {0};
+        struct order after = {0};
+        make_names(&disk);
+        ck_assert_int_eq(orr__disk_list(disk.disk, NULL, note_name, &before), 0);
+        fixture_write(&disk, "z", "", 0, 0);
+        ck_assert_int_eq(orr__disk_unlink(disk.disk, NULL, "z", ORR_UNLINK_FILE), 0);
+        ck_assert_int_eq(orr__disk_list(disk.disk, NULL, note_name, &after), 0);
+        others += strcmp(before.text, after.text) != 0 ? 1 : 0;
+    }
+    ck_assert_uint_ge(others, 8);
 }
 END_TEST
 
@@ -728,11 +779,13 @@ int main(void)
     tcase_add_checked_fixture(calls, setup, teardown);
     tcase_add_test(calls, test_disk__unlinked_file_lives_until_its_last_close);
     tcase_add_test(calls, test_disk__rename_over_an_open_file_leaves_it_alone);
+    tcase_add_test(calls, test_disk__rename_to_itself_is_no_change);
     tcase_add_test(calls, test_disk__full_disk_writes_short_and_then_not_at_all);
     tcase_add_test(calls, test_disk__allocated_space_is_there_when_the_disk_is_full);
     tcase_add_test(calls, test_disk__direct_transfers_are_whole_sectors);
     tcase_add_test(calls, test_disk__stat_counts_directories_and_reads_the_clock);
     tcase_add_test(calls, test_disk__lists_every_name_once_in_an_order_by_choice);
+    tcase_add_test(calls, test_disk__order_of_a_listing_changes_with_the_directory);
     tcase_add_test(calls, test_disk__visitor_may_unlink_and_close);
     tcase_add_test(calls, test_disk__listing_ends_when_the_visitor_says_so);
     tcase_add_test(calls, test_disk__what_waits_for_a_sync_is_bounded);

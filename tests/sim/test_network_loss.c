@@ -136,6 +136,28 @@ START_TEST(test_network_loss__window_updates_wait_for_a_cut_link)
 }
 END_TEST
 
+/* The receiver made room before the cut, the sender needs it only now, and the news cannot get
+ * through. */
+START_TEST(test_network_loss__a_window_that_the_sender_has_not_seen)
+{
+    orr_handle listener = listen_at(SERVER, "0.0.0.0:7000", 8);
+    struct orr_address target = at(SERVER, 7000);
+    orr_handle handle = stream_for(CLIENT, &target);
+    int64_t accepted;
+    static struct op recv;
+    orr_socket_option_set(loop_of(SERVER), listener, ORR_SOCKET_RECEIVE_BUFFER, 4000);
+    EXPECT(0, orr_connect, CLIENT, handle, &target);
+    RESULT(accepted, orr_accept, SERVER, listener, NULL);
+    EXPECT(4000, orr_send, CLIENT, handle, scratch, 4000);
+    EXPECT(4000, orr_recv, SERVER, accepted, scratch, 4000);
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], ORR_SECOND);
+    SUBMIT(&recv, orr_recv, SERVER, accepted, scratch, 4000);
+    EXPECT(4000, orr_send, CLIENT, handle, scratch, 4000); /* into its own buffer */
+    EXPECT_BETWEEN(time_to_end(&recv, ORR_MINUTE), 900 * ORR_MILLISECOND, 2 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, 4000);
+}
+END_TEST
+
 START_TEST(test_network_loss__a_lost_reset_leaves_the_peer_alone)
 {
     struct pair pair = tcp_pair();
@@ -454,6 +476,7 @@ int main(void)
         test_network_loss__connect_over_a_cut_link,
         test_network_loss__bytes_wait_for_a_cut_link,
         test_network_loss__window_updates_wait_for_a_cut_link,
+        test_network_loss__a_window_that_the_sender_has_not_seen,
         test_network_loss__a_lost_reset_leaves_the_peer_alone,
         test_network_loss__datagrams_do_not_wait,
         test_network_loss__power_loss_is_silent,

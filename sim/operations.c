@@ -1,0 +1,384 @@
+/*
+ * operations.c: what becomes of an operation once the flush has handed it over: what faults it
+ * meets, how long it takes, what it does, and its end.
+ *
+ * Socket operations start at once, as a kernel tries them inline, and may wait at their socket.
+ * File operations take effect after a latency, as a kernel's workers do them. Each operation of a
+ * node has a number, counted per kind over all lives of the node: the occurrence that its faults
+ * are named by and its choices are keyed by. It travels in completion->result until the end.
+ */
+#include "world.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define SPIKE_MEAN_NS (60 * ORR_MILLISECOND)
+
+/* ---- faults that any operation can meet ------------------------------------------------------ */
+
+static uint64_t op_actor(const struct orr_node *node, uint8_t op)
+{
+    return node->id + op * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* "server/what", valid until the next call. */
+const char *orr__node_subject(const struct orr_node *node, const char *what)
+{
+    static _Thread_local char subject[ORR_NODE_NAME_MAX + 16];
+    snprintf(subject, sizeof subject, "%s/%s", node->name, what);
+    return subject;
+}
+
+const char *orr__op_subject(const struct orr_node *node, uint8_t op)
+{
+    return orr__node_subject(node, orr_op_name(op));
+}
+
+uint32_t orr__cut_transfer(struct orr_node *node, uint8_t op, uint64_t occurrence, uint32_t length)
+{
+    struct orr_world *world = node->world;
+    uint64_t actor = op_actor(node, op);
+    if (length < 2 ||
+        !orr__strikes(world, ORR_FAMILY_PARTIAL, ORR__SITE_OP_PARTIAL, actor, occurrence))
+        return length;
+    uint32_t cut = 1 + (uint32_t)orr__draw_below(world, ORR__SITE_OP_PARTIAL_LENGTH, actor,
+                                                 occurrence, length - 1);
+    orr__fault(world, ORR_FAMILY_PARTIAL, orr__op_subject(node, op), occurrence, "%u of %u bytes",
+               cut, length);
+    return cut;
+}
+
+/* How long a file operation takes. */
+static uint64_t op_latency(struct orr_node *node, uint8_t op, uint64_t occurrence)
+{
+    struct orr_world *world = node->world;
+    uint64_t actor = op_actor(node, op);
+    bool syncs = op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC;
+    uint64_t low_ns = syncs ? 100 * ORR_MICROSECOND : 5 * ORR_MICROSECOND;
+    uint64_t mean_ns = syncs ? 900 * ORR_MICROSECOND : 20 * ORR_MICROSECOND;
+    uint64_t ns =
+        low_ns + orr__draw_exponential(world, ORR__SITE_OP_LATENCY, actor, occurrence, mean_ns);
+    if (orr__strikes(world, ORR_FAMILY_LATENCY, ORR__SITE_OP_SPIKE, actor, occurrence)) {
+        uint64_t spike_ns =
+            orr__draw_exponential(world, ORR__SITE_OP_LATENCY, ~actor, occurrence, SPIKE_MEAN_NS);
+        orr__fault(world, ORR_FAMILY_LATENCY, orr__op_subject(node, op), occurrence,
+                   "takes %" PRIu64 " us longer", spike_ns / ORR_MICROSECOND);
+        ns += spike_ns;
+    }
+    return ns;
+}
+
+/* -EIO or -ENOSPC if a disk fault strikes this operation, else 0. */
+static int op_error(struct orr_node *node, uint8_t op, uint64_t occurrence)
+{
+    const uint64_t can_fail = ORR_OP_BIT(ORR_OP_READ) | ORR_OP_BIT(ORR_OP_READV) |
+                              ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) |
+                              ORR_OP_BIT(ORR_OP_FSYNC) | ORR_OP_BIT(ORR_OP_FDATASYNC);
+    const uint64_t takes_space = ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) |
+                                 ORR_OP_BIT(ORR_OP_ALLOCATE) | ORR_OP_BIT(ORR_OP_MKDIR);
+    struct orr_world *world = node->world;
+    uint64_t actor = op_actor(node, op);
+    if ((can_fail & ORR_OP_BIT(op)) != 0 &&
+        orr__strikes(world, ORR_FAMILY_DISK_ERROR, ORR__SITE_OP_ERROR, actor, occurrence)) {
+        orr__fault(world, ORR_FAMILY_DISK_ERROR, orr__op_subject(node, op), occurrence, "EIO");
+        return -EIO;
+    }
+    if ((takes_space & ORR_OP_BIT(op)) != 0 &&
+        orr__strikes(world, ORR_FAMILY_DISK_FULL, ORR__SITE_OP_FULL, actor, occurrence)) {
+        orr__fault(world, ORR_FAMILY_DISK_FULL, orr__op_subject(node, op), occurrence, "ENOSPC");
+        return -ENOSPC;
+    }
+    return 0;
+}
+
+/* ---- the end of an operation ----------------------------------------------------------------- */
+
+static void trace_end(struct orr__process *process, const struct orr_completion *completion,
+                      int64_t result)
+{
+    if (!orr__tracing(process->world))
+        return;
+    uint8_t op = completion->request.op;
+    bool names =
+        op == ORR_OP_OPEN || op == ORR_OP_RENAME || op == ORR_OP_UNLINK || op == ORR_OP_MKDIR;
+    const char *path = names ? completion->request.arguments.path.path : "";
+    char answer[32];
+    if (result < 0)
+        snprintf(answer, sizeof answer, "-%s", orr_error_name((int)-result));
+    else
+        snprintf(answer, sizeof answer, "%" PRId64, result);
+    orr__trace_line(
+        process->world, process->node->name, "%s#%" PRId64 "%s%s = %s%s%s%s", orr_op_name(op),
+        completion->result, names ? " " : "", path, answer, completion->site != NULL ? "  (" : "",
+        completion->site != NULL ? completion->site : "", completion->site != NULL ? ")" : "");
+}
+
+void orr__ready(struct orr__process *process, struct orr_completion *completion, int64_t result)
+{
+    struct orr_world *world = process->world;
+    struct orr_node *node = process->node;
+    trace_end(process, completion, result);
+    orr__trace_hash(world, completion->request.op, node->id, (uint64_t)result,
+                    (uint64_t)completion->result);
+    orr__assert(process->in_world > 0);
+    process->in_world--;
+    completion->result = result;
+    completion->request.backend_bits = ORR__PLACE_READY;
+    completion->next = NULL;
+    completion->previous = NULL;
+    bool overtakes =
+        process->ready.count > 0 &&
+        orr__strikes(world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, node->id, node->ready_count);
+    if (overtakes) {
+        orr__fault(world, ORR_FAMILY_REORDER, orr__node_subject(node, "ready"), node->ready_count,
+                   "%s overtakes %" PRIu64 " others", orr_op_name(completion->request.op),
+                   process->ready.count);
+        orr_queue_push_first(&process->ready, completion);
+    } else {
+        orr_queue_push(&process->ready, completion);
+    }
+    node->ready_count++;
+    orr__schedule_step(process);
+}
+
+/* ---- file operations ------------------------------------------------------------------------- */
+
+static int64_t vectored(struct orr__file *file, const struct orr_completion *completion,
+                        uint32_t *left)
+{
+    int64_t done = 0;
+    bool reads = completion->request.op == ORR_OP_READV;
+    uint64_t offset = completion->request.arguments.transfer.offset;
+    const struct orr_vector *vectors = completion->request.arguments.transfer.vectors;
+    for (uint32_t i = 0; i<completion->request.arguments.transfer.length && * left> 0; i++) {
+        uint32_t length = vectors[i].length < *left ? (uint32_t)vectors[i].length : *left;
+        if (length == 0)
+            continue;
+        int64_t step =
+            reads ? orr__file_read(file, vectors[i].base, length, offset + (uint64_t)done)
+                  : orr__file_write(file, vectors[i].base, length, offset + (uint64_t)done);
+        if (step < 0)
+            return done > 0 ? done : step;
+        done += step;
+        *left -= (uint32_t)step;
+        if (step < (int64_t)length)
+            break;
+    }
+    return done;
+}
+
+static uint32_t vectors_length(const struct orr_completion *completion)
+{
+    uint64_t total = 0;
+    const struct orr_vector *vectors = completion->request.arguments.transfer.vectors;
+    for (uint32_t i = 0; i < completion->request.arguments.transfer.length; i++)
+        total += vectors[i].length < ORR_TRANSFER_MAX ? vectors[i].length : ORR_TRANSFER_MAX;
+    return total < ORR_TRANSFER_MAX ? (uint32_t)total : (uint32_t)ORR_TRANSFER_MAX;
+}
+
+static int64_t transfer_file(struct orr__process *process, struct orr__file *file,
+                             struct orr_completion *completion)
+{
+    uint64_t occurrence = (uint64_t)completion->result;
+    uint8_t op = completion->request.op;
+    if (op == ORR_OP_READV || op == ORR_OP_WRITEV) {
+        uint32_t left =
+            orr__cut_transfer(process->node, op, occurrence, vectors_length(completion));
+        return vectored(file, completion, &left);
+    }
+    uint64_t offset = completion->request.arguments.transfer.offset;
+    uint32_t length = orr__cut_transfer(process->node, op, occurrence,
+                                        completion->request.arguments.transfer.length);
+    if (op == ORR_OP_READ)
+        return orr__file_read(file, completion->request.arguments.transfer.buffer, length, offset);
+    return orr__file_write(file, completion->request.arguments.transfer.data, length, offset);
+}
+
+static int64_t open_file(struct orr__process *process, struct orr__file *base,
+                         const struct orr_completion *completion)
+{
+    struct orr__file *file;
+    int status = orr__disk_open(process->node->disk, base, completion->request.arguments.path.path,
+                                completion->request.arguments.path.flags,
+                                completion->request.arguments.path.mode, &file);
+    if (status < 0)
+        return status;
+    int32_t descriptor = orr__descriptor_add(process, ORR__DESCRIPTOR_FILE, file);
+    if (descriptor < 0)
+        orr__file_close(file);
+    return descriptor;
+}
+
+static int64_t perform_path(struct orr__process *process, struct orr__file *base,
+                            const struct orr_completion *completion)
+{
+    struct orr__disk *disk = process->node->disk;
+    const char *path = completion->request.arguments.path.path;
+    switch (completion->request.op) {
+    case ORR_OP_OPEN:
+        return open_file(process, base, completion);
+    case ORR_OP_STAT:
+        if (path == NULL && base != NULL)
+            return orr__file_stat(base, completion->request.arguments.path.stat);
+        return orr__disk_stat(disk, base, path == NULL ? "." : path,
+                              completion->request.arguments.path.stat);
+    case ORR_OP_RENAME:
+        return orr__disk_rename(disk, base, path, completion->request.arguments.path.path_new);
+    case ORR_OP_UNLINK:
+        return orr__disk_unlink(disk, base, path,
+                                (enum orr_unlink_kind)completion->request.arguments.path.flags);
+    default:
+        return orr__disk_mkdir(disk, base, path, completion->request.arguments.path.mode);
+    }
+}
+
+static int64_t perform_file(struct orr__process *process, struct orr__file *file,
+                            struct orr_completion *completion, uint64_t mark)
+{
+    uint8_t op = completion->request.op;
+    int error = op_error(process->node, op, (uint64_t)completion->result);
+    switch (op) {
+    case ORR_OP_FSYNC:
+    case ORR_OP_FDATASYNC:
+        if (error < 0)
+            orr__file_sync_failed(file, mark);
+        else
+            orr__file_sync(file, mark, op == ORR_OP_FDATASYNC);
+        return error;
+    case ORR_OP_READ:
+    case ORR_OP_WRITE:
+    case ORR_OP_READV:
+    case ORR_OP_WRITEV:
+        return error < 0 ? error : transfer_file(process, file, completion);
+    case ORR_OP_TRUNCATE:
+        return orr__file_truncate(file, completion->request.arguments.range.length);
+    case ORR_OP_ALLOCATE:
+        return error < 0 ? error
+                         : orr__file_allocate(file, completion->request.arguments.range.offset,
+                                              completion->request.arguments.range.length);
+    default:
+        return error < 0 ? error : perform_path(process, file, completion);
+    }
+}
+
+static void file_operation(struct orr__process *process, struct orr_completion *completion,
+                           uint64_t mark)
+{
+    struct orr__file *file = orr__file_of(process, completion->request.descriptor);
+    orr__ready(process, completion, perform_file(process, file, completion, mark));
+}
+
+/* The event carries the completion, whose `previous` (ours meanwhile) carries the process. */
+static void file_done(struct orr_world *world, void *object, uint64_t mark)
+{
+    (void)world;
+    struct orr_completion *completion = object;
+    struct orr__process *process = (struct orr__process *)(void *)completion->previous;
+    completion->previous = NULL;
+    file_operation(process, completion, mark);
+}
+
+/* ---- starting operations, at the flush ------------------------------------------------------- */
+
+static bool on_sockets(uint8_t op)
+{
+    const uint64_t socket_ops = ORR_OP_BIT(ORR_OP_ACCEPT) | ORR_OP_BIT(ORR_OP_CONNECT) |
+                                ORR_OP_BIT(ORR_OP_RECV) | ORR_OP_BIT(ORR_OP_SEND) |
+                                ORR_OP_BIT(ORR_OP_RECV_FROM) | ORR_OP_BIT(ORR_OP_SEND_TO) |
+                                ORR_OP_BIT(ORR_OP_SHUTDOWN) | ORR_OP_BIT(ORR_OP_POLL);
+    return (socket_ops & ORR_OP_BIT(op)) != 0;
+}
+
+int64_t orr__descriptor_close(struct orr__process *process, int32_t descriptor)
+{
+    struct orr__descriptor *entry = orr__descriptor_get(process, descriptor);
+    if (entry == NULL)
+        return -EBADF;
+    struct orr__descriptor closed = *entry;
+    orr__descriptor_remove(process, descriptor);
+    if (closed.kind == ORR__DESCRIPTOR_SOCKET)
+        orr__socket_close(process, closed.socket);
+    else
+        orr__file_close(closed.file);
+    return 0;
+}
+
+static void start_socket_operation(struct orr__process *process, struct orr_completion *completion,
+                                   uint64_t occurrence)
+{
+    struct orr__socket *socket = orr__socket_of(process, completion->request.descriptor);
+    if (socket != NULL) {
+        bool canceled = (completion->request.backend_bits & ORR__CANCEL_ASKED) != 0;
+        completion->request.backend_bits = ORR__PLACE_SOCKET;
+        orr__socket_submit(process, socket, completion, occurrence);
+        if (canceled && completion->request.backend_bits == ORR__PLACE_SOCKET)
+            (void)orr__socket_cancel(process, socket, completion);
+    } else if (completion->request.op == ORR_OP_POLL) { /* a file is ready always */
+        uint32_t always = ORR_POLL_IN | ORR_POLL_OUT;
+        orr__ready(process, completion, completion->request.arguments.events & always);
+    } else {
+        orr__ready(process, completion, -ENOTSOCK);
+    }
+}
+
+/* Sockets have no offsets, no pages and nothing below them; but they can be looked at. */
+static int file_operation_on_socket(struct orr_completion *completion)
+{
+    switch (completion->request.op) {
+    case ORR_OP_READ:
+    case ORR_OP_WRITE:
+    case ORR_OP_READV:
+    case ORR_OP_WRITEV:
+        return -ESPIPE;
+    case ORR_OP_ALLOCATE:
+        return -ENODEV;
+    case ORR_OP_FSYNC:
+    case ORR_OP_FDATASYNC:
+    case ORR_OP_TRUNCATE:
+        return -EINVAL;
+    default:
+        break;
+    }
+    if (completion->request.op != ORR_OP_STAT || completion->request.arguments.path.path != NULL)
+        return -ENOTDIR;
+    struct orr_stat *status = completion->request.arguments.path.stat;
+    memset(status, 0, sizeof *status);
+    *status = (struct orr_stat){.links = 1, .mode = 0777, .type = ORR_FILE_OTHER};
+    return 0;
+}
+
+static void start_file_operation(struct orr__process *process, struct orr_completion *completion,
+                                 uint64_t occurrence)
+{
+    uint8_t op = completion->request.op;
+    if (orr__socket_of(process, completion->request.descriptor) != NULL) {
+        orr__ready(process, completion, file_operation_on_socket(completion));
+        return;
+    }
+    bool syncs = op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC;
+    struct orr__file *file = orr__file_of(process, completion->request.descriptor);
+    uint64_t mark = syncs && file != NULL ? orr__file_sync_mark(file) : 0;
+    uint64_t latency_ns = op_latency(process->node, op, occurrence);
+    completion->request.backend_bits = ORR__PLACE_FILE;
+    completion->previous = (struct orr_completion *)(void *)process;
+    orr__schedule(process->world, process->world->now_ns + latency_ns, file_done, process,
+                  completion, mark);
+}
+
+void orr__operation_start(struct orr__process *process, struct orr_completion *completion)
+{
+    uint8_t op = completion->request.op;
+    uint64_t occurrence = process->node->op_count[op]++;
+    completion->next = NULL;
+    completion->previous = NULL;
+    completion->result = (int64_t)occurrence;
+    process->in_world++;
+    if (op == ORR_OP_CLOSE)
+        orr__ready(process, completion,
+                   orr__descriptor_close(process, completion->request.descriptor));
+    else if (on_sockets(op))
+        start_socket_operation(process, completion, occurrence);
+    else
+        start_file_operation(process, completion, occurrence);
+}

@@ -1,0 +1,309 @@
+/*
+ * cases_time.c: timers, next tick, clocks, wake, random bytes (rules 2, 7, 8 and 12). Nothing here
+ * says that something is fast; only that it is never early, and in order.
+ */
+#include "tests/conformance/cases.h"
+
+#include <string.h>
+
+#define COUNT 100u
+
+static struct probe probes[COUNT];
+
+static void reset(void)
+{
+    memset(probes, 0, sizeof probes);
+}
+
+static void tick(struct probe *probe)
+{
+    orr_next_tick(ground.loop, &probe->completion, probe_called, probe);
+}
+
+static void wait_wake(struct probe *probe)
+{
+    orr_wait_wake(ground.loop, &probe->completion, probe_called, probe);
+}
+
+/* ---- timers ---------------------------------------------------------------------------------- */
+
+static void not_before(struct probe *probe)
+{
+    must(orr_now(ground.loop) >= *(const uint64_t *)probe->context);
+}
+
+static void timers_are_never_early(void)
+{
+    static const uint64_t lengths[] = {0, 1, 999, 1000, 1001, 50000, 123456, 999999, 1000000, 2500000};
+    static uint64_t due[10];
+    reset();
+    for (uint32_t i = 0; i < 10; i++) {
+        due[i] = orr_now(ground.loop) + lengths[i];
+        probes[i].context = &due[i];
+        probes[i].then = not_before;
+        START(&probes[i], orr_timeout, lengths[i]);
+    }
+    orr_run_until_idle(ground.loop);
+    for (uint32_t i = 0; i < 10; i++)
+        EXPECT_END(0, &probes[i]);
+}
+
+/* Each deadline lies between two looks at the clock; those that certainly differ come in order. */
+static void timers_come_by_deadline(void)
+{
+    static uint64_t earliest_ns[COUNT];
+    static uint64_t latest_ns[COUNT];
+    reset();
+    for (uint32_t i = 0; i < COUNT; i++) {
+        uint64_t length_ns = (i * 37 % COUNT) * 10000;
+        earliest_ns[i] = orr_now(ground.loop) + length_ns;
+        START(&probes[i], orr_timeout, length_ns);
+        latest_ns[i] = orr_now(ground.loop) + length_ns;
+    }
+    orr_run_until_idle(ground.loop);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        EXPECT_END(0, &probes[i]);
+        for (uint32_t j = 0; j < COUNT; j++)
+            must(latest_ns[i] >= earliest_ns[j] || probes[i].order < probes[j].order);
+    }
+}
+
+/* The clock may stand still between two submits: then the order of submit decides. */
+static void equal_deadlines_come_in_submit_order(void)
+{
+    static const uint64_t lengths[] = {0, 1, 100000, 1500000};
+    for (uint32_t round = 0; round < 4; round++) {
+        reset();
+        probe_count = 0;
+        for (uint32_t i = 0; i < COUNT; i++)
+            START(&probes[i], orr_timeout, lengths[round]);
+        orr_run_until_idle(ground.loop);
+        for (uint32_t i = 0; i < COUNT; i++) {
+            EXPECT_END(0, &probes[i]);
+            ck_assert_uint_eq(probes[i].order, i + 1);
+        }
+    }
+}
+
+static void submit_zero(struct probe *probe)
+{
+    (void)probe;
+    START(&probes[1], orr_timeout, 0);
+}
+
+static void a_zero_timer_runs_on_the_next_pass(void)
+{
+    reset();
+    probes[0].then = submit_zero;
+    START(&probes[0], orr_timeout, 0);
+    orr_run_for_ns(ground.loop, 0);
+    EXPECT_END(0, &probes[0]);
+    ck_assert_uint_eq(probes[1].calls, 0);
+    orr_run_for_ns(ground.loop, 0);
+    ck_assert_uint_eq(probes[1].calls, 1);
+}
+
+static void the_end_of_time_never_comes(void)
+{
+    reset();
+    START(&probes[0], orr_timeout, UINT64_MAX);
+    START(&probes[1], orr_timeout, UINT64_MAX - 1);
+    ground_settle();
+    ck_assert_uint_eq(probes[0].calls + probes[1].calls, 0);
+    orr_drain(ground.loop);
+    EXPECT_END(-ECANCELED, &probes[0]);
+    EXPECT_END(-ECANCELED, &probes[1]);
+}
+
+static void time_again(struct probe *probe)
+{
+    if (probe->result == 0 && probes[0].calls == 0)
+        START(probe, orr_timeout, 1000);
+}
+
+static void a_timer_is_not_starved_by_others(void)
+{
+    reset();
+    uint64_t start_ns = orr_now(ground.loop);
+    START(&probes[0], orr_timeout, 700000);
+    for (uint32_t i = 1; i < 20; i++) {
+        probes[i].then = time_again;
+        START(&probes[i], orr_timeout, 0);
+    }
+    EXPECT_END(0, &probes[0]);
+    ck_assert_uint_ge(orr_now(ground.loop), start_ns + 700000);
+    orr_run_until_idle(ground.loop);
+}
+
+static void a_timer_is_canceled(void)
+{
+    struct probe cancel = {.calls = 0};
+    reset();
+    START(&probes[0], orr_timeout, 3600 * ORR_SECOND);
+    START(&probes[1], orr_timeout, 1000);
+    START(&cancel, orr_cancel, &probes[0].completion);
+    orr_run_until_idle(ground.loop);
+    EXPECT_END(-ECANCELED, &probes[0]);
+    EXPECT_END(0, &probes[1]);
+    EXPECT_END(0, &cancel);
+    ck_assert_uint_lt(probes[0].order, cancel.order);
+}
+
+static void many_timers(void)
+{
+    static struct probe many[5000];
+    memset(many, 0, sizeof many);
+    for (uint32_t i = 0; i < 5000; i++)
+        START(&many[i], orr_timeout, (i * 7919 % 5000) * 400);
+    orr_run_until_idle(ground.loop);
+    for (uint32_t i = 0; i < 5000; i++)
+        must(many[i].calls == 1 && many[i].result == 0);
+}
+
+static void next_tick_runs_on_the_next_pass(void)
+{
+    uint64_t before = probe_count;
+    reset();
+    for (uint32_t i = 0; i < 10; i++)
+        tick(&probes[i]);
+    ck_assert_uint_eq(probe_count, before);
+    orr_run_for_ns(ground.loop, 0);
+    for (uint32_t i = 0; i < 10; i++) {
+        EXPECT_END(0, &probes[i]);
+        ck_assert_uint_eq(probes[i].order, probes[0].order + i);
+    }
+}
+
+/* ---- wake ------------------------------------------------------------------------------------ */
+
+static void a_wake_before_the_wait(void)
+{
+    reset();
+    orr_wake(ground.loop);
+    orr_wake(ground.loop);
+    wait_wake(&probes[0]);
+    wait_wake(&probes[1]);
+    EXPECT_END(0, &probes[0]);
+    EXPECT_END(0, &probes[1]);
+    wait_wake(&probes[2]);
+    ground_settle();
+    ck_assert_uint_eq(probes[2].calls, 0);
+    orr_wake(ground.loop);
+    EXPECT_END(0, &probes[2]);
+}
+
+static void wake_up(struct probe *probe)
+{
+    (void)probe;
+    orr_wake(ground.loop);
+}
+
+static void a_wake_from_a_callback(void)
+{
+    reset();
+    wait_wake(&probes[0]);
+    probes[1].then = wake_up;
+    START(&probes[1], orr_timeout, 100000);
+    orr_run_until_idle(ground.loop);
+    EXPECT_END(0, &probes[0]);
+    ck_assert_uint_lt(probes[1].order, probes[0].order);
+}
+
+static void wakes_over_and_over(void)
+{
+    reset();
+    for (uint32_t i = 0; i < 1000; i++) {
+        probe_reset(&probes[0]);
+        wait_wake(&probes[0]);
+        if (i % 3 == 0)
+            orr_run_for_ns(ground.loop, 0);
+        orr_wake(ground.loop);
+        EXPECT_END(0, &probes[0]);
+    }
+}
+
+static void a_wait_for_a_wake_is_canceled(void)
+{
+    struct probe cancel = {.calls = 0};
+    reset();
+    wait_wake(&probes[0]);
+    START(&cancel, orr_cancel, &probes[0].completion);
+    EXPECT_END(0, &cancel);
+    EXPECT_END(-ECANCELED, &probes[0]);
+}
+
+/* ---- clocks, random bytes, memory ------------------------------------------------------------ */
+
+static void clocks_go_forward(void)
+{
+    uint64_t before = orr_now(ground.loop);
+    for (uint32_t i = 0; i < 1000; i++) {
+        uint64_t now = orr_now(ground.loop);
+        must(now >= before);
+        before = now;
+    }
+    orr_run_for_ns(ground.loop, 1500000);
+    ck_assert_uint_ge(orr_now(ground.loop), before + 1500000);
+    ck_assert_int_gt(orr_wall_clock(ground.loop), 978307200 * (int64_t)ORR_SECOND); /* 2001 */
+}
+
+static void random_bytes_are_random(void)
+{
+    uint8_t bytes[4][64];
+    uint32_t ones = 0;
+    memset(bytes, 0, sizeof bytes);
+    for (uint32_t i = 0; i < 4; i++)
+        orr_random(ground.loop, bytes[i], 63);
+    for (uint32_t i = 0; i < 4; i++) {
+        ck_assert_uint_eq(bytes[i][63], 0);
+        for (uint32_t j = 0; j < i; j++)
+            ck_assert_mem_ne(bytes[i], bytes[j], 63);
+        for (uint32_t j = 0; j < 63 * 8; j++)
+            ones += bytes[i][j / 8] >> j % 8 & 1u;
+    }
+    ck_assert_uint_gt(ones, 800); /* of 2016; chance would have it once in 10^19 */
+    ck_assert_uint_lt(ones, 1216);
+    orr_random(ground.loop, bytes, 0);
+}
+
+static void memory_is_memory(void)
+{
+    uint8_t *blocks[50];
+    for (uint32_t i = 0; i < 50; i++) {
+        blocks[i] = orr_malloc(ground.loop, i + 1);
+        ck_assert_ptr_nonnull(blocks[i]);
+        ground_fill(blocks[i], i + 1, i);
+    }
+    for (uint32_t i = 0; i < 50; i += 2) {
+        blocks[i] = orr_realloc(ground.loop, blocks[i], 10000);
+        ground_check(blocks[i], i + 1, i);
+        ground_fill(blocks[i], 10000, i);
+        blocks[i] = orr_realloc(ground.loop, blocks[i], i + 1);
+    }
+    for (uint32_t i = 0; i < 50; i++) {
+        ground_check(blocks[i], i + 1, i);
+        orr_free(ground.loop, blocks[i]);
+    }
+    orr_free(ground.loop, NULL);
+    ck_assert_ptr_null(orr_malloc(ground.loop, SIZE_MAX / 2));
+}
+
+const struct conformance_case cases_time[] = {
+    {.name = "timers_are_never_early", .run = timers_are_never_early},
+    {.name = "timers_come_by_deadline", .run = timers_come_by_deadline},
+    {.name = "equal_deadlines_come_in_submit_order", .run = equal_deadlines_come_in_submit_order},
+    {.name = "a_zero_timer_runs_on_the_next_pass", .run = a_zero_timer_runs_on_the_next_pass},
+    {.name = "the_end_of_time_never_comes", .run = the_end_of_time_never_comes},
+    {.name = "a_timer_is_not_starved_by_others", .run = a_timer_is_not_starved_by_others},
+    {.name = "a_timer_is_canceled", .run = a_timer_is_canceled},
+    {.name = "many_timers", .run = many_timers},
+    {.name = "next_tick_runs_on_the_next_pass", .run = next_tick_runs_on_the_next_pass},
+    {.name = "a_wake_before_the_wait", .run = a_wake_before_the_wait},
+    {.name = "a_wake_from_a_callback", .run = a_wake_from_a_callback},
+    {.name = "wakes_over_and_over", .run = wakes_over_and_over},
+    {.name = "a_wait_for_a_wake_is_canceled", .run = a_wait_for_a_wake_is_canceled},
+    {.name = "clocks_go_forward", .run = clocks_go_forward},
+    {.name = "random_bytes_are_random", .run = random_bytes_are_random},
+    {.name = "memory_is_memory", .run = memory_is_memory},
+    {.name = NULL},
+};

@@ -1,0 +1,145 @@
+/*
+ * conformance.h: the loop's contract as a table of cases, written once against <orrery/io.h> and
+ * run on every backend.
+ *
+ *   cases_*.c     the cases, in the order of the contract's subjects
+ *   conformance.c what cases share, and the run over drivers and cases
+ *   on_*.c        the drivers: one for each backend, each with a main of its own
+ *
+ * A case gets a fresh ground: a loop and an empty directory. It must leave nothing in flight that
+ * drain cannot end. What a backend may do differently, a case must allow on all backends; what a
+ * backend may not, it must refuse on all. Where two systems may differ by their nature the ground
+ * says so (enum conformance_needs), and nowhere else.
+ *
+ * The same cases run on a strained world, whose transfers are partial, whose batches are tiny and
+ * whose completions come late and out of order. So a case asks for one attempt only where it means
+ * it, and believes an order only where the contract gives one.
+ */
+#ifndef ORR_TESTS_CONFORMANCE_H
+#define ORR_TESTS_CONFORMANCE_H
+
+#include "tests/io/probe.h"
+
+#include <errno.h>
+
+struct conformance_case {
+    const char *name;
+    void (*run)(void);
+    uint32_t batch_entries; /* of the loop, 0 = the default */
+    uint32_t handles_max;
+    uint32_t needs; /* enum conformance_needs, ored */
+};
+
+enum conformance_needs {
+    NEEDS_KERNEL = 1u << 0,      /* threads, foreign descriptors, a pollable descriptor */
+    NEEDS_SOCKET_FILES = 1u << 1 /* the name of a Unix socket is an entry of a directory */
+};
+
+/* What a driver does. */
+struct conformance_driver {
+    const char *name;
+    uint32_t has;   /* enum conformance_needs, ored */
+    uint32_t seeds; /* each case runs with seeds 0 .. seeds - 1 */
+    bool strained;  /* transfers may be partial, completions late and out of order */
+    /* Why this machine cannot run it, or NULL. */
+    const char *(*unavailable)(void);
+    int (*open)(const struct orr_options *options, uint64_t seed, struct orr_loop **ret_loop);
+    /* Makes a directory with nothing in it. `ret_prefix` (CONFORMANCE_PREFIX_MAX bytes) gets what
+     * stands before a file's name in the address of a Unix socket in it. */
+    orr_handle (*make_directory)(struct orr_loop *loop, char *ret_prefix);
+    /* After orr_loop_close. */
+    void (*closed)(void);
+    /* Before the first case and after the last. */
+    void (*begin)(void);
+    void (*end)(void);
+};
+
+#define CONFORMANCE_PREFIX_MAX 64u
+
+/* What the case under way stands on. */
+struct ground {
+    const struct conformance_driver *driver;
+    const struct conformance_case *of;
+    uint64_t seed;
+    struct orr_loop *loop;
+    orr_handle directory;
+    char prefix[CONFORMANCE_PREFIX_MAX];
+    struct probe probe; /* of END_OF */
+};
+
+extern struct ground ground;
+
+/* Runs all cases on a driver, or says why not; the exit status. */
+int conformance_main(const struct conformance_driver *driver);
+
+/* ---- for cases ------------------------------------------------------------------------------- */
+
+/* Submits an operation of the ground's loop with a probe: START(&probe, orr_recv, handle, bytes,
+ * 5). */
+#define START(of, function, ...) \
+    function(ground.loop, &(of)->completion, __VA_ARGS__, probe_called, (of))
+
+/* Submits an operation and runs until it has ended; its result. */
+#define END_OF(function, ...)                                                                   \
+    (ground_begin(),                                                                            \
+     function(ground.loop, &ground.probe.completion, __VA_ARGS__, probe_called, &ground.probe), \
+     ground_result(&ground.probe))
+
+/* Fails the case unless the result is the expected one. */
+#define EXPECT(expected, actual) \
+    ground_expect((int64_t)(expected), (int64_t)(actual), #actual, __FILE__, __LINE__)
+/* The same for the result of a probe, for which it waits. */
+#define EXPECT_END(expected, of) \
+    ground_expect((int64_t)(expected), ground_result(of), #of, __FILE__, __LINE__)
+/* The result is one of two. */
+#define EXPECT_EITHER(first, second, actual)                                              \
+    ground_expect_either((int64_t)(first), (int64_t)(second), (int64_t)(actual), #actual, \
+                         __FILE__, __LINE__)
+
+void ground_begin(void);
+/* Runs the loop until the probe has been called back. */
+int64_t ground_result(struct probe *probe);
+void ground_expect(int64_t expected, int64_t actual, const char *what, const char *file, int line);
+void ground_expect_either(int64_t first, int64_t second, int64_t actual, const char *what,
+                          const char *file, int line);
+/* Lets happen what happens by itself: some passes that do not wait, then a millisecond. */
+void ground_settle(void);
+/* A second loop of the same backend, where nothing is set up; NULL if the backend refuses. */
+struct orr_loop *ground_open_loop(const struct orr_options *options);
+
+/* Bytes that tell their place, different for each `salt`. */
+void ground_fill(void *bytes, size_t length, uint32_t salt);
+void ground_check(const void *bytes, size_t length, uint32_t salt);
+
+/* A file of the ground's directory, opened for reading and writing, created if need be. */
+orr_handle ground_file(const char *name);
+/* Closes a handle and expects 0. */
+void ground_close(orr_handle handle);
+
+/* ---- sockets --------------------------------------------------------------------------------- */
+
+/* The families that streams are tried on. */
+#define GROUND_FAMILIES 3u
+extern const enum orr_family ground_families[GROUND_FAMILIES];
+const char *ground_family_name(enum orr_family family);
+
+/* A listener of that family at an address that it chose; ORR_HANDLE_NONE where the machine has no
+ * such family (IPv6 may be switched off). */
+orr_handle ground_listen(enum orr_family family, uint32_t backlog, struct orr_address *ret_address);
+orr_handle ground_socket(enum orr_family family, enum orr_socket_type type);
+
+/* Two ends of a connection, and the listener it came by. */
+struct pair {
+    orr_handle listener;
+    orr_handle client;
+    orr_handle server;
+};
+
+/* False where the machine has no such family. */
+bool ground_pair(enum orr_family family, struct pair *ret_pair);
+void ground_close_pair(const struct pair *pair);
+
+/* A bound datagram socket and its address; ORR_HANDLE_NONE as above. */
+orr_handle ground_datagram(enum orr_family family, struct orr_address *ret_address);
+
+#endif

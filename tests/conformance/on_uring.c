@@ -1,0 +1,84 @@
+/*
+ * on_uring.c: the conformance suite on this system's production backend. Directories are made in a
+ * temporary one, which is removed when all cases have run, also after a case that failed.
+ */
+#define _XOPEN_SOURCE 700 /* mkdtemp, nftw */
+#include "conformance.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static char base[] = "/tmp/orrery-XXXXXX";
+
+static const char *unavailable(void)
+{
+    static char sentence[512];
+    const struct orr_options options = {.error = sentence, .error_size = sizeof sentence};
+    struct orr_loop *loop;
+    int status = orr_loop_open(&options, &loop);
+    if (status == 0)
+        orr_loop_close(loop);
+    return status == -ENOSYS || status == -EPERM ? sentence : NULL;
+}
+
+static int open_loop(const struct orr_options *options, uint64_t seed, struct orr_loop **ret_loop)
+{
+    (void)seed;
+    return orr_loop_open(options, ret_loop);
+}
+
+static orr_handle make_directory(struct orr_loop *loop, char *ret_prefix)
+{
+    char path[CONFORMANCE_PREFIX_MAX - 1];
+    snprintf(path, sizeof path, "%s/%d", base, (int)getpid());
+    snprintf(ret_prefix, CONFORMANCE_PREFIX_MAX, "%s/", path);
+    ck_assert_int_eq(mkdir(path, 0755), 0);
+    (void)loop;
+    return END_OF(orr_open, ORR_DIRECTORY_CURRENT, path, ORR_OPEN_READ | ORR_OPEN_DIRECTORY, 0);
+}
+
+static void closed(void)
+{
+}
+
+static void begin(void)
+{
+    umask(022);
+    if (mkdtemp(base) == NULL) {
+        perror(base);
+        exit(EXIT_FAILURE);
+    }
+}
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *where)
+{
+    (void)status;
+    (void)type;
+    (void)where;
+    return remove(path);
+}
+
+static void end(void)
+{
+    if (nftw(base, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        perror(base);
+}
+
+int main(void)
+{
+    static const struct conformance_driver uring = {
+        .name = "uring",
+        .has = NEEDS_KERNEL | NEEDS_SOCKET_FILES,
+        .seeds = 1,
+        .unavailable = unavailable,
+        .open = open_loop,
+        .make_directory = make_directory,
+        .closed = closed,
+        .begin = begin,
+        .end = end,
+    };
+    return conformance_main(&uring);
+}
