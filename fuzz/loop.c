@@ -1,9 +1,9 @@
 /*
- * fuzz/loop.c: the bytes are a program of submits, cancels, closes, wakes and run calls on a loop over
- * the stub backend, which is told by further bytes when to be full, how to end operations and in
- * which order. Everything the loop does is compared with a model that knows only its contract:
+ * fuzz/loop.c: the bytes are a program of submits, cancels, closes, wakes and run calls on a loop
+ * over the stub backend, which is told by further bytes when to be full, how to end operations and
+ * in which order. Everything the loop does is compared with a model that knows only its contract:
  *
- *   - every operation ends exactly once, only inside a run call, never in the pass that submitted it;
+ *   - every operation ends exactly once, inside a run call, never in the pass that submitted it;
  *   - the backend gets operations in the order of their submits (overflow goes first);
  *   - timers end in the order (deadline, submit), none early;
  *   - a cancel ends after its target and says which way that went;
@@ -28,34 +28,24 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define ensure(condition)                                                             \
-    do {                                                                              \
-        if (!(condition)) {                                                           \
+#define ensure(condition)                                                            \
+    do {                                                                             \
+        if (!(condition)) {                                                          \
             fprintf(stderr, "fuzz/loop.c:%d: not true: %s\n", __LINE__, #condition); \
-            abort();                                                                  \
-        }                                                                             \
+            abort();                                                                 \
+        }                                                                            \
     } while (0)
 
-enum kind {
-    READ,
-    SEND_ALL,
-    ACCEPT,
-    TIMEOUT,
-    TICK,
-    WAIT,
-    CANCEL,
-    CLOSE,
-    KIND_COUNT
-};
+enum kind { READ, SEND_ALL, ACCEPT, TIMEOUT, TICK, WAIT, CANCEL, CLOSE, KIND_COUNT };
 
 /* One operation, and what the model knows of it. */
 struct item {
     struct orr_completion completion;
     enum kind kind;
     bool flying;
-    uint8_t again; /* submits left to its callback */
+    uint8_t again;   /* submits left to its callback */
     uint64_t number; /* of the submit */
-    uint64_t pass; /* the one that it was submitted in, 0 = between run calls */
+    uint64_t pass;   /* the one that it was submitted in, 0 = between run calls */
     uint64_t deadline_ns;
     bool is_known; /* `result` is what it must end with */
     int64_t result;
@@ -312,8 +302,7 @@ static int64_t decide_result(struct stub *stub, const struct orr_request *reques
 static void end_something(struct stub *stub, uint64_t deadline_ns)
 {
     ensure(machine.loop->completed.count == 0);
-    ensure(machine.loop->timers == NULL ||
-           deadline_ns <= orr__timers_deadline(machine.loop));
+    ensure(machine.loop->timers == NULL || deadline_ns <= orr__timers_deadline(machine.loop));
     if (stub->held.count > 0)
         stub_end(stub, stub->held.head, decide_result(stub, &stub->held.head->request));
     else if (deadline_ns == ORR_WAIT_FOREVER)

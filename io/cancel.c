@@ -81,8 +81,8 @@ void orr__resend_cancels(struct orr_loop *loop)
 {
     for (uint32_t slot = 0; slot < loop->slot_used && loop->cancels_unsent > 0; slot++)
         for (struct orr_completion *c = loop->slots[slot].operations; c != NULL; c = c->handle_next)
-            if ((c->request.flags & ORR__CANCEL_UNSENT) != 0 &&
-                c->request.state == ORR__QUEUED && !ask_backend(loop, c))
+            if ((c->request.flags & ORR__CANCEL_UNSENT) != 0 && c->request.state == ORR__QUEUED &&
+                !ask_backend(loop, c))
                 return; /* the others would find no room either */
 }
 
@@ -118,7 +118,8 @@ void orr_close(struct orr_loop *loop, struct orr_completion *completion, orr_han
     orr__begin(loop, completion, ORR_OP_CLOSE, callback, context);
     uint32_t slot = orr__slot_of(loop, handle);
     if (slot == 0 || loop->slots[slot].closer != NULL) {
-        orr__complete(loop, completion, -EBADF);
+        if (!orr__refused(loop, completion))
+            orr__complete(loop, completion, -EBADF);
         return;
     }
     struct orr__slot *entry = &loop->slots[slot];

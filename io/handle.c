@@ -13,7 +13,7 @@
 #define SLOT_BITS 24
 #define SLOT_MASK ((INT64_C(1) << SLOT_BITS) - 1)
 
-_Static_assert(ORR_HANDLES_MAX <= (1 << SLOT_BITS), "a slot fits into its bits of a handle");
+_Static_assert(ORR_HANDLES_MAX < (1 << SLOT_BITS), "a slot fits into its bits of a handle");
 
 bool orr__handles_open(struct orr_loop *loop, uint32_t count)
 {

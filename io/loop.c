@@ -23,9 +23,9 @@ static int check_options(const struct orr_options *options, struct orr_options *
                           checked.batch_entries, ORR_BATCH_ENTRIES_MAX);
         return -EINVAL;
     }
-    if (checked.handles_max >= ORR_HANDLES_MAX) {
-        orr_options_error(options, "handles_max is %u; it must be less than %u",
-                          checked.handles_max, ORR_HANDLES_MAX);
+    if (checked.handles_max > ORR_HANDLES_MAX) {
+        orr_options_error(options, "handles_max is %u; it must be at most %u", checked.handles_max,
+                          ORR_HANDLES_MAX);
         return -EINVAL;
     }
     *ret_checked = checked;
@@ -304,7 +304,8 @@ int orr_loop_descriptor(struct orr_loop *loop)
 uint64_t orr_loop_timeout_ns(struct orr_loop *loop)
 {
     bool waiting = loop->completed.count > 0 || loop->overflow.count > 0 ||
-                   loop->cancels_unsent > 0 || (loop->wake_pending && loop->wakes.head != NULL) ||
+                   loop->cancels_unsent > 0 || atomic_load(&loop->wake_signal) ||
+                   (loop->wake_pending && loop->wakes.head != NULL) ||
                    loop->backend->unflushed(loop->backend_state);
     if (waiting)
         return 0;

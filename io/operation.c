@@ -3,7 +3,7 @@
  *
  * The errors are a table, not a switch in each backend: whatever number a kernel returns takes the
  * same way to the callback, and a number outside the table is only counted. operations.h lists the
- * same errors in words.
+ * ones that a program may want to tell apart.
  */
 #include "internal.h"
 

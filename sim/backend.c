@@ -127,8 +127,8 @@ static enum orr_submit backend_cancel(void *state, struct orr_completion *comple
     case ORR__PLACE_SOCKET: {
         struct orr__socket *socket = orr__socket_of(process, completion->request.descriptor);
         orr__assert(socket != NULL);
-        return orr__socket_cancel(process, socket, completion) ? ORR_SUBMIT_QUEUED
-                                                               : ORR_SUBMIT_DONE;
+        orr__socket_cancel(process, socket, completion);
+        return ORR_SUBMIT_QUEUED;
     }
     default: /* a file operation under way cannot be stopped; what is ready is over */
         return ORR_SUBMIT_DONE;
@@ -244,10 +244,13 @@ static void *link_allocation(struct orr__process *process, struct orr__allocatio
 /* Fresh memory is filled with garbage, always the same: a program that reads it uninitialised still
  * replays. */
 #define GARBAGE 0xa5
+#define BLOCK_MAX ((size_t)1 << 30)
 
 static void *backend_memory(void *state, void *memory, size_t size)
 {
     struct orr__process *process = state;
+    if (size > BLOCK_MAX) /* the same on every machine, however much it has */
+        return NULL;
     struct orr__allocation *old = NULL;
     size_t old_size = 0;
     if (memory != NULL) {
@@ -260,8 +263,7 @@ static void *backend_memory(void *state, void *memory, size_t size)
         free(old);
         return NULL;
     }
-    struct orr__allocation *fresh =
-        size > SIZE_MAX - sizeof *fresh ? NULL : realloc(old, sizeof *fresh + size);
+    struct orr__allocation *fresh = realloc(old, sizeof *fresh + size);
     if (fresh == NULL) {
         if (old != NULL)
             (void)link_allocation(process, old, old_size);

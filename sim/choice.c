@@ -137,13 +137,14 @@ void orr__swarm(struct orr_world *world)
 {
     for (uint32_t family = 0; family < ORR_FAMILY_COUNT; family++) {
         bool on = orr__draw_below(world, ORR__SITE_SWARM, family, 0, 2) == 1;
-        uint32_t rate = families[family].low;
-        uint64_t doublings = orr__draw_below(world, ORR__SITE_SWARM, family, 1, 12);
-        for (; doublings > 0 && rate < families[family].high; doublings--)
-            rate *= 2;
+        uint64_t steps = 1;
+        while ((uint64_t)families[family].low << steps < families[family].high)
+            steps++;
+        uint64_t doublings = orr__draw_below(world, ORR__SITE_SWARM, family, 1, steps + 1);
+        uint64_t rate = (uint64_t)families[family].low << doublings;
         if (rate > families[family].high)
             rate = families[family].high;
-        world->rates[family] = on ? rate : 0;
+        world->rates[family] = on ? (uint32_t)rate : 0;
     }
 }
 

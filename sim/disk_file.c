@@ -239,6 +239,11 @@ int orr__file_allocate(struct orr__file *file, uint64_t offset, uint64_t length)
     return 0;
 }
 
+bool orr__file_is_direct(const struct orr__file *file)
+{
+    return (file->flags & ORR_OPEN_DIRECT) != 0;
+}
+
 uint64_t orr__file_sync_mark(const struct orr__file *file)
 {
     if (file->inode->is_directory)
@@ -247,9 +252,8 @@ uint64_t orr__file_sync_mark(const struct orr__file *file)
 }
 
 /* What fdatasync leaves out, the times, is not lost here anyway. */
-void orr__file_sync(struct orr__file *file, uint64_t mark, bool data_only)
+void orr__file_sync(struct orr__file *file, uint64_t mark)
 {
-    (void)data_only;
     if (file->inode->is_directory)
         orr__tree_sync(file->inode, mark);
     else

@@ -181,6 +181,8 @@ struct orr_node {
     struct orr__disk *disk;
     struct orr__stack *stack;
     uint32_t crash_kinds;
+    bool crash_appointed; /* an event of crash_by_choice is pending */
+    bool exited;          /* ended by itself, and nobody boots it again */
     uint64_t op_count[ORR_OP_COUNT]; /* over all lives: the occurrence in "server/fsync#3" */
     uint64_t lives;
     uint64_t step_count;
@@ -236,9 +238,8 @@ void orr__stack_process_ended(struct orr__stack *stack, struct orr__process *pro
  * node's count of that operation. */
 void orr__socket_submit(struct orr__process *process, struct orr__socket *socket,
                         struct orr_completion *completion, uint64_t occurrence);
-/* Takes a waiting operation back and ends it with -ECANCELED; false if it does not wait on this
- * socket. */
-bool orr__socket_cancel(struct orr__process *process, struct orr__socket *socket,
+/* Takes a waiting operation back and ends it with -ECANCELED. */
+void orr__socket_cancel(struct orr__process *process, struct orr__socket *socket,
                         struct orr_completion *completion);
 /* close(2): FIN, or RST if unread bytes are thrown away. Nothing waits on it (the loop sees to
  * that). */
@@ -287,10 +288,12 @@ int64_t orr__file_write(struct orr__file *file, const void *data, uint32_t lengt
 int orr__file_truncate(struct orr__file *file, uint64_t length);
 int orr__file_allocate(struct orr__file *file, uint64_t offset, uint64_t length);
 int orr__file_stat(struct orr__file *file, struct orr_stat *ret_stat);
+/* Opened past the page cache: transfers are whole sectors. */
+bool orr__file_is_direct(const struct orr__file *file);
 /* A mark of everything written to the file so far; fsync makes durable what came before the mark
  * taken at its submit (later writes stay unsynced: the kernel may or may not have caught them). */
 uint64_t orr__file_sync_mark(const struct orr__file *file);
-void orr__file_sync(struct orr__file *file, uint64_t mark, bool data_only);
+void orr__file_sync(struct orr__file *file, uint64_t mark);
 /* fsync failed: the dirty pages up to the mark are dropped from what will ever be written, and
  * count as clean; reads go on to return them from the cache, until power loss. */
 void orr__file_sync_failed(struct orr__file *file, uint64_t mark);

@@ -105,6 +105,8 @@ void orr_note(struct orr_world *world, const char *format, ...)
     size_t kept = strlen(world->notes);
     if (kept + added >= sizeof world->notes) { /* the oldest go first */
         size_t drop = kept + added - sizeof world->notes + 1;
+        while (drop < kept && world->notes[drop - 1] != '\n')
+            drop++;
         memmove(world->notes, world->notes + drop, kept - drop);
         kept -= drop;
     }

@@ -18,9 +18,10 @@
 /* From crash to boot: what a supervisor waits, and while faults strike a choice more. */
 #define DOWN_LEAST_NS (100 * ORR_MILLISECOND)
 #define DOWN_MEAN_NS (200 * ORR_MILLISECOND)
-#define NODES_MAX 65000u
+#define NODES_MAX 4096u
 #define EVENT_BOOT UINT64_C(0xb007)
 #define EVENT_CRASH UINT64_C(0xc4a5)
+#define EVENT_STEP UINT64_C(0x57e9)
 
 /* 2026-01-01: a wall clock that looks like one. */
 #define WALL_EPOCH_NS INT64_C(1767225600000000000)
@@ -245,7 +246,8 @@ static void process_exits(struct orr__process *process, const char *why)
     run_crash_function(process);
     end_process(process, ORR_CRASH_PROCESS);
     orr_loop_discard(process->loop);
-    if (node->crash_kinds != 0)
+    node->exited = node->crash_kinds == 0;
+    if (!node->exited)
         schedule_boot(node);
 }
 
@@ -260,13 +262,18 @@ void orr_node_start(struct orr_node *node)
     int status = orr__process_open(node, &options, false, &process);
     if (status < 0)
         orr_fatal("node %s cannot open its loop: %s", node->name, error);
+    node->exited = false;
     orr__trace_hash(world, EVENT_BOOT, node->id, node->lives, 0);
     orr__trace_line(world, node->name, "boots (life %" PRIu64 ")", node->lives);
     process->stepping = true;
     process->application = node->program->boot(process->loop, node->config);
     process->stepping = false;
+    if (process->application == NULL && node->lives == 1) /* else checks would hold for nothing */
+        orr__world_fail(world, "every program starts", NULL, "boot of node %s returned NULL",
+                        node->name);
     if (process->application == NULL || orr_stopped(process->loop))
-        process_exits(process, "cannot start: boot failed");
+        process_exits(process,
+                      process->application == NULL ? "cannot start: boot failed" : "stops");
     else
         orr__schedule_step(process);
 }
@@ -295,8 +302,11 @@ static void step(struct orr_world *world, void *object, uint64_t a)
     struct orr__process *process = object;
     (void)a;
     process->step_scheduled = false;
-    if (process->timer_ns <= world->now_ns)
+    if (process->timer_ns <= world->now_ns) {
         process->timer_ns = UINT64_MAX;
+        orr__trace_line(world, process->node->name, "a timer is due");
+    }
+    orr__trace_hash(world, EVENT_STEP, process->node->id, 0, 0);
     process->stepping = true;
     orr_run_for_ns(process->loop, 0);
     process->stepping = false;

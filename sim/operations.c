@@ -108,10 +108,13 @@ static void trace_end(struct orr__process *process, const struct orr_completion 
         snprintf(answer, sizeof answer, "-%s", orr_error_name((int)-result));
     else
         snprintf(answer, sizeof answer, "%" PRId64, result);
-    orr__trace_line(
-        process->world, process->node->name, "%s#%" PRId64 "%s%s = %s%s%s%s", orr_op_name(op),
-        completion->result, names ? " " : "", path, answer, completion->site != NULL ? "  (" : "",
-        completion->site != NULL ? completion->site : "", completion->site != NULL ? ")" : "");
+    char on[16] = "";
+    if (!names && completion->request.descriptor >= 0)
+        snprintf(on, sizeof on, " on %d", completion->request.descriptor);
+    const char *site = completion->site;
+    orr__trace_line(process->world, process->node->name, "%s#%" PRId64 "%s%s%s = %s%s%s%s",
+                    orr_op_name(op), completion->result, on, names ? " " : "", path, answer,
+                    site != NULL ? "  (" : "", site != NULL ? site : "", site != NULL ? ")" : "");
 }
 
 void orr__ready(struct orr__process *process, struct orr_completion *completion, int64_t result)
@@ -145,14 +148,14 @@ void orr__ready(struct orr__process *process, struct orr_completion *completion,
 /* ---- file operations ------------------------------------------------------------------------- */
 
 static int64_t vectored(struct orr__file *file, const struct orr_completion *completion,
-                        uint32_t *left)
+                        uint32_t left)
 {
     int64_t done = 0;
     bool reads = completion->request.op == ORR_OP_READV;
     uint64_t offset = completion->request.arguments.transfer.offset;
     const struct orr_vector *vectors = completion->request.arguments.transfer.vectors;
-    for (uint32_t i = 0; i<completion->request.arguments.transfer.length && * left> 0; i++) {
-        uint32_t length = vectors[i].length < *left ? (uint32_t)vectors[i].length : *left;
+    for (uint32_t i = 0; i < completion->request.arguments.transfer.length && left > 0; i++) {
+        uint32_t length = vectors[i].length < left ? (uint32_t)vectors[i].length : left;
         if (length == 0)
             continue;
         int64_t step =
@@ -161,7 +164,7 @@ static int64_t vectored(struct orr__file *file, const struct orr_completion *com
         if (step < 0)
             return done > 0 ? done : step;
         done += step;
-        *left -= (uint32_t)step;
+        left -= (uint32_t)step;
         if (step < (int64_t)length)
             break;
     }
@@ -182,14 +185,14 @@ static int64_t transfer_file(struct orr__process *process, struct orr__file *fil
 {
     uint64_t occurrence = (uint64_t)completion->result;
     uint8_t op = completion->request.op;
-    if (op == ORR_OP_READV || op == ORR_OP_WRITEV) {
-        uint32_t left =
-            orr__cut_transfer(process->node, op, occurrence, vectors_length(completion));
-        return vectored(file, completion, &left);
-    }
+    bool vectors = op == ORR_OP_READV || op == ORR_OP_WRITEV;
+    uint32_t length =
+        vectors ? vectors_length(completion) : completion->request.arguments.transfer.length;
+    if (!orr__file_is_direct(file)) /* a cut inside a sector could not be gone on from */
+        length = orr__cut_transfer(process->node, op, occurrence, length);
+    if (vectors)
+        return vectored(file, completion, length);
     uint64_t offset = completion->request.arguments.transfer.offset;
-    uint32_t length = orr__cut_transfer(process->node, op, occurrence,
-                                        completion->request.arguments.transfer.length);
     if (op == ORR_OP_READ)
         return orr__file_read(file, completion->request.arguments.transfer.buffer, length, offset);
     return orr__file_write(file, completion->request.arguments.transfer.data, length, offset);
@@ -244,7 +247,7 @@ static int64_t perform_file(struct orr__process *process, struct orr__file *file
         if (error < 0)
             orr__file_sync_failed(file, mark);
         else
-            orr__file_sync(file, mark, op == ORR_OP_FDATASYNC);
+            orr__file_sync(file, mark);
         return error;
     case ORR_OP_READ:
     case ORR_OP_WRITE:
@@ -313,10 +316,10 @@ static void start_socket_operation(struct orr__process *process, struct orr_comp
         completion->request.backend_bits = ORR__PLACE_SOCKET;
         orr__socket_submit(process, socket, completion, occurrence);
         if (canceled && completion->request.backend_bits == ORR__PLACE_SOCKET)
-            (void)orr__socket_cancel(process, socket, completion);
+            orr__socket_cancel(process, socket, completion);
     } else if (completion->request.op == ORR_OP_POLL) { /* a file is ready always */
-        uint32_t always = ORR_POLL_IN | ORR_POLL_OUT;
-        orr__ready(process, completion, completion->request.arguments.events & always);
+        uint32_t seen = completion->request.arguments.events & (ORR_POLL_IN | ORR_POLL_OUT);
+        orr__ready(process, completion, seen != 0 ? (int64_t)seen : -EINVAL);
     } else {
         orr__ready(process, completion, -ENOTSOCK);
     }
@@ -358,7 +361,8 @@ static void start_file_operation(struct orr__process *process, struct orr_comple
     }
     bool syncs = op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC;
     struct orr__file *file = orr__file_of(process, completion->request.descriptor);
-    uint64_t mark = syncs && file != NULL ? orr__file_sync_mark(file) : 0;
+    /* What is no sync needs no mark: its number then tells simultaneous events apart. */
+    uint64_t mark = syncs && file != NULL ? orr__file_sync_mark(file) : occurrence;
     uint64_t latency_ns = op_latency(process->node, op, occurrence);
     completion->request.backend_bits = ORR__PLACE_FILE;
     completion->previous = (struct orr_completion *)(void *)process;

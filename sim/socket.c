@@ -716,7 +716,7 @@ void orr__socket_submit(struct orr__process *process, struct orr__socket *socket
     }
 }
 
-bool orr__socket_cancel(struct orr__process *process, struct orr__socket *socket,
+void orr__socket_cancel(struct orr__process *process, struct orr__socket *socket,
                         struct orr_completion *completion)
 {
     orr__assert(socket->process == process);
@@ -741,5 +741,4 @@ bool orr__socket_cancel(struct orr__process *process, struct orr__socket *socket
         break;
     }
     orr__ready(process, completion, -ECANCELED);
-    return true;
 }

@@ -138,9 +138,14 @@ bool orr__world_step(struct orr_world *world, uint64_t limit_ns)
     return false;
 }
 
+static uint64_t limit_after(const struct orr_world *world, uint64_t ns)
+{
+    return ns > UINT64_MAX - 1 - world->now_ns ? UINT64_MAX - 1 : world->now_ns + ns;
+}
+
 void orr_world_run_for(struct orr_world *world, uint64_t ns)
 {
-    uint64_t limit_ns = ns > UINT64_MAX - 1 - world->now_ns ? UINT64_MAX - 1 : world->now_ns + ns;
+    uint64_t limit_ns = limit_after(world, ns);
     while (orr__world_step(world, limit_ns))
         ;
 }
@@ -313,8 +318,10 @@ static void crash_by_choice(struct orr_world *world, void *object, uint64_t numb
         (node->crash_kinds & ORR_CRASH_POWER) != 0 ? world->rates[ORR_FAMILY_POWER_LOSS] : 0;
     uint64_t kill =
         (node->crash_kinds & ORR_CRASH_PROCESS) != 0 ? world->rates[ORR_FAMILY_KILL] : 0;
-    if (world->healed || power + kill == 0)
+    if (world->healed || power + kill == 0) {
+        node->crash_appointed = false;
         return;
+    }
     if (number > 0 && node->process != NULL) {
         uint64_t draw =
             orr__draw_below(world, ORR__SITE_CRASH_KIND, node->id, number, power + kill);
@@ -331,10 +338,11 @@ void orr_node_allow_crashes(struct orr_node *node, uint32_t kinds)
         orr_fatal(
             "orr_node_allow_crashes: kinds 0x%x: only ORR_CRASH_POWER and ORR_CRASH_PROCESS exist",
             kinds);
-    bool first = node->crash_kinds == 0;
     node->crash_kinds = kinds;
-    if (first && kinds != 0)
+    if (kinds != 0 && !node->crash_appointed) {
+        node->crash_appointed = true;
         crash_by_choice(node->world, node, 0);
+    }
 }
 
 void orr_world_heal(struct orr_world *world)
@@ -347,7 +355,7 @@ void orr_world_heal(struct orr_world *world)
         if (world->links[i] != NULL && world->links[i]->cut_until_ns > world->now_ns)
             world->links[i]->cut_until_ns = world->now_ns;
     for (struct orr_node *node = world->nodes; node != NULL; node = node->next)
-        if (node->process == NULL)
+        if (node->process == NULL && !node->exited)
             orr_node_start(node);
 }
 
@@ -382,7 +390,8 @@ bool orr_check_always(struct orr_world *world, bool condition, const char *expre
                       const char *text, const char *site)
 {
     if (!condition)
-        orr__world_fail(world, text, site, "%s does not hold", expression);
+        orr__world_fail(world, text, site, "%s %s", expression,
+                        strcmp(expression, "unreachable") == 0 ? "was reached" : "does not hold");
     return condition;
 }
 
@@ -404,7 +413,7 @@ bool orr_check_sometimes(struct orr_world *world, bool condition, const char *te
 bool orr_eventually(struct orr_world *world, bool (*done)(void *context), void *context,
                     uint64_t within_ns, const char *text)
 {
-    uint64_t limit_ns = world->now_ns + within_ns;
+    uint64_t limit_ns = limit_after(world, within_ns);
     while (!world->failed && !done(context)) {
         if (orr__world_step(world, limit_ns))
             continue;

@@ -262,7 +262,7 @@ static bool bad_reply(struct client *client, const char *what, uint32_t at)
     uint32_t shown = client->in_length - at < 60 ? client->in_length - at : 60;
     orr_note(world, "client-%u got %s: \"%.*s\"", client->task->client, what, (int)shown,
              client->in + at);
-    orr_always(world, false, "every reply answers its command");
+    orr_unreachable(world, "every reply answers its command");
     return false;
 }
 

@@ -112,7 +112,7 @@ ORR_API void orr_random(struct orr_loop *loop, void *buffer, size_t length);
 
 /*
  * Memory of the program that runs on this loop. In production the C library's; under the world it
- * is the node's: gone at a crash, and refused (NULL) when the world says so. Sizes of 0 are not
+ * is the node's: gone at a crash, and refused (NULL) above 1 GiB. Sizes of 0 are not
  * allowed. orr_free takes NULL.
  */
 ORR_API void *orr_malloc(struct orr_loop *loop, size_t size);

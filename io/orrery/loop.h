@@ -23,7 +23,7 @@ ORR_BEGIN
 #define ORR_BATCH_ENTRIES_DEFAULT 256u
 #define ORR_BATCH_ENTRIES_MAX 32768u
 #define ORR_HANDLES_DEFAULT 16384u
-#define ORR_HANDLES_MAX (1u << 24)
+#define ORR_HANDLES_MAX ((1u << 24) - 1)
 
 /* Zero in any field asks for the default. */
 struct orr_options {

@@ -84,8 +84,9 @@ ORR_API void *orr_node_application(const struct orr_node *node);
 ORR_API struct orr_loop *orr_node_loop(const struct orr_node *node);
 ORR_API bool orr_node_is_up(const struct orr_node *node);
 
-/* What a program that opened `path` on the node's disk would read now, also while the node is down: up
- * to `size` bytes from the start of the file. Returns bytes; -ENOENT and the like. For checks. */
+/* What a program that opened `path` on the node's disk would read now, also while the node is down:
+ * up to `size` bytes from the start of the file. Returns bytes; -ENOENT and the like. For checks.
+ */
 ORR_API int64_t orr_node_read_file(struct orr_node *node, const char *path, void *buffer,
                                    size_t size);
 
@@ -125,7 +126,7 @@ ORR_API void orr_world_cut(struct orr_world *world, struct orr_node *from, struc
 enum orr_fault_family {
     ORR_FAMILY_PARTIAL,    /* transfers shorter than asked, segments cut small */
     ORR_FAMILY_LATENCY,    /* now and then an operation or a segment takes much longer */
-    ORR_FAMILY_REORDER,    /* completions arrive in another order, or a few at a time */
+    ORR_FAMILY_REORDER,    /* a completion overtakes those that were ready before it */
     ORR_FAMILY_PRESSURE,   /* batches, buffers and backlogs are tiny */
     ORR_FAMILY_CONNECTION, /* connections are refused or reset */
     ORR_FAMILY_PARTITION,  /* links are cut for a while, both ways or one */
@@ -139,8 +140,11 @@ enum orr_fault_family {
 
 /* The family's stable name: "partial", "power-loss", ... */
 ORR_API const char *orr_fault_family_name(enum orr_fault_family family);
-/* Overrides the swarm: the chance of each fault of a family in parts per million; 0 = never. Call
- * it before the first node is made. */
+/*
+ * Overrides the swarm: the chance, in parts per million of the operations or segments that the
+ * family can strike; for partition, power-loss and kill: of each 10 ms of virtual time (per world,
+ * per node). 0 = never. Call it before the first node is made.
+ */
 ORR_API void orr_world_set_rate(struct orr_world *world, enum orr_fault_family family,
                                 uint32_t per_million);
 ORR_API uint32_t orr_world_rate(const struct orr_world *world, enum orr_fault_family family);

@@ -380,8 +380,7 @@ static void a_connection_races_with_the_close_of_its_listener(void)
         START(&probes[2], orr_close, listener);
         orr_run_until_idle(ground.loop);
         EXPECT_END(0, &probes[2]);
-        EXPECT_EITHER(0, -ECONNREFUSED,
-                      probes[1].result == -ECONNRESET ? 0 : probes[1].result);
+        EXPECT_EITHER(0, -ECONNREFUSED, probes[1].result == -ECONNRESET ? 0 : probes[1].result);
         if (probes[0].result > 0)
             ground_close(probes[0].result); /* it won: then the handle is good */
         else

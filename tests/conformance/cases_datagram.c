@@ -1,6 +1,6 @@
 /*
- * cases_datagram.c: datagrams: whole, truncated, empty, too long, from and to whom. Here nothing gets
- * lost: sender and receiver stand on one machine, and few are under way.
+ * cases_datagram.c: datagrams: whole, truncated, empty, too long, from and to whom. Here nothing
+ * gets lost: sender and receiver stand on one machine, and few are under way.
  */
 #include "tests/conformance/cases.h"
 
@@ -69,7 +69,8 @@ static void they_come_whole_with_their_sender(void)
 static void a_recv_waits(void)
 {
     struct datagrams of;
-    struct orr_datagram got[2] = {{.buffer = in, .length = 100}, {.buffer = in + 100, .length = 100}};
+    struct orr_datagram got[2] = {{.buffer = in, .length = 100},
+                                  {.buffer = in + 100, .length = 100}};
     ck_assert(open_datagrams(ORR_FAMILY_IP4, &of));
     START(&probes[0], orr_recv_from, of.second, &got[0]);
     START(&probes[1], orr_recv_from, of.second, &got[1]); /* two at once: each gets one */

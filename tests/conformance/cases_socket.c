@@ -187,9 +187,8 @@ static int32_t option(orr_handle socket, enum orr_socket_option which)
 
 static void options_are_kept(void)
 {
-    static const enum orr_socket_option flags[] = {
-        ORR_SOCKET_NO_DELAY, ORR_SOCKET_REUSE_ADDRESS, ORR_SOCKET_REUSE_PORT,
-        ORR_SOCKET_KEEP_ALIVE};
+    static const enum orr_socket_option flags[] = {ORR_SOCKET_NO_DELAY, ORR_SOCKET_REUSE_ADDRESS,
+                                                   ORR_SOCKET_REUSE_PORT, ORR_SOCKET_KEEP_ALIVE};
     orr_handle socket = ground_socket(ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
     for (uint32_t i = 0; i < 4; i++) {
         ck_assert_int_eq(option(socket, flags[i]), 0);
@@ -219,8 +218,7 @@ static void options_of_the_wrong_kind_of_socket(void)
                   orr_socket_option_get(ground.loop, datagram, ORR_SOCKET_NO_DELAY, &value));
     EXPECT_EITHER(-ENOPROTOOPT, -EOPNOTSUPP,
                   orr_socket_option_set(ground.loop, path, ORR_SOCKET_NO_DELAY, 1));
-    EXPECT(-ENOPROTOOPT,
-           orr_socket_option_set(ground.loop, ip4, (enum orr_socket_option)1000, 1));
+    EXPECT(-ENOPROTOOPT, orr_socket_option_set(ground.loop, ip4, (enum orr_socket_option)1000, 1));
     ck_assert_int_eq(value, 7);
     ground_close(ip4);
     ground_close(datagram);

@@ -1,5 +1,6 @@
 /*
- * cases_stream.c: bytes on TCP and Unix streams, and the ways a stream ends: close, half-close, reset.
+ * cases_stream.c: bytes on TCP and Unix streams, and the ways a stream ends: close, half-close,
+ * reset.
  */
 #include "tests/conformance/cases.h"
 
@@ -403,12 +404,14 @@ static void next_round(struct probe *probe)
         START(&client->send, orr_close, client->client);
         return;
     }
-    ground_fill(client->out, sizeof client->out, (uint32_t)(client - clients) * 31 + client->rounds);
+    ground_fill(client->out, sizeof client->out,
+                (uint32_t)(client - clients) * 31 + client->rounds);
     START(&client->send, orr_send_all, client->client, client->out, sizeof client->out);
     START(&client->recv, orr_recv_exact, client->client, client->in, sizeof client->in);
 }
 
-static void open_client(struct client *client, orr_handle listener, const struct orr_address *address)
+static void open_client(struct client *client, orr_handle listener,
+                        const struct orr_address *address)
 {
     memset(client, 0, sizeof *client);
     client->client = ground_socket(ORR_FAMILY_IP4, ORR_SOCKET_STREAM);

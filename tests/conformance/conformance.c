@@ -2,6 +2,7 @@
  * conformance.c: see conformance.h. Each case is a test of its own in a process of its own; a loop
  * is opened in there, so that a kernel that binds it to its opener is content.
  */
+#define _DEFAULT_SOURCE 1 /* MAP_ANONYMOUS */
 #include "conformance.h"
 
 #include "tests/conformance/cases.h"
@@ -10,6 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct ground ground;
 
@@ -231,16 +233,34 @@ static void tear_down(void)
     ground.driver->closed();
 }
 
+#define CASES_MAX 400u
+
+/* What a case's process leaves behind when it dies: shared with the parent. */
+static struct progress {
+    uint64_t seed;
+    bool under_way;
+} * progress;
+
 static void run_case(int number)
 {
-    uint32_t seeds = driver_under_way->seeds;
-    const struct conformance_case *of = case_at((uint32_t)number / seeds);
-    set_up(of, (uint32_t)number % seeds);
-    of->run();
-    tear_down();
+    const struct conformance_case *of = case_at((uint32_t)number);
+    progress[number].under_way = true;
+    for (uint64_t seed = 0; seed < driver_under_way->seeds; seed++) {
+        progress[number].seed = seed;
+        set_up(of, seed);
+        of->run();
+        tear_down();
+    }
+    progress[number].under_way = false;
 }
 
-#define CASES_MAX 400u
+static void tell_seeds(void)
+{
+    for (uint32_t i = 0; driver_under_way->seeds > 1 && i < CASES_MAX; i++)
+        if (progress[i].under_way)
+            fprintf(stderr, "%s: %s failed with seed %" PRIu64 "\n", driver_under_way->name,
+                    case_at(i)->name, progress[i].seed);
+}
 
 static void add_cases(TCase *tcase, const struct conformance_driver *driver)
 {
@@ -251,8 +271,7 @@ static void add_cases(TCase *tcase, const struct conformance_driver *driver)
             ck_abort_msg("more than %u cases: raise CASES_MAX", CASES_MAX);
         tests[at] = (TTest){of->name, run_case, "tests/conformance", 1};
         if ((of->needs & ~driver->has) == 0)
-            _tcase_add_test(tcase, &tests[at], 0, 0, (int)(at * driver->seeds),
-                            (int)((at + 1) * driver->seeds));
+            _tcase_add_test(tcase, &tests[at], 0, 0, (int)at, (int)at + 1);
     }
 }
 
@@ -260,10 +279,17 @@ static int run_driver(const struct conformance_driver *driver)
 {
     TCase *tcase = tcase_create(driver->name);
     driver_under_way = driver;
+    progress = mmap(NULL, CASES_MAX * sizeof *progress, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (progress == MAP_FAILED) {
+        perror("mmap");
+        return EXIT_FAILURE;
+    }
     add_cases(tcase, driver);
     driver->begin();
     int status = suite_run(driver->name, tcase);
     driver->end();
+    tell_seeds();
     return status;
 }
 

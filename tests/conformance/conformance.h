@@ -39,7 +39,7 @@ enum conformance_needs {
 struct conformance_driver {
     const char *name;
     uint32_t has;   /* enum conformance_needs, ored */
-    uint32_t seeds; /* each case runs with seeds 0 .. seeds - 1 */
+    uint32_t seeds; /* each case runs with seeds 0 .. seeds - 1, one after the other */
     bool strained;  /* transfers may be partial, completions late and out of order */
     /* Why this machine cannot run it, or NULL. */
     const char *(*unavailable)(void);

@@ -3,14 +3,33 @@
  */
 #include "count_allocations.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
 static uint64_t counted;
+static uint64_t live;
+static uint64_t fail_at;
 
 uint64_t allocations_counted(void)
 {
     return counted;
+}
+
+uint64_t allocations_live(void)
+{
+    return live;
+}
+
+void allocations_fail_at(uint64_t n)
+{
+    fail_at = n;
+}
+
+/* True if this one is to fail. */
+static bool fails(void)
+{
+    return fail_at > 0 && --fail_at == 0;
 }
 
 void *__real_malloc(size_t size);
@@ -34,12 +53,18 @@ void *__wrap_mmap(void *at, size_t length, int protection, int flags, int descri
 void *__wrap_malloc(size_t size)
 {
     counted++;
+    if (fails())
+        return NULL;
+    live++;
     return __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t count, size_t size)
 {
     counted++;
+    if (fails())
+        return NULL;
+    live++;
     return __real_calloc(count, size);
 }
 
@@ -70,6 +95,7 @@ char *__wrap_strdup(const char *text)
 void __wrap_free(void *memory)
 {
     counted++;
+    live -= memory != NULL;
     __real_free(memory);
 }
 

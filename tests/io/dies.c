@@ -45,7 +45,8 @@ void dies(void (*run)(void *context), void *context, const char *const *needles)
     close(ends[0]);
     ck_assert_int_eq(waitpid(child, &status, 0), child);
     ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT,
-                  "it should have aborted, but its wait status is %d; it printed: %s", status, text);
+                  "it should have aborted, but its wait status is %d; it printed: %s", status,
+                  text);
     for (; *needles != NULL; needles++)
         ck_assert_msg(strstr(text, *needles) != NULL, "'%s' is not in what it printed: %s",
                       *needles, text);

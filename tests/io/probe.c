@@ -34,14 +34,15 @@ const char *probe_text(int64_t result)
     return text;
 }
 
-void probe_check_at(const struct probe *probe, int64_t expected, const char *what,
-                    const char *file, int line)
+void probe_check_at(const struct probe *probe, int64_t expected, const char *what, const char *file,
+                    int line)
 {
     const char *op = orr_op_name(probe->completion.request.op);
-    ck_assert_msg(probe->calls == 1, "%s:%d: %s: the %s was called back %" PRIu64 " times, not once",
-                  file, line, what, op, probe->calls);
-    ck_assert_msg(probe->result == expected, "%s:%d: %s: the %s ended with %s, not %s", file, line, what,
-                  op, probe_text(probe->result), probe_text(expected));
+    ck_assert_msg(probe->calls == 1,
+                  "%s:%d: %s: the %s was called back %" PRIu64 " times, not once", file, line, what,
+                  op, probe->calls);
+    ck_assert_msg(probe->result == expected, "%s:%d: %s: the %s ended with %s, not %s", file, line,
+                  what, op, probe_text(probe->result), probe_text(expected));
 }
 
 int probe_main(const char *name, const TTest *const *tests, size_t count)

@@ -12,11 +12,11 @@
 #include <orrery/io.h>
 #include <stdlib.h>
 
-/* ck_assert reports its line to Check's parent each time; this only when it fails: for long loops. */
-#define must(condition)                                  \
-    do {                                                 \
-        if (!(condition))                                \
-            ck_abort_msg("not true: %s", #condition);    \
+/* ck_assert reports its line to Check's parent each time, this only when it fails: for loops. */
+#define must(condition)                               \
+    do {                                              \
+        if (!(condition))                             \
+            ck_abort_msg("not true: %s", #condition); \
     } while (0)
 
 struct probe {
@@ -45,16 +45,15 @@ static inline void probe_reset(struct probe *probe)
 const char *probe_text(int64_t result);
 
 /* Was called back exactly once, with this result. */
-#define probe_check(of, expected) \
-    probe_check_at((of), (int64_t)(expected), #of, __FILE__, __LINE__)
-void probe_check_at(const struct probe *probe, int64_t expected, const char *what,
-                    const char *file, int line);
+#define probe_check(of, expected) probe_check_at((of), (int64_t)(expected), #of, __FILE__, __LINE__)
+void probe_check_at(const struct probe *probe, int64_t expected, const char *what, const char *file,
+                    int line);
 
-#define PROBE_MAIN(name, ...)                                              \
-    int main(void)                                                         \
-    {                                                                      \
-        const TTest *const tests[] = {__VA_ARGS__};                        \
-        return probe_main(name, tests, sizeof tests / sizeof tests[0]);    \
+#define PROBE_MAIN(name, ...)                                           \
+    int main(void)                                                      \
+    {                                                                   \
+        const TTest *const tests[] = {__VA_ARGS__};                     \
+        return probe_main(name, tests, sizeof tests / sizeof tests[0]); \
     }
 
 /* Runs these tests as a suite of that name. */

@@ -54,7 +54,8 @@ static struct orr_queue *list_of(struct stub *stub, const struct orr_completion 
     case IN_READY:
         return &stub->ready;
     default:
-        stub_fail(__LINE__, "a %s that the stub does not have", orr_op_name(completion->request.op));
+        stub_fail(__LINE__, "a %s that the stub does not have",
+                  orr_op_name(completion->request.op));
     }
 }
 
@@ -293,7 +294,8 @@ static int open_stub(const struct orr_options *options, void *argument, void **r
 {
     struct stub *stub = argument;
     if (stub->open_result < 0) {
-        orr_options_error(options, "the stub does not open: %s", orr_error_name(-stub->open_result));
+        orr_options_error(options, "the stub does not open: %s",
+                          orr_error_name(-stub->open_result));
         return stub->open_result;
     }
     if (stub->batch_max == 0)
@@ -453,7 +455,8 @@ struct orr_loop *stub_open(struct stub *stub, const struct orr_options *options)
 
 void stub_close(struct stub *stub)
 {
-    stub_assert(stub->batch.count + stub->held.count + stub->ready.count == 0, "it was not drained");
+    stub_assert(stub->batch.count + stub->held.count + stub->ready.count == 0,
+                "it was not drained");
     orr_loop_close(stub->loop);
     stub_assert(!stub->is_open, "the loop was closed and the stub was not");
     for (int32_t i = 0; i < stub->descriptor_end; i++)

@@ -2,16 +2,18 @@
  * stub.h: a backend that a test holds in its hand.
  *
  * It keeps three lists, linked through the completions like a real backend's: `batch` (submitted),
- * `held` (handed over by a flush) and `ready` (over, appended to the loop's list by the next flush). The
- * knobs say when the batch is full, what becomes of each kind of operation, how cancels are answered
- * and when flushes come back. Time stands still except while a flush sleeps: then it jumps.
+ * `held` (handed over by a flush) and `ready` (over, appended to the loop's list by the next
+ * flush). The knobs say when the batch is full, what becomes of each kind of operation, how
+ * cancels are answered and when flushes come back. Time stands still except while a flush sleeps:
+ * then it jumps.
  *
- * Beside doing as it is told, the stub watches the loop; each breach ends the program with a message:
+ * Beside doing as it is told, the stub watches the loop; each breach ends the program with a
+ * message:
  *   - a completion arrives unlinked, with clear backend bits, of a kind that the backend has;
  *   - its descriptor is open, and no close arrives while an operation holds the descriptor;
  *   - only operations that it holds are canceled, and each once unless the answer was FULL;
- *   - a flush does not sleep while the loop has something to call back, nor for ever with nothing to
- *     wait for.
+ *   - a flush does not sleep while the loop has something to call back, nor for ever with
+ *     nothing to wait for.
  */
 #ifndef ORR_TESTS_IO_STUB_H
 #define ORR_TESTS_IO_STUB_H
@@ -32,10 +34,10 @@ enum stub_way {
 
 /* What becomes of a cancel. */
 enum stub_cancel {
-    STUB_CANCEL_ENDS,   /* the next flush ends the operation with -ECANCELED */
-    STUB_CANCEL_LATE,   /* the next flush ends it with its own result: it was over already */
-    STUB_CANCEL_HOLDS,  /* on its way until stub_end */
-    STUB_CANCEL_DONE    /* answers DONE; the next flush ends the operation with its own result */
+    STUB_CANCEL_ENDS,  /* the next flush ends the operation with -ECANCELED */
+    STUB_CANCEL_LATE,  /* the next flush ends it with its own result: it was over already */
+    STUB_CANCEL_HOLDS, /* on its way until stub_end */
+    STUB_CANCEL_DONE   /* answers DONE; the next flush ends the operation with its own result */
 };
 
 struct stub {
@@ -48,18 +50,18 @@ struct stub {
     uint32_t cancels_full; /* so many cancels answer FULL whatever the batch holds */
     uint32_t early;        /* so many sleeps come back early, `early_ns` later */
     uint64_t early_ns;
-    uint64_t flush_ns;     /* every flush takes so long */
-    bool newest_first;     /* the order in which a flush delivers */
-    bool refuses;          /* every submit answers FULL */
+    uint64_t flush_ns; /* every flush takes so long */
+    bool newest_first; /* the order in which a flush delivers */
+    bool refuses;      /* every submit answers FULL */
     int open_result;
     int flush_result;
     int call_result; /* of the immediate calls */
     int32_t descriptor_result;
     void (*on_flush)(struct stub *stub, uint64_t deadline_ns); /* at the start of each flush */
     void (*on_sleep)(struct stub *stub, uint64_t deadline_ns); /* may end something, or wake */
-    void (*on_submit)(struct stub *stub, struct orr_completion *completion); /* one was taken */
+    void (*on_submit)(struct stub *stub, struct orr_completion *completion);    /* one was taken */
     int64_t (*on_result)(struct stub *stub, const struct orr_request *request); /* decides it */
-    void *context;                                                   /* of the four */
+    void *context;                                                              /* of the four */
 
     /* The record. */
     uint64_t submits; /* asked, whatever the answer */
@@ -69,10 +71,10 @@ struct stub {
     uint64_t sleeps;
     uint64_t wakes;
     uint64_t discards;
-    uint64_t blocks; /* of memory */
-    uint64_t deadline_ns; /* of the last flush */
+    uint64_t blocks;         /* of memory */
+    uint64_t deadline_ns;    /* of the last flush */
     struct orr_request last; /* what the last submit that was taken brought */
-    const char *call; /* the last immediate call, and what it was about */
+    const char *call;        /* the last immediate call, and what it was about */
     int32_t call_descriptor;
     int32_t call_number;
     bool is_open;

@@ -1,6 +1,6 @@
 /*
- * test_address.c: network addresses as text and back (io/address.c), by tables of good and bad texts,
- * and against the system's own structs.
+ * test_address.c: network addresses as text and back (io/address.c), by tables of good and bad
+ * texts, and against the system's own structs.
  */
 #include "tests/io/probe.h"
 
@@ -12,8 +12,9 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#define PATH_100 "/23456789a123456789b123456789c123456789d123456789e123456789f123456789g123456789h" \
-                 "123456789i123456789j"
+#define PATH_100                                                                       \
+    "/23456789a123456789b123456789c123456789d123456789e123456789f123456789g123456789h" \
+    "123456789i123456789j"
 
 static const struct {
     const char *text;

@@ -7,6 +7,7 @@
 #include "tests/io/every.h"
 #include "tests/io/stub.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,4 +125,60 @@ START_TEST(nothing_is_allocated_after_the_loop_is_open)
 }
 END_TEST
 
-PROBE_MAIN("allocation", nothing_is_allocated_after_the_loop_is_open)
+/* Whatever fails on the way, nothing of it is left, and the answer says why. */
+START_TEST(opening_with_too_little_memory)
+{
+    char text[200];
+    const struct orr_options options = {.error = text, .error_size = sizeof text};
+    struct orr_loop *untouched = NULL;
+    int status = -ENOMEM;
+    uint32_t n = 0;
+    memset(&stub, 0, sizeof stub);
+    while (status == -ENOMEM) {
+        text[0] = '\0';
+        allocations_fail_at(++n);
+        uint64_t before = allocations_live();
+        status = orr_loop_open_with(&options, &stub_backend, &stub, &untouched);
+        uint64_t after = allocations_live();
+        if (status == -ENOMEM) {
+            ck_assert_ptr_null(untouched);
+            ck_assert_uint_eq(after, before);
+            ck_assert_msg(strstr(text, "no memory") != NULL, "it said: '%s'", text);
+        }
+    }
+    allocations_fail_at(0);
+    ck_assert_int_eq(status, 0);
+    ck_assert_uint_ge(n, 3); /* the loop and its handles have failed */
+    orr_loop_close(untouched);
+}
+END_TEST
+
+START_TEST(closing_frees_everything)
+{
+    memset(&stub, 0, sizeof stub);
+    uint64_t before = allocations_live();
+    loop = stub_open(&stub, NULL);
+    (void)orr_socket(loop, ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
+    stub_close(&stub);
+    uint64_t after = allocations_live();
+    ck_assert_uint_eq(after, before);
+}
+END_TEST
+
+START_TEST(a_backend_that_does_not_open_leaves_nothing)
+{
+    struct orr_loop *untouched = NULL;
+    memset(&stub, 0, sizeof stub);
+    stub.open_result = -EPERM;
+    uint64_t before = allocations_live();
+    int status = orr_loop_open_with(NULL, &stub_backend, &stub, &untouched);
+    uint64_t after = allocations_live();
+    ck_assert_int_eq(status, -EPERM);
+    ck_assert_ptr_null(untouched);
+    ck_assert_uint_eq(after, before);
+}
+END_TEST
+
+PROBE_MAIN("allocation", nothing_is_allocated_after_the_loop_is_open,
+           opening_with_too_little_memory, closing_frees_everything,
+           a_backend_that_does_not_open_leaves_nothing)

@@ -1,6 +1,6 @@
 /*
- * test_calls.c: the immediate calls (io/calls.c): each finds the backend's descriptor, passes on what
- * it was given and answers what the backend answers.
+ * test_calls.c: the immediate calls (io/calls.c): each finds the backend's descriptor, passes on
+ * what it was given and answers what the backend answers.
  */
 #include "tests/io/dies.h"
 #include "tests/io/probe.h"
@@ -53,7 +53,8 @@ START_TEST(arguments_and_answers_are_passed_on)
         check_call("listen", 17);
         ck_assert_int_eq(orr_socket_option_set(loop, handle, ORR_SOCKET_KEEP_ALIVE, 1), answer);
         check_call("option_set", ORR_SOCKET_KEEP_ALIVE * 1000 + 1);
-        ck_assert_int_eq(orr_socket_option_get(loop, handle, ORR_SOCKET_SEND_BUFFER, &value), answer);
+        ck_assert_int_eq(orr_socket_option_get(loop, handle, ORR_SOCKET_SEND_BUFFER, &value),
+                         answer);
         check_call("option_get", ORR_SOCKET_SEND_BUFFER);
         ck_assert_int_eq(value, 7);
         ck_assert_int_eq(orr_local_address(loop, handle, &got), answer);
@@ -78,7 +79,8 @@ END_TEST
 
 START_TEST(options_that_are_none)
 {
-    static const int numbers[] = {ORR_SOCKET_OPTION_COUNT, ORR_SOCKET_OPTION_COUNT + 1, -1, 1 << 30};
+    static const int numbers[] = {ORR_SOCKET_OPTION_COUNT, ORR_SOCKET_OPTION_COUNT + 1, -1,
+                                  1 << 30};
     int32_t value = 42;
     setup();
     stub.call = "none";

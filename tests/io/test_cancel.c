@@ -1,6 +1,6 @@
 /*
- * test_cancel.c: cancel (io/cancel.c) of an operation in every state that it can be in. Whatever the
- * race, the target ends once and first, and the cancel after it says which way it went.
+ * test_cancel.c: cancel (io/cancel.c) of an operation in every state that it can be in. Whatever
+ * the race, the target ends once and first, and the cancel after it says which way it went.
  */
 #include "tests/io/dies.h"
 #include "tests/io/every.h"
@@ -319,7 +319,7 @@ START_TEST(too_late_with_an_error)
 }
 END_TEST
 
-/* The operation ended after the last flush; the backend has it on its list when the cancel comes. */
+/* The operation ended after the last flush; the backend has it on its list by then. */
 START_TEST(of_what_the_backend_has_ready)
 {
     setup();
@@ -511,10 +511,11 @@ END_TEST
 
 PROBE_MAIN("cancel", of_what_is_not_in_flight, of_an_overflowed_operation, of_what_is_in_the_batch,
            of_what_the_backend_holds, of_every_operation_that_a_backend_has, of_what_is_completed,
-           of_a_timer, of_a_timer_that_is_due_in_the_same_pass, of_a_wait_for_a_wake, of_a_next_tick,
-           of_what_failed_at_once, of_what_was_done_at_once, of_a_cancel, a_second_cancel,
-           of_a_close, too_late, too_late_with_an_error, of_what_the_backend_has_ready,
-           the_backend_has_nothing_to_do, an_interrupted_target_is_not_tried_again,
-           full_then_sent_again, full_and_meanwhile_the_target_ends, full_goes_before_overflow,
+           of_a_timer, of_a_timer_that_is_due_in_the_same_pass, of_a_wait_for_a_wake,
+           of_a_next_tick, of_what_failed_at_once, of_what_was_done_at_once, of_a_cancel,
+           a_second_cancel, of_a_close, too_late, too_late_with_an_error,
+           of_what_the_backend_has_ready, the_backend_has_nothing_to_do,
+           an_interrupted_target_is_not_tried_again, full_then_sent_again,
+           full_and_meanwhile_the_target_ends, full_goes_before_overflow,
            the_targets_callback_submits_it_again, a_cancel_is_used_again_in_its_own_callback,
            a_cancel_in_flight_is_in_flight, ten_thousand_over_a_batch_of_eight)

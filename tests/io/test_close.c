@@ -171,8 +171,8 @@ START_TEST(operations_relative_to_a_directory_end_too)
 {
     setup();
     orr_open(loop, &probes[0].completion, handle, "a", ORR_OPEN_READ, 0, probe_called, &probes[0]);
-    orr_open(loop, &probes[1].completion, ORR_DIRECTORY_CURRENT, "a", ORR_OPEN_READ, 0, probe_called,
-             &probes[1]);
+    orr_open(loop, &probes[1].completion, ORR_DIRECTORY_CURRENT, "a", ORR_OPEN_READ, 0,
+             probe_called, &probes[1]);
     orr_run_for_ns(loop, 0);
     close_now(handle);
     probe_check(&probes[0], -ECANCELED);
@@ -399,5 +399,5 @@ PROBE_MAIN("close", every_operation_ends_first, operations_that_were_over_keep_t
            cancels_that_find_the_batch_full_are_sent_again, from_the_callback_of_an_operation_on_it,
            a_callback_during_the_close_cannot_get_in,
            an_accept_that_wins_the_race_delivers_its_handle,
-           the_descriptor_is_reused_in_the_flush_that_closes_it, a_close_that_the_backend_never_takes,
-           many_handles_with_operations_over_a_small_batch)
+           the_descriptor_is_reused_in_the_flush_that_closes_it,
+           a_close_that_the_backend_never_takes, many_handles_with_operations_over_a_small_batch)

@@ -150,7 +150,8 @@ START_TEST(interrupted_and_partial_operations_are_not_tried_again)
     setup(0);
     stub.cancel = STUB_CANCEL_LATE;
     receive(&probes[0]);
-    orr_send_all(loop, &probes[1].completion, handle, bytes, sizeof bytes, probe_called, &probes[1]);
+    orr_send_all(loop, &probes[1].completion, handle, bytes, sizeof bytes, probe_called,
+                 &probes[1]);
     orr_run_for_ns(loop, 0);
     stub_script(&stub, ORR_OP_RECV, -EINTR);
     stub_script(&stub, ORR_OP_SEND, 5);
@@ -175,7 +176,8 @@ static void submit_everything(struct probe *probe)
     orr_next_tick(loop, &probes[43].completion, probe_called, &probes[43]);
     orr_cancel(loop, &probes[44].completion, &probes[ORR_OP_RECV].completion, probe_called,
                &probes[44]);
-    orr_recv_exact(loop, &probes[45].completion, handle, bytes, SIZE_MAX, probe_called, &probes[45]);
+    orr_recv_exact(loop, &probes[45].completion, handle, bytes, SIZE_MAX, probe_called,
+                   &probes[45]);
     orr_readv(loop, &probes[46].completion, handle, NULL, ORR_VECTORS_MAX + 1, 0, probe_called,
               &probes[46]);
 }
@@ -261,7 +263,18 @@ END_TEST
 
 /* ---- a callback that never stops ------------------------------------------------------------- */
 
-enum again { ON_OPEN, ON_CLOSED, NO_SLOT, TOO_LONG, TOO_MANY, A_TIMER, A_TICK, A_WAIT, A_CANCEL };
+enum again {
+    ON_OPEN,
+    ON_CLOSED,
+    NO_SLOT,
+    TOO_LONG,
+    TOO_MANY,
+    A_TIMER,
+    A_TICK,
+    A_WAIT,
+    A_CANCEL,
+    A_BAD_CLOSE
+};
 
 static void go_on(struct probe *probe)
 {
@@ -294,6 +307,9 @@ static void go_on(struct probe *probe)
     case A_CANCEL:
         orr_cancel(loop, c, &probes[1].completion, probe_called, probe);
         break;
+    case A_BAD_CLOSE:
+        orr_close(loop, c, 999, probe_called, probe);
+        break;
     }
 }
 
@@ -308,11 +324,11 @@ static void drain_what_never_stops(void *context)
 
 START_TEST(a_callback_that_never_stops_is_caught)
 {
-    static const char *const names[] = {"recv",    "recv",      "open",      "recv",  "readv",
-                                        "timeout", "next_tick", "wait_wake", "cancel"};
-    for (enum again what = ON_OPEN; what <= A_CANCEL; what++)
-        DIES(drain_what_never_stops, &what, names[what], "test_drain.c:",
-             "goes on submitting while the loop drains");
+    static const char *const names[] = {"recv",    "recv",      "open",      "recv",   "readv",
+                                        "timeout", "next_tick", "wait_wake", "cancel", "close"};
+    for (enum again what = ON_OPEN; what <= A_BAD_CLOSE; what++)
+        DIES(drain_what_never_stops, &what, names[what],
+             "test_drain.c:", "goes on submitting while the loop drains");
 }
 END_TEST
 

@@ -76,8 +76,20 @@ START_TEST(a_number_that_is_no_handle_is_refused)
     setup(0);
     orr_handle good = make();
     const orr_handle bad[] = {
-        0, -1, -3, INT64_MIN, INT64_MAX, good + 1, good + (INT64_C(1) << 24), good - 1, good << 1,
-        INT64_C(1) << 24, (INT64_C(1) << 24) - 1, good | INT64_MIN, INT64_C(1) << 32, -good,
+        0,
+        -1,
+        -3,
+        INT64_MIN,
+        INT64_MAX,
+        good + 1,
+        good + (INT64_C(1) << 24),
+        good - 1,
+        good << 1,
+        INT64_C(1) << 24,
+        (INT64_C(1) << 24) - 1,
+        good | INT64_MIN,
+        INT64_C(1) << 32,
+        -good,
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         check_all_refuse(bad[i]);

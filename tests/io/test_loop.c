@@ -95,8 +95,20 @@ START_TEST(options_out_of_bounds_and_a_backend_that_does_not_open)
                      "batch_entries is 32769; it must be at most 32768");
     check_open_fails((struct orr_options){.batch_entries = UINT32_MAX}, 0, -EINVAL, "4294967295");
     check_open_fails((struct orr_options){.handles_max = ORR_HANDLES_MAX + 1}, 0, -EINVAL,
-                     "handles_max is 16777217");
+                     "handles_max is 16777216; it must be at most 16777215");
     check_open_fails((struct orr_options){.handles_max = 0}, -ENOSYS, -ENOSYS, "ENOSYS");
+}
+END_TEST
+
+START_TEST(options_at_their_bounds)
+{
+    const struct orr_options options = {.batch_entries = ORR_BATCH_ENTRIES_MAX, .handles_max = 1};
+    memset(&stub, 0, sizeof stub);
+    loop = stub_open(&stub, &options);
+    ck_assert_uint_eq(stub.batch_max, ORR_BATCH_ENTRIES_MAX);
+    ck_assert_int_gt(orr_socket(loop, ORR_FAMILY_IP4, ORR_SOCKET_STREAM), 0);
+    ck_assert_int_eq(orr_socket(loop, ORR_FAMILY_IP4, ORR_SOCKET_STREAM), -EMFILE);
+    finish();
 }
 END_TEST
 
@@ -699,6 +711,7 @@ START_TEST(timeout_tells_when_the_next_step_is_due)
     ck_assert_uint_eq(orr_loop_timeout_ns(loop), 0);
     orr_run_for_ns(loop, 0);
     orr_wake(loop);
+    ck_assert_uint_eq(orr_loop_timeout_ns(loop), 0);
     orr_run_for_ns(loop, 0);
     ck_assert_uint_eq(orr_loop_timeout_ns(loop), UINT64_MAX);
     wait_wake(&probes[3]); /* the wake is still to be had */
@@ -787,8 +800,9 @@ START_TEST(statistics_count)
 }
 END_TEST
 
-PROBE_MAIN("loop", options_out_of_bounds_and_a_backend_that_does_not_open, options_have_defaults,
-           caught_errors, discarding_forgets_everything, one_pass_calls_back_only_what_was_ready,
+PROBE_MAIN("loop", options_out_of_bounds_and_a_backend_that_does_not_open, options_at_their_bounds,
+           options_have_defaults, caught_errors, discarding_forgets_everything,
+           one_pass_calls_back_only_what_was_ready,
            whatever_a_callback_submits_waits_for_the_next_pass,
            run_for_zero_makes_one_pass_that_does_not_wait,
            run_once_waits_for_the_first_and_not_longer,

@@ -94,8 +94,8 @@ START_TEST(path_requests_say_what_was_asked)
     struct probe *p = probes;
     stub_set_ways(&stub, STUB_AT_ONCE);
 
-    orr_open(loop, &p[0].completion, handle, "a", ORR_OPEN_READ | ORR_OPEN_SYNC, 0640,
-             probe_called, &p[0]);
+    orr_open(loop, &p[0].completion, handle, "a", ORR_OPEN_READ | ORR_OPEN_SYNC, 0640, probe_called,
+             &p[0]);
     ck_assert(stub.last.op == ORR_OP_OPEN && strcmp(a->path.path, "a") == 0);
     ck_assert(a->path.flags == (ORR_OPEN_READ | ORR_OPEN_SYNC) && a->path.mode == 0640);
     ck_assert_int_eq(stub.last.descriptor, 3);
@@ -122,8 +122,10 @@ START_TEST(lengths_beyond_what_one_operation_does)
     orr_recv_exact(loop, &p[1].completion, handle, bytes, ORR_TRANSFER_MAX, probe_called, &p[1]);
     ck_assert_uint_eq(stub.last.arguments.transfer.whole, ORR_TRANSFER_MAX);
     uint64_t submits = stub.submits;
-    orr_recv_exact(loop, &p[2].completion, handle, bytes, ORR_TRANSFER_MAX + 1, probe_called, &p[2]);
-    orr_writev(loop, &p[3].completion, handle, vectors, ORR_VECTORS_MAX + 1, 0, probe_called, &p[3]);
+    orr_recv_exact(loop, &p[2].completion, handle, bytes, ORR_TRANSFER_MAX + 1, probe_called,
+                   &p[2]);
+    orr_writev(loop, &p[3].completion, handle, vectors, ORR_VECTORS_MAX + 1, 0, probe_called,
+               &p[3]);
     ck_assert_uint_eq(stub.submits, submits);
     orr_writev(loop, &p[4].completion, handle, vectors, ORR_VECTORS_MAX, 0, probe_called, &p[4]);
     orr_readv(loop, &p[5].completion, handle, NULL, 0, 0, probe_called, &p[5]);
@@ -278,7 +280,8 @@ static void submit_after_a_line(void *context)
     struct orr_completion *c = &probes[0].completion;
     (void)context;
     setup(0);
-    (orr_recv)(orr_at(loop, "used.c:6"), &probes[1].completion, 99, bytes, 1, probe_called, &probes[1]);
+    (orr_recv)(orr_at(loop, "used.c:6"), &probes[1].completion, 99, bytes, 1, probe_called,
+               &probes[1]);
     (orr_next_tick)(loop, c, probe_called, &probes[0]);
     (orr_next_tick)(loop, c, probe_called, &probes[0]);
 }
@@ -456,7 +459,8 @@ START_TEST(a_full_backend_is_waited_for)
 }
 END_TEST
 
-/* Full although it holds nothing: nothing will ever make room, so each operation ends with an error. */
+/* Full although it holds nothing: nothing will ever make room, so each operation ends with an
+ * error. */
 START_TEST(a_backend_that_is_full_with_nothing_in_flight)
 {
     setup(4);
@@ -493,11 +497,10 @@ END_TEST
 
 PROBE_MAIN("submit", requests_say_what_was_asked, path_requests_say_what_was_asked,
            lengths_beyond_what_one_operation_does, offsets_beyond_what_a_file_has,
-           submitting_never_calls_back_and_never_flushes,
-           what_the_backend_lacks_is_not_supported, a_callback_may_submit_its_own_completion,
-           misuse_is_caught_and_named, submitting_what_is_in_flight_is_caught_in_every_state,
-           overflow_is_first_in_first_out, overflow_goes_before_new_submits,
-           overflow_is_not_starved_by_a_callback_that_resubmits,
+           submitting_never_calls_back_and_never_flushes, what_the_backend_lacks_is_not_supported,
+           a_callback_may_submit_its_own_completion, misuse_is_caught_and_named,
+           submitting_what_is_in_flight_is_caught_in_every_state, overflow_is_first_in_first_out,
+           overflow_goes_before_new_submits, overflow_is_not_starved_by_a_callback_that_resubmits,
            ten_thousand_in_flight_over_a_batch_of_eight, a_full_backend_is_waited_for,
            a_backend_that_is_full_with_nothing_in_flight,
            what_is_done_at_once_is_done_at_once_from_the_overflow_queue_too)

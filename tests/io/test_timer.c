@@ -200,7 +200,7 @@ START_TEST(a_million)
         while ((fired = orr_queue_pop(&bare.completed)) != NULL) {
             must(deadline_of(fired) <= now_ns);
             must(before == NULL || deadline_of(before) < deadline_of(fired) ||
-                      (deadline_of(before) == deadline_of(fired) && before < fired));
+                 (deadline_of(before) == deadline_of(fired) && before < fired));
             before = fired;
             left--;
         }
@@ -344,7 +344,8 @@ START_TEST(is_not_starved_by_ready_completions)
 }
 END_TEST
 
-PROBE_MAIN("timer", agrees_with_a_sorted_array, removal_from_every_place, the_end_of_time_never_comes,
-           a_million, equal_deadlines_in_submit_order, equal_deadlines_submitted_at_different_times,
-           never_early_even_if_flushes_are, zero_runs_on_the_next_pass, saturates_and_is_canceled,
+PROBE_MAIN("timer", agrees_with_a_sorted_array, removal_from_every_place,
+           the_end_of_time_never_comes, a_million, equal_deadlines_in_submit_order,
+           equal_deadlines_submitted_at_different_times, never_early_even_if_flushes_are,
+           zero_runs_on_the_next_pass, saturates_and_is_canceled,
            is_not_starved_by_ready_completions)

@@ -1,7 +1,7 @@
 /*
- * test_transfer.c: whole transfers (io/dispatch.c): partial attempts, ends of stream and file, EINTR,
- * and what cancel and close do between two attempts. A model of what each attempt must ask for is
- * compared with what the backend sees.
+ * test_transfer.c: whole transfers (io/dispatch.c): partial attempts, ends of stream and file,
+ * EINTR, and what cancel and close do between two attempts. A model of what each attempt must ask
+ * for is compared with what the backend sees.
  */
 #include "tests/io/chance.h"
 #include "tests/io/probe.h"
@@ -287,8 +287,9 @@ static void stop(struct probe *of)
     orr_stop(loop);
 }
 
-/* Leaves the transfer with 100 bytes done: `where` 0 = in the second attempt, 1 = the first attempt is
- * over and the loop has yet to look at it, 2 = the second attempt waits in the overflow queue. */
+/* Leaves the transfer with 100 bytes done: `where` 0 = in the second attempt, 1 = the first
+ * attempt is over and the loop has yet to look at it, 2 = the second attempt waits in the overflow
+ * queue. */
 static void bring_between(enum orr_op op, uint32_t where)
 {
     setup();

@@ -61,7 +61,7 @@ struct orr__file *fixture_create(struct fixture *fixture, const char *path)
 
 void fixture_sync_file(struct orr__file *file)
 {
-    orr__file_sync(file, orr__file_sync_mark(file), false);
+    orr__file_sync(file, orr__file_sync_mark(file));
 }
 
 void fixture_rename(struct fixture *fixture, const char *path, const char *path_new)

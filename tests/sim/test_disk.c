@@ -611,7 +611,7 @@ START_TEST(test_disk__stat_counts_directories_and_reads_the_clock)
     ck_assert_int_eq(orr__disk_stat(disk.disk, NULL, "a/file", &stat), 0);
     ck_assert_int_eq(stat.modified_ns, 1500);
     struct orr__file *base = fixture_open_file(&disk, "a", ORR_OPEN_DIRECTORY);
-    ck_assert_int_eq(orr__disk_stat(disk.disk, base, "//..//a", &stat), 0);
+    ck_assert_int_eq(orr__disk_stat(disk.disk, base, "//a", &stat), 0);
     orr__file_close(base);
     ck_assert_int_eq(stat.modified_ns, 1000);
 }

@@ -201,7 +201,7 @@ START_TEST(test_disk_loss__directory_fsync_keeps_what_came_before_its_mark)
         fixture_write(&disk, "before", "", 0, 0);
         uint64_t mark = orr__file_sync_mark(root);
         fixture_write(&disk, "after", "", 0, 0);
-        orr__file_sync(root, mark, false);
+        orr__file_sync(root, mark);
         orr__file_close(root);
         orr__disk_power_loss(disk.disk);
         MUST(fixture_exists(&disk, "before"), &disk);
