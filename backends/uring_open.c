@@ -18,6 +18,7 @@
 #include "uring.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,9 +250,23 @@ static int open_ring(struct orr__uring *uring, const struct orr_options *options
     return result;
 }
 
+/*
+ * Sends to sockets say MSG_NOSIGNAL, but a write to an adopted pipe has no such flag: SIGPIPE is
+ * ignored in the whole process, unless the program handles it itself.
+ */
+static void ignore_broken_pipes(void)
+{
+    struct sigaction present;
+
+    if (sigaction(SIGPIPE, NULL, &present) == 0 && (present.sa_flags & SA_SIGINFO) == 0 &&
+        present.sa_handler == SIG_DFL)
+        (void)signal(SIGPIPE, SIG_IGN);
+}
+
 int orr__uring_open(const struct orr_options *options, void *argument, void **ret_state)
 {
     (void)argument;
+    ignore_broken_pipes();
     struct orr__uring *uring = calloc(1, sizeof *uring);
     if (uring == NULL)
         return explain(options, -ENOMEM);

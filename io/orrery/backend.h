@@ -106,9 +106,9 @@ ORR_API void *orr_loop_backend_state(struct orr_loop *loop);
 ORR_API void orr_loop_discard(struct orr_loop *loop);
 
 /*
- * Queues, for whoever owns a completion's links at the moment: the loop, or the backend that holds it. Both
- * links must be NULL before a push and are NULL again after a pop or remove; pushing what is linked is a
- * caught error. pop returns NULL when the queue is empty. All take constant time.
+ * Queues, for whoever owns a completion's links at the moment: the loop, or the backend that holds
+ * it. Both links must be NULL before a push and are NULL again after a pop or remove; pushing what
+ * is linked is a caught error. pop returns NULL when the queue is empty. All take constant time.
  */
 ORR_API void orr_queue_push(struct orr_queue *queue, struct orr_completion *completion);
 ORR_API void orr_queue_push_first(struct orr_queue *queue, struct orr_completion *completion);

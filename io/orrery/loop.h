@@ -35,7 +35,8 @@ struct orr_options {
 };
 
 /*
- * Opens a loop on this system's production backend. All memory the loop will ever need is allocated
+ * Opens a loop on this system's production backend. SIGPIPE is ignored from then on, in the whole
+ * process, unless the program handles it itself. All memory the loop will ever need is allocated
  * here. Returns 0; -EINVAL (an option is out of bounds); -ENOMEM; -ENOSYS or -EPERM (io_uring is
  * missing or forbidden, as in many containers), or what the system said. options may be NULL.
  */

@@ -106,8 +106,8 @@ struct orr_vector {
 #define ORR_VECTORS_MAX 1024u
 
 /*
- * orr_read and orr_write with several buffers, filled or written one after the other as if they were
- * one; at most ORR_VECTORS_MAX (else -EINVAL). The array belongs to the loop as the buffers do.
+ * orr_read and orr_write with several buffers, filled or written one after the other as if they
+ * were one; at most ORR_VECTORS_MAX (else -EINVAL). The array belongs to the loop, as they do.
  */
 ORR_API void orr_readv(struct orr_loop *loop, struct orr_completion *completion, orr_handle file,
                        const struct orr_vector *vectors, uint32_t count, uint64_t offset,

@@ -191,6 +191,8 @@ static enum orr_submit submit(void *state, struct orr_completion *completion)
     if (stub->ways[completion->request.op] == STUB_AT_ONCE) {
         completion->result = own_result(stub, completion);
         release(stub, &completion->request);
+        completion->next = completion; /* they were the backend's, who need not tidy up */
+        completion->previous = completion;
         return ORR_SUBMIT_DONE;
     }
     stub->batch_used++;

@@ -102,10 +102,16 @@ START_TEST(path_requests_say_what_was_asked)
     orr_rename(loop, &p[1].completion, ORR_DIRECTORY_CURRENT, "a", "b", probe_called, &p[1]);
     ck_assert(stub.last.op == ORR_OP_RENAME && strcmp(a->path.path_new, "b") == 0);
     ck_assert_int_eq(stub.last.descriptor, -1);
+    ck_assert_str_eq(a->path.path, "a");
     orr_unlink(loop, &p[2].completion, handle, "c", ORR_UNLINK_DIRECTORY, probe_called, &p[2]);
+    ck_assert_str_eq(a->path.path, "c");
     ck_assert(stub.last.op == ORR_OP_UNLINK && a->path.flags == ORR_UNLINK_DIRECTORY);
     orr_mkdir(loop, &p[3].completion, handle, "d", 0700, probe_called, &p[3]);
     ck_assert(stub.last.op == ORR_OP_MKDIR && a->path.mode == 0700);
+    ck_assert_str_eq(a->path.path, "d");
+    orr_stat(loop, &p[4].completion, handle, "e", NULL, probe_called, &p[4]);
+    ck_assert_uint_eq(stub.last.op, ORR_OP_STAT);
+    ck_assert_str_eq(a->path.path, "e");
     orr_drain(loop);
     stub_close(&stub);
 }
@@ -257,6 +263,16 @@ static void submit_garbage(void *context)
     (orr_next_tick)(orr_at(loop, "garbage.c:3"), c, probe_called, &probes[0]);
 }
 
+/* The first number that is no state. */
+static void submit_garbage_state(void *context)
+{
+    struct orr_completion *c = &probes[0].completion;
+    (void)context;
+    setup(0);
+    c->request.state = ORR__STATE_COUNT;
+    (orr_next_tick)(loop, c, probe_called, &probes[0]);
+}
+
 static void submit_without_callback(void *context)
 {
     struct orr_completion *c = &probes[0].completion;
@@ -293,6 +309,7 @@ START_TEST(misuse_is_caught_and_named)
          "timeout submitted at an unknown line");
     DIES(submit_after_a_line, NULL, "next_tick submitted at an unknown line");
     DIES(submit_garbage, NULL, "next_tick at garbage.c:3", "zeroed");
+    DIES(submit_garbage_state, NULL, "next_tick at an unknown line", "zeroed");
     DIES(submit_without_callback, NULL, "recv at mute.c:4", "callback");
     DIES(cancel_by_itself, NULL, "cancel at self.c:5", "completion of its own");
 }
