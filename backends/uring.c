@@ -34,6 +34,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define TAG_MASK UINT64_C(3)
@@ -145,22 +146,20 @@ static void take_wake(struct orr__uring *uring, const struct io_uring_cqe *cqe)
  * From any thread and from signal handlers: touches the eventfd and nothing else. EAGAIN: it counts
  * to 2^64 - 2 and is readable then, all the same.
  */
-static void uring_wake(void *state)
+static void signal_descriptor(int descriptor)
 {
-    const struct orr__uring *uring = state;
     const uint64_t one = 1;
     const int error = errno;
 
-    (void)!write(uring->wake_descriptor, &one, sizeof one);
+    (void)!write(descriptor, &one, sizeof one);
     errno = error;
 }
 
-/* Polls readable when a completion is in the ring or the kernel has deferred work for it. */
-static int uring_descriptor(void *state)
+static void uring_wake(void *state)
 {
     const struct orr__uring *uring = state;
 
-    return uring->ring.ring_fd;
+    signal_descriptor(uring->wake_descriptor);
 }
 
 /* ---- flush ----------------------------------------------------------------------------------- */
@@ -315,6 +314,44 @@ static int exchange(struct orr__uring *uring, uint64_t deadline_ns, struct orr_q
     }
 }
 
+/* ---- for who nests the loop ------------------------------------------------------------------ */
+
+/*
+ * Leaves the descriptor readable if and only if a flush has something to append. Emptied before the
+ * look: what comes after the look signals it again. Registered afresh each time, because a kernel
+ * that has to put one signal off (it came out of a write to another eventfd: a wake is one) was
+ * measured to give none after it (6.18). Without a registration whoever nests us must not sleep.
+ */
+static void settle_nest(struct orr__uring *uring)
+{
+    uint64_t count;
+
+    (void)!read(uring->nest_descriptor, &count, sizeof count);
+    (void)io_uring_unregister_eventfd(&uring->ring);
+    const bool deaf = io_uring_register_eventfd(&uring->ring, uring->nest_descriptor) < 0;
+    if (deaf || io_uring_cq_ready(&uring->ring) > 0 || kernel_holds_back(uring))
+        signal_descriptor(uring->nest_descriptor);
+}
+
+/*
+ * Not the ring's own descriptor: that tells those who look, but deferred work does not wake who
+ * sleeps on it. An eventfd that is registered with the ring is signaled for both. Made when it is
+ * first asked for, because it costs every completion something.
+ */
+static int uring_descriptor(void *state)
+{
+    struct orr__uring *uring = state;
+
+    if (uring->nest_descriptor >= 0)
+        return uring->nest_descriptor;
+    const int descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (descriptor < 0)
+        return -errno;
+    uring->nest_descriptor = descriptor;
+    settle_nest(uring);
+    return descriptor;
+}
+
 int orr__uring_flush(void *state, uint64_t deadline_ns, struct orr_queue *completed)
 {
     struct orr__uring *uring = state;
@@ -325,6 +362,8 @@ int orr__uring_flush(void *state, uint64_t deadline_ns, struct orr_queue *comple
     const int error = exchange(uring, deadline_ns, completed);
     if (deadline_ns != ORR_WAIT_NOT)
         uring->woken = false;
+    if (uring->nest_descriptor >= 0)
+        settle_nest(uring);
     if (error == 0 && IO_URING_READ_ONCE(*uring->ring.cq.koverflow) != 0)
         return -EBADR; /* the kernel ran out of memory and lost completions */
     return error;

@@ -272,6 +272,7 @@ int orr__uring_open(const struct orr_options *options, void *argument, void **re
         return explain(options, -ENOMEM);
     uring->batch_entries = options->batch_entries;
     uring->owner = pthread_self();
+    uring->nest_descriptor = -1;
     uring->wake_descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     int result = uring->wake_descriptor < 0 ? explain(options, -errno) : open_ring(uring, options);
     if (result == 0) {
@@ -308,5 +309,7 @@ void orr__uring_close(void *state)
     cancel_everything(uring);
     io_uring_queue_exit(&uring->ring);
     (void)close(uring->wake_descriptor);
+    if (uring->nest_descriptor >= 0)
+        (void)close(uring->nest_descriptor);
     free(uring);
 }

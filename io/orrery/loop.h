@@ -90,9 +90,10 @@ ORR_API void orr_wake(struct orr_loop *loop);
 
 /*
  * To nest this loop in another: a descriptor that becomes readable when orr_run_for_ns(loop, 0) has
- * something to do (level-triggered; valid until the loop is closed; -ENOTSUP under the world), and
- * the nanoseconds after which that call is due even so, because of a timer, work that waits inside
- * the loop, or operations not yet flushed: 0 = now, UINT64_MAX = no need.
+ * something to do (level-triggered; valid until the loop is closed; -ENOTSUP under the world, or
+ * why the system makes none: -EMFILE, -ENFILE), and the nanoseconds after which that call is due
+ * even so, because of a timer, work that waits inside the loop, or operations not yet flushed: 0 =
+ * now, UINT64_MAX = no need.
  */
 ORR_API int orr_loop_descriptor(struct orr_loop *loop);
 ORR_API uint64_t orr_loop_timeout_ns(struct orr_loop *loop);

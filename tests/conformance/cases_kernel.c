@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 static struct probe probes[8];
@@ -260,10 +261,15 @@ static void step_until_quiet(void)
     ck_assert_int_eq(readable(), 0);
 }
 
+/* Poll takes a last look when its time is over: being told only then is not being woken. */
+#define HANG_MS 15000
+
 static void wait_readable(void)
 {
     struct pollfd poll_of = {.fd = orr_loop_descriptor(ground.loop), .events = POLLIN};
-    ck_assert_int_eq(poll(&poll_of, 1, 60000), 1);
+    uint64_t hang_ns = orr_now(ground.loop) + HANG_MS * ORR_MILLISECOND;
+    ck_assert_int_eq(poll(&poll_of, 1, HANG_MS), 1);
+    ck_assert_msg(orr_now(ground.loop) < hang_ns, "nothing woke who slept on the descriptor");
 }
 
 static void step_until(const struct probe *probe)
@@ -301,6 +307,58 @@ static void the_descriptor_tells_when_a_step_is_due(void)
     orr_wake(ground.loop);
     step_until(&probes[2]);
     ground_close_pair(&pair);
+}
+
+/* Acts once the main thread has had time to fall asleep. */
+struct late {
+    int descriptor; /* to write to, or -1: wakes the loop */
+};
+
+static void *act_late(void *context)
+{
+    const struct late *late = context;
+    const struct timespec pause = {.tv_nsec = 3000000};
+    nanosleep(&pause, NULL);
+    if (late->descriptor < 0)
+        orr_wake(ground.loop);
+    else
+        ck_assert_int_eq(write(late->descriptor, "x", 1), 1);
+    return NULL;
+}
+
+static void sleep_until_ended(const struct probe *probe, int descriptor)
+{
+    struct late late = {.descriptor = descriptor};
+    pthread_t thread;
+    orr_run_for_ns(ground.loop, 0);
+    step_until_quiet();
+    ck_assert_uint_eq(probe->calls, 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, act_late, &late), 0);
+    step_until(probe);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+}
+
+/* Who sleeps on the descriptor is woken, by whatever ends an operation: it must not only tell those
+ * who look. */
+static void the_descriptor_wakes_a_sleeper(void)
+{
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    orr_handle reader = orr_adopt(ground.loop, ends[0]);
+    for (uint32_t i = 0; i < 10; i++) {
+        reset();
+        START(&probes[0], orr_read, reader, in, 1, 0);
+        sleep_until_ended(&probes[0], ends[1]);
+        EXPECT_END(1, &probes[0]);
+        START(&probes[1], orr_poll, reader, ORR_POLL_IN);
+        sleep_until_ended(&probes[1], ends[1]);
+        EXPECT(1, END_OF(orr_read, reader, in, 1, 0));
+        wait_wake(&probes[2]);
+        sleep_until_ended(&probes[2], -1);
+        EXPECT_END(0, &probes[2]);
+    }
+    ground_close(reader);
+    close(ends[1]);
 }
 
 /* ---- threads --------------------------------------------------------------------------------- */
@@ -358,6 +416,9 @@ const struct conformance_case cases_kernel[] = {
      .needs = NEEDS_KERNEL},
     {.name = "the_descriptor_tells_when_a_step_is_due",
      .run = the_descriptor_tells_when_a_step_is_due,
+     .needs = NEEDS_KERNEL},
+    {.name = "the_descriptor_wakes_a_sleeper",
+     .run = the_descriptor_wakes_a_sleeper,
      .needs = NEEDS_KERNEL},
     {.name = "a_loop_in_each_thread", .run = a_loop_in_each_thread, .needs = NEEDS_KERNEL},
     {.name = NULL},
