@@ -29,12 +29,12 @@
 
 #include "uring.h"
 
+#include "eventfd.h"
 #include "posix.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define TAG_MASK UINT64_C(3)
@@ -47,8 +47,6 @@ _Static_assert(_Alignof(struct orr_completion) > TAG_MASK, "an address leaves ro
 #define CANCEL_SENT 1u /* a cancel that aims at this operation has not ended yet */
 #define ENDED 2u       /* the operation itself has, with `result` */
 
-/* The longest single wait: enough to cost nothing, and far from the kernel's overflow. */
-#define SLEEP_NS_MAX (UINT64_C(86400) * ORR_SECOND)
 /* How long to wait for something to end before refused entries are offered again. */
 #define REFUSED_NS ORR_MILLISECOND
 
@@ -124,8 +122,6 @@ static void arm_wake(struct orr__uring *uring)
 /* Without IORING_CQE_F_MORE the poll is over, whatever its result: the next flush arms it again. */
 static void take_wake(struct orr__uring *uring, const struct io_uring_cqe *cqe)
 {
-    uint64_t count;
-
     if ((cqe->flags & IORING_CQE_F_MORE) == 0)
         uring->wake_armed = false;
     if (cqe->res == -EINVAL && !uring->wake_once) {
@@ -138,28 +134,15 @@ static void take_wake(struct orr__uring *uring, const struct io_uring_cqe *cqe)
     }
     uring->wakes++;
     uring->woken = true;
-    /* Emptied before it is armed again, or that would fire at once. EAGAIN: it is empty already. */
-    (void)!read(uring->wake_descriptor, &count, sizeof count);
+    orr__eventfd_empty(uring->wake_descriptor); /* before it is armed again: that would fire */
 }
 
-/*
- * From any thread and from signal handlers: touches the eventfd and nothing else. EAGAIN: it counts
- * to 2^64 - 2 and is readable then, all the same.
- */
-static void signal_descriptor(int descriptor)
-{
-    const uint64_t one = 1;
-    const int error = errno;
-
-    (void)!write(descriptor, &one, sizeof one);
-    errno = error;
-}
-
+/* From any thread and from signal handlers: touches the eventfd and nothing else. */
 static void uring_wake(void *state)
 {
     const struct orr__uring *uring = state;
 
-    signal_descriptor(uring->wake_descriptor);
+    orr__eventfd_signal(uring->wake_descriptor);
 }
 
 /* ---- flush ----------------------------------------------------------------------------------- */
@@ -232,11 +215,8 @@ static bool kernel_holds_back(const struct orr__uring *uring)
 static int enter(struct orr__uring *uring, uint32_t count, uint64_t sleep_ns)
 {
     struct io_uring *ring = &uring->ring;
-    const uint64_t bounded_ns = sleep_ns < SLEEP_NS_MAX ? sleep_ns : SLEEP_NS_MAX;
-    struct __kernel_timespec span = {
-        .tv_sec = (int64_t)(bounded_ns / ORR_SECOND),
-        .tv_nsec = (long long)(bounded_ns % ORR_SECOND),
-    };
+    const struct timespec bounded = orr__posix_sleep_span(sleep_ns);
+    struct __kernel_timespec span = {.tv_sec = bounded.tv_sec, .tv_nsec = bounded.tv_nsec};
     struct io_uring_getevents_arg argument = {.sigmask_sz = _NSIG / 8, .ts = (uintptr_t)&span};
     const unsigned flags = uring->enter_flags | IORING_ENTER_GETEVENTS;
     int result;
@@ -251,15 +231,6 @@ static int enter(struct orr__uring *uring, uint32_t count, uint64_t sleep_ns)
             io_uring_enter2((unsigned)ring->enter_ring_fd, count, 1, flags | IORING_ENTER_EXT_ARG,
                             (sigset_t *)(void *)&argument, sizeof argument);
     return result < 0 ? result : 0;
-}
-
-/* How long the flush may sleep until its deadline. */
-static uint64_t left_ns(uint64_t deadline_ns)
-{
-    if (deadline_ns == ORR_WAIT_NOT || deadline_ns == ORR_WAIT_FOREVER)
-        return deadline_ns;
-    const uint64_t now_ns = orr__posix_now(NULL, ORR_CLOCK_MONOTONIC);
-    return deadline_ns > now_ns ? deadline_ns - now_ns : 0;
 }
 
 static bool refuses(int error)
@@ -298,7 +269,7 @@ static int exchange(struct orr__uring *uring, uint64_t deadline_ns, struct orr_q
             arm_wake(uring);
         const uint32_t batch = io_uring_sq_ready(&uring->ring);
         const bool may_sleep = !over && !uring->woken && uring->wake_armed;
-        const uint64_t sleep_ns = may_sleep ? left_ns(deadline_ns) : 0;
+        const uint64_t sleep_ns = may_sleep ? orr__posix_left_ns(deadline_ns) : 0;
         const bool idle = batch == 0 && (entered || !kernel_holds_back(uring));
         if (sleep_ns == 0 && (idle || refused))
             return 0;
@@ -324,13 +295,11 @@ static int exchange(struct orr__uring *uring, uint64_t deadline_ns, struct orr_q
  */
 static void settle_nest(struct orr__uring *uring)
 {
-    uint64_t count;
-
-    (void)!read(uring->nest_descriptor, &count, sizeof count);
+    orr__eventfd_empty(uring->nest_descriptor);
     (void)io_uring_unregister_eventfd(&uring->ring);
     const bool deaf = io_uring_register_eventfd(&uring->ring, uring->nest_descriptor) < 0;
     if (deaf || io_uring_cq_ready(&uring->ring) > 0 || kernel_holds_back(uring))
-        signal_descriptor(uring->nest_descriptor);
+        orr__eventfd_signal(uring->nest_descriptor);
 }
 
 /*
@@ -344,9 +313,9 @@ static int uring_descriptor(void *state)
 
     if (uring->nest_descriptor >= 0)
         return uring->nest_descriptor;
-    const int descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    const int descriptor = orr__eventfd_open();
     if (descriptor < 0)
-        return -errno;
+        return descriptor;
     uring->nest_descriptor = descriptor;
     settle_nest(uring);
     return descriptor;
@@ -376,6 +345,7 @@ const struct orr_backend orr__uring = {
     .operations = ORR__POSIX_OPERATIONS | ORR_OP_BIT(ORR_OP_ACCEPT) | ORR_OP_BIT(ORR_OP_CONNECT) |
                   ORR_OP_BIT(ORR_OP_RECV) | ORR_OP_BIT(ORR_OP_SEND) | ORR_OP_BIT(ORR_OP_RECV_FROM) |
                   ORR_OP_BIT(ORR_OP_SEND_TO) | ORR_OP_BIT(ORR_OP_POLL),
+    .probe = orr__uring_probe,
     .open = orr__uring_open,
     .close = orr__uring_close,
     .submit = uring_submit,

@@ -38,6 +38,7 @@ void orr__uring_prepare(struct io_uring_sqe *sqe, const struct orr_request *requ
 int64_t orr__uring_result(const struct orr_request *request, int32_t res);
 
 /* uring_open.c */
+int orr__uring_probe(const struct orr_options *options);
 int orr__uring_open(const struct orr_options *options, void *argument, void **ret_state);
 void orr__uring_close(void *state);
 
