@@ -152,7 +152,7 @@ static uint64_t delivery(struct orr__process *process)
 }
 
 /* The loop is run by its owner and waits: the world moves on meanwhile. */
-static void wait(struct orr__process *process, uint64_t deadline_ns)
+static void wait_until(struct orr__process *process, uint64_t deadline_ns)
 {
     struct orr_world *world = process->world;
     uint64_t limit_ns =
@@ -171,7 +171,7 @@ static int backend_flush(void *state, uint64_t deadline_ns, struct orr_queue *co
     for (uint64_t left = process->batch.count; left > 0; left--)
         orr__operation_start(process, orr_queue_pop(&process->batch));
     if (process->ready.count == 0 && deadline_ns > MONOTONIC_START_NS)
-        wait(process, deadline_ns);
+        wait_until(process, deadline_ns);
     process->wake_pending = false;
     for (uint64_t left = delivery(process); left > 0; left--) {
         struct orr_completion *completion = orr_queue_pop(&process->ready);

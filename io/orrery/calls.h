@@ -30,7 +30,7 @@ struct orr_address {
 /*
  * Reads "127.0.0.1:6379", "[::1]:6379" or "unix:/path". Numbers only: no name is looked up. Returns
  * 0, or -EINVAL if the text is none of these, the port is not 0..65535, or the path is longer than
- * 107 bytes.
+ * 107 bytes (macOS and the BSDs: 103).
  */
 ORR_API int orr_address_parse(const char *text, struct orr_address *ret_address);
 /* Writes the same form, NUL-terminated; ORR_ADDRESS_TEXT_MAX bytes always suffice. Returns its
