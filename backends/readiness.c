@@ -304,16 +304,39 @@ static void add_accepted(struct orr__readiness *readiness, const struct orr_comp
         (void)orr__watches_add(&readiness->watches, (int32_t)result, ORR__KIND_SOCKET);
 }
 
+/* A report may have taken the socket's error out of it: then it goes to the first who would be told
+ * that there is nothing, or no more. An error that the socket tells itself is that one. */
+static int64_t with_reported_error(struct orr__watch *watch,
+                                   const struct orr_completion *completion, int64_t result)
+{
+    const int64_t error = -watch->error;
+    const bool reads = waiting_place(completion->request.op) == READERS;
+
+    if (error == 0 || completion->request.op == ORR_OP_POLL)
+        return result;
+    if (result != ORR__NOT_READY && (result > 0 || (result == 0 && !reads)))
+        return result;
+    watch->error = 0;
+    return result < 0 && result != ORR__NOT_READY ? result : error;
+}
+
+static int64_t attempt_reported(struct orr__watch *watch, const struct orr_completion *completion)
+{
+    if (completion->request.op != ORR_OP_CONNECT)
+        return with_reported_error(watch, completion,
+                                   orr__attempt(completion, (enum orr__kind)watch->kind));
+    const int64_t result = orr__attempt_connected(completion, watch->error);
+    watch->error = 0;
+    return result;
+}
+
 /* False if the descriptor is not ready. `reported`: the poller says that it is. */
 static bool attempt(struct orr__readiness *readiness, struct orr__watch *watch,
                     struct orr_completion *completion, bool reported, struct orr_queue *completed)
 {
-    const bool connects = completion->request.op == ORR_OP_CONNECT && reported;
-    const int64_t result = connects ? orr__attempt_connected(completion, watch->error)
+    const int64_t result = reported ? attempt_reported(watch, completion)
                                     : orr__attempt(completion, (enum orr__kind)watch->kind);
 
-    if (completion->request.op == ORR_OP_CONNECT)
-        watch->error = 0;
     if (result == ORR__NOT_READY)
         return false;
     if (reported)
@@ -466,8 +489,7 @@ static void take_report(struct orr__readiness *readiness, const struct orr__even
     }
     if (readiness->poller->one_shot)
         watch->armed &= (uint8_t) ~(event->ready & (ORR__WATCH_READ | ORR__WATCH_WRITE));
-    if (event->error != 0)
-        watch->error = event->error;
+    watch->error = event->error != 0 ? event->error : watch->error;
     watch->drained = false;
     const bool polled = serve_polls(readiness, watch, completed);
     /* Writers first: a connect must see the socket's error, which is told only once. */

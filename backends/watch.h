@@ -31,7 +31,7 @@ struct orr__watch {
     bool listed;    /* among those whose `armed` is to change */
     bool drained;   /* the last receive took all there was: the next one waits for a report */
     bool unblocked; /* came in blocking mode, which a close gives back */
-    int32_t error;  /* that a report told and no connect has taken, a positive errno */
+    int32_t error;  /* that a report told and nobody has got, a positive errno */
     struct orr_queue readers;
     struct orr_queue writers;
     struct orr_queue polls;
