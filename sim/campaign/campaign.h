@@ -191,10 +191,10 @@ int orr__campaign(const struct orr__command *command);
 int orr__replay(const struct orr__command *command);
 
 /* The pages of --help (help.c). */
-void orr__help(const char *program);
-void orr__help_list(const char *program);
-void orr__help_run(const char *program);
-void orr__help_replay(const char *program);
+void orr__help(const struct orr__command *command);
+void orr__help_list(const struct orr__command *command);
+void orr__help_run(const struct orr__command *command);
+void orr__help_replay(const struct orr__command *command);
 
 /* ---- scenarios (scenarios.c) ----------------------------------------------------------------- */
 
