@@ -90,7 +90,8 @@ static int backend_open(const struct orr_options *options, void *argument, void 
             1 + (uint32_t)orr__draw_below(process->world, ORR__SITE_BATCH, node->id,
                                           node->lives * 2 + 1, BATCHES_SMALL);
         orr__fault(process->world, ORR_FAMILY_PRESSURE, orr__node_subject(node, "batch"),
-                   node->lives, "takes %u operations", process->batch_capacity);
+                   node->lives, "takes %u operation%s", process->batch_capacity,
+                   ORR__S(process->batch_capacity));
     }
     process->lowest_free = DESCRIPTORS_FIRST;
     *ret_state = process;
