@@ -65,7 +65,7 @@ check 'it compiles' $?
 [ $? -eq 1 ] && grep -q 'what was called saved survives power loss' log
 check 'its bug is found' $?
 
-block '```' 1 | sed -n '/^\.\.\.$/,$p' | sed 1d >shown
+block '```' 2 | sed -n '/^\.\.\.$/,$p' | sed 1d >shown
 tail -n "$(wc -l <shown)" log >said
 [ -s shown ] && diff shown said >log
 check 'its output ends as the README shows' $?
