@@ -81,8 +81,9 @@ ORR_API int orr_peer_address(struct orr_loop *loop, orr_handle socket,
 
 /*
  * Gives the loop a descriptor that something else opened (a pipe, a terminal, a library's socket).
- * On success, the loop owns it: orr_close closes it. Returns a handle; -EMFILE, -EBADF. Under the
- * world: -ENOTSUP.
+ * On success, the loop owns it: orr_close closes it. On epoll and kqueue it is in non-blocking mode
+ * until then, and so is every duplicate of it. Returns a handle; -EMFILE, -EBADF. Under the world:
+ * -ENOTSUP.
  */
 ORR_API orr_handle orr_adopt(struct orr_loop *loop, int32_t descriptor);
 /* The system's own number of a handle, for calls that this interface lacks. -EBADF. */

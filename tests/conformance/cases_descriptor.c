@@ -151,13 +151,15 @@ static void adopted_descriptors(void)
 }
 
 /* Other processes may share the open file: whether it blocks is theirs to say. The loop does not
- * block, either way. */
-static void adoption_leaves_the_mode_alone(void)
+ * block, either way, and leaves the mode as it was when the handle is closed; in between a backend
+ * may need the other one. */
+static void adoption_gives_the_mode_back(void)
 {
     for (int mode = 0; mode <= O_NONBLOCK; mode += O_NONBLOCK) {
         int ends[2];
         ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
         ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_RDWR | mode), 0);
+        int shared = dup(ends[0]);
         reset();
         orr_handle stream = orr_adopt(ground.loop, ends[0]);
         START(&probes[0], orr_poll, stream, ORR_POLL_IN);
@@ -168,8 +170,9 @@ static void adoption_leaves_the_mode_alone(void)
         EXPECT_END(ORR_POLL_IN, &probes[0]);
         EXPECT(3, END_OF(orr_read, stream, in, sizeof in, 0));
         EXPECT(2, END_OF(orr_write, stream, "de", 2, 0));
-        ck_assert_int_eq(fcntl(ends[0], F_GETFL), O_RDWR | mode);
         ground_close(stream);
+        ck_assert_int_eq(fcntl(shared, F_GETFL), O_RDWR | mode);
+        close(shared);
         close(ends[1]);
     }
 }
@@ -414,7 +417,7 @@ const struct conformance_case cases_descriptor[] = {
     {.name = "every_descriptor_is_close_on_exec", .run = every_descriptor_is_close_on_exec},
     {.name = "a_loop_leaves_no_descriptor", .run = a_loop_leaves_no_descriptor},
     {.name = "adopted_descriptors", .run = adopted_descriptors},
-    {.name = "adoption_leaves_the_mode_alone", .run = adoption_leaves_the_mode_alone},
+    {.name = "adoption_gives_the_mode_back", .run = adoption_gives_the_mode_back},
     {.name = "two_descriptors_of_one_file", .run = two_descriptors_of_one_file},
     {.name = "the_limit_of_the_process", .run = the_limit_of_the_process},
     {.name = "the_limit_of_the_process_while_waiting",

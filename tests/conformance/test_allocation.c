@@ -3,7 +3,7 @@
  * loop is open. An echo server with its clients, files, timers, cancels, closes and wakes run over a batch that is too
  * small, between two looks at the counter; no assertion in between (see count_allocations.h).
  */
-#define _XOPEN_SOURCE 700 /* mkdtemp, setenv */
+#define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "tests/io/count_allocations.h"
 #include "tests/io/probe.h"
 
@@ -134,7 +134,7 @@ static char reason[512];
 static int open_loop(void)
 {
     const struct orr_options options = {
-        .batch_entries = 4, .error = reason, .error_size = sizeof reason};
+        .batch_entries = 4, .backend = backend, .error = reason, .error_size = sizeof reason};
     return orr_loop_open(&options, &loop);
 }
 
@@ -185,8 +185,6 @@ int main(int argc, char **argv)
 {
     const TTest *const tests[] = {nothing_is_allocated_after_the_loop_is_open};
     backend = argc > 1 ? argv[1] : "";
-    if (setenv("ORR_BACKEND", backend, 1) != 0)
-        return EXIT_FAILURE;
     int status = open_loop();
     if (status == 0)
         orr_loop_close(loop);
