@@ -209,9 +209,12 @@ static void timers_of_a_nested_loop(void)
 
 const struct conformance_case cases_nested[] = {
     {.name = "the_descriptor_tells_when_a_step_is_due",
-     .run = the_descriptor_tells_when_a_step_is_due},
-    {.name = "the_descriptor_wakes_a_sleeper", .run = the_descriptor_wakes_a_sleeper},
+     .run = the_descriptor_tells_when_a_step_is_due,
+     .needs = NEEDS_SLEEPERS},
+    {.name = "the_descriptor_wakes_a_sleeper",
+     .run = the_descriptor_wakes_a_sleeper,
+     .needs = NEEDS_SLEEPERS},
     {.name = "a_timed_wait_leaves_nothing_behind", .run = a_timed_wait_leaves_nothing_behind},
-    {.name = "timers_of_a_nested_loop", .run = timers_of_a_nested_loop},
+    {.name = "timers_of_a_nested_loop", .run = timers_of_a_nested_loop, .needs = NEEDS_SLEEPERS},
     {.name = NULL},
 };

@@ -12,6 +12,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* libkqueue does part of its work in threads, and a kqueue of it polls readable only for them. */
+#if defined(OVER_LIBKQUEUE)
+#define SLEEPERS 0u
+#else
+#define SLEEPERS NEEDS_SLEEPERS
+#endif
+
 static const char *backend = ""; /* none has this name */
 
 static char base[] = "/tmp/orrery-XXXXXX";
@@ -79,7 +86,7 @@ int main(int argc, char **argv)
     const struct conformance_driver driver = {
         .name = argc > 1 ? argv[1] : "",
         .tables = kernel ? conformance_kernel : conformance_common,
-        .has = NEEDS_SOCKET_FILES,
+        .has = NEEDS_SOCKET_FILES | SLEEPERS,
         .seeds = 1,
         .unavailable = unavailable,
         .open = open_loop,
