@@ -73,32 +73,28 @@ static uint8_t waiting_place(uint8_t op)
     }
 }
 
-static uint8_t poll_directions(const struct orr_queue *polls)
+static uint8_t poll_directions(const struct orr_completion *poll)
 {
-    uint8_t directions = 0;
+    const uint32_t events = poll->request.arguments.events;
+    const bool reads = (events & ORR_POLL_IN) != 0;
+    const bool writes = (events & ORR_POLL_OUT) != 0;
 
-    for (const struct orr_completion *c = polls->head; c != NULL; c = c->next) {
-        const uint32_t events = c->request.arguments.events;
-        const bool reads = (events & ORR_POLL_IN) != 0;
-        const bool writes = (events & ORR_POLL_OUT) != 0;
-        directions |= (uint8_t)((reads ? ORR__WATCH_READ : 0u) | (writes ? ORR__WATCH_WRITE : 0u));
-        if (!reads && !writes)
-            directions |= ORR__WATCH_HANGUP;
-    }
-    return directions;
+    if (!reads && !writes)
+        return ORR__WATCH_HANGUP;
+    return (uint8_t)((reads ? ORR__WATCH_READ : 0u) | (writes ? ORR__WATCH_WRITE : 0u));
 }
 
 /* Directions in which somebody waits. */
 static uint8_t directions_needed(const struct orr__watch *watch)
 {
-    uint8_t needed = poll_directions(&watch->polls);
+    uint8_t needed = 0;
 
+    for (const struct orr_completion *c = watch->polls.head; c != NULL; c = c->next)
+        needed |= poll_directions(c);
     if (watch->readers.head != NULL)
         needed |= ORR__WATCH_READ;
     if (watch->writers.head != NULL)
         needed |= ORR__WATCH_WRITE;
-    if ((needed & ORR__WATCH_READ) != 0) /* which tells of hang-ups, too */
-        needed &= (uint8_t)~ORR__WATCH_HANGUP;
     return needed;
 }
 
@@ -131,6 +127,8 @@ static void update(struct orr__readiness *readiness, struct orr__watch *watch, u
                                                      : (uint8_t)(ORR__WATCH_READ & ~(unsigned)vain);
 
     watch->wanted = (uint8_t)(directions_needed(watch) | (watch->armed & kept));
+    if ((watch->wanted & ORR__WATCH_READ) != 0) /* which tells of hang-ups, too */
+        watch->wanted &= (uint8_t)~ORR__WATCH_HANGUP;
     if (watch->wanted != watch->armed && !watch->listed)
         list_change(readiness, watch);
     else if (watch->wanted == watch->armed && watch->listed)
@@ -240,7 +238,7 @@ static void forget(struct orr__readiness *readiness, int32_t descriptor)
 
     if (watch == NULL)
         return;
-    if (watch->armed != 0)
+    if (watch->armed != 0 || readiness->poller->pending(readiness->poller_state))
         readiness->poller->forget(readiness->poller_state, descriptor, watch->armed);
     if (watch->listed)
         unlist_change(readiness, watch);
@@ -462,16 +460,33 @@ static void end_queue(struct orr__readiness *readiness, struct orr__watch *watch
     }
 }
 
-/* The system cannot watch the descriptor: who waits for a report would wait for ever. */
+static void end_polls(struct orr__readiness *readiness, struct orr__watch *watch,
+                      uint8_t directions, int64_t result, struct orr_queue *completed)
+{
+    struct orr_completion *next;
+
+    for (struct orr_completion *c = watch->polls.head; c != NULL; c = next) {
+        next = c->next;
+        if ((poll_directions(c) & directions) == 0)
+            continue;
+        leave_queue(readiness, watch, c);
+        complete(c, result, completed);
+    }
+}
+
+/* The system cannot watch the descriptor: who waits for a report would wait for ever. Hang-ups are
+ * watched like reads. */
 static void fail_watch(struct orr__readiness *readiness, struct orr__watch *watch,
                        uint8_t directions, int64_t error, struct orr_queue *completed)
 {
+    if ((directions & ORR__WATCH_READ) != 0)
+        directions |= ORR__WATCH_HANGUP;
     watch->armed &= (uint8_t)~directions;
     if ((directions & ORR__WATCH_READ) != 0)
         end_queue(readiness, watch, &watch->readers, error, completed);
     if ((directions & ORR__WATCH_WRITE) != 0)
         end_queue(readiness, watch, &watch->writers, error, completed);
-    end_queue(readiness, watch, &watch->polls, error, completed);
+    end_polls(readiness, watch, directions, error, completed);
     update(readiness, watch, ORR__WATCH_READ);
 }
 
@@ -558,15 +573,18 @@ static int look_and_wait(struct orr__readiness *readiness, uint64_t deadline_ns,
 }
 
 /*
- * When the batch itself completed something, the poller may be left alone once: what is ready there
- * is told by the next flush. That halves the looks of a server that answers each message.
+ * The poller may be left alone when the batch itself completed something (what is ready there is told
+ * by the next flush; that halves the looks of a server that answers each message), and when nobody
+ * waits. Never twice on end: whoever sleeps on the poller's descriptor, and finds it readable because
+ * of a wake or of a report that nobody wants, would go round for ever.
  */
 static bool may_skip(struct orr__readiness *readiness, uint64_t before,
                      const struct orr_queue *completed, uint64_t deadline_ns)
 {
-    if (readiness->changes != NULL || readiness->poller->pending(readiness->poller_state))
+    if (!readiness->looked || readiness->changes != NULL ||
+        readiness->poller->pending(readiness->poller_state))
         return false;
-    if (completed->count != before && readiness->looked)
+    if (completed->count != before)
         return true;
     return deadline_ns == ORR_WAIT_NOT && readiness->waiting == 0 &&
            readiness->pool.outstanding == 0;
