@@ -23,6 +23,9 @@
  *   - Reports are hints. What a report is good for, the attempt decides; one that nobody waited for
  *     ends the watching of that direction. So no report is too many, and none can be too old.
  *   - A descriptor is forgotten before it is closed.
+ *   - A report that stays and helps nobody (an error in a socket's error queue, which only a special
+ *     call reads) must not keep the loop from sleeping: from then on the descriptor is watched for
+ *     what happens, not for what is, until an attempt gets on.
  *
  * Reading stays watched between two receives, writing only while somebody waits: almost always a
  * socket is writable, and almost never readable. So an exchange of messages needs no call to change
@@ -129,6 +132,8 @@ static void update(struct orr__readiness *readiness, struct orr__watch *watch, u
     watch->wanted = (uint8_t)(directions_needed(watch) | (watch->armed & kept));
     if ((watch->wanted & ORR__WATCH_READ) != 0) /* which tells of hang-ups, too */
         watch->wanted &= (uint8_t)~ORR__WATCH_HANGUP;
+    if (watch->stuck && watch->wanted != 0)
+        watch->wanted |= ORR__WATCH_EDGE;
     if (watch->wanted != watch->armed && !watch->listed)
         list_change(readiness, watch);
     else if (watch->wanted == watch->armed && watch->listed)
@@ -337,6 +342,7 @@ static bool attempt(struct orr__readiness *readiness, struct orr__watch *watch,
 
     if (result == ORR__NOT_READY)
         return false;
+    watch->stuck = false;
     if (reported)
         leave_queue(readiness, watch, completion);
     take_note(watch, completion, result);
@@ -494,6 +500,7 @@ static void take_report(struct orr__readiness *readiness, const struct orr__even
                         struct orr_queue *completed)
 {
     struct orr__watch *watch = orr__watches_find(&readiness->watches, event->descriptor);
+    const uint64_t before = readiness->waiting;
     uint8_t vain = 0;
 
     if (watch == NULL)
@@ -513,6 +520,8 @@ static void take_report(struct orr__readiness *readiness, const struct orr__even
     if ((event->ready & ORR__WATCH_READ) != 0 &&
         !serve(readiness, watch, &watch->readers, completed) && !polled)
         vain = ORR__WATCH_READ;
+    if (readiness->waiting == before && (directions_needed(watch) & event->ready) != 0)
+        watch->stuck = !readiness->poller->one_shot;
     update(readiness, watch, vain);
 }
 

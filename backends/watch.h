@@ -22,6 +22,8 @@
 #define ORR__WATCH_READ 1u
 #define ORR__WATCH_WRITE 2u
 #define ORR__WATCH_HANGUP 4u
+/* With directions: report what is ready once, and again only after something has happened. */
+#define ORR__WATCH_EDGE 8u
 
 struct orr__watch {
     int32_t descriptor;
@@ -30,6 +32,7 @@ struct orr__watch {
     uint8_t wanted; /* directions that it is to watch from the next look on */
     bool listed;    /* among those whose `armed` is to change */
     bool drained;   /* the last receive took all there was: the next one waits for a report */
+    bool stuck;     /* the last report was of no use to those who wait, and will not go away */
     bool unblocked; /* came in blocking mode, which a close gives back */
     int32_t error;  /* that a report told and nobody has got, a positive errno */
     struct orr_queue readers;
