@@ -220,23 +220,41 @@ static struct orr__watch *learn(struct orr__readiness *readiness, int32_t descri
                                 int *ret_error)
 {
     struct orr__watch *watch = orr__watches_find(&readiness->watches, descriptor);
-    enum orr__kind kind;
+    struct orr__identity identity;
 
     if (watch != NULL)
         return watch;
-    *ret_error = orr__descriptor_kind(descriptor, &kind);
+    *ret_error = orr__descriptor_identify(descriptor, &identity);
     if (*ret_error < 0)
         return NULL;
-    const int switched = kind == ORR__KIND_FILE ? 0 : orr__descriptor_block(descriptor, false);
+    const bool waits = identity.kind != ORR__KIND_FILE;
+    const int switched = waits ? orr__descriptor_block(descriptor, false) : 0;
     *ret_error = switched < 0 ? switched : 0;
     if (switched < 0)
         return NULL;
-    watch = orr__watches_add(&readiness->watches, descriptor, kind);
+    watch = orr__watches_add(&readiness->watches, descriptor, identity.kind);
+    watch->device = identity.device;
+    watch->inode = identity.inode;
     watch->unblocked = switched > 0;
+    orr__watches_set_sharing(&readiness->watches, watch, waits && switched == 0);
     return watch;
 }
 
-/* Before a close. The blocking mode belongs to the open file, which others may share. */
+/* The blocking mode belongs to the open file, which others may share: it is given back, unless one
+ * of the loop's own descriptors shares the file and does so later. */
+static void give_mode_back(struct orr__readiness *readiness, struct orr__watch *watch)
+{
+    struct orr__watch *heir = orr__watches_sharing(&readiness->watches, watch);
+
+    if (heir == NULL) {
+        (void)orr__descriptor_block(watch->descriptor, true);
+        return;
+    }
+    orr__watches_set_sharing(&readiness->watches, heir, false);
+    heir->unblocked = true;
+}
+
+/* Before a close. */
 static void forget(struct orr__readiness *readiness, int32_t descriptor)
 {
     struct orr__watch *watch = orr__watches_find(&readiness->watches, descriptor);
@@ -248,7 +266,7 @@ static void forget(struct orr__readiness *readiness, int32_t descriptor)
     if (watch->listed)
         unlist_change(readiness, watch);
     if (watch->unblocked)
-        (void)orr__descriptor_block(descriptor, true);
+        give_mode_back(readiness, watch);
     orr__watches_remove(&readiness->watches, watch);
 }
 
@@ -273,6 +291,10 @@ int32_t orr__readiness_adopt(void *state, int32_t descriptor)
     struct orr__readiness *readiness = state;
     int error = orr__posix_adopt(state, descriptor);
 
+    if (orr__watches_find(&readiness->watches, descriptor) != NULL)
+        orr_fatal("orr_adopt: descriptor %d is the loop's already: it was adopted twice, or closed "
+                  "without orr_close",
+                  descriptor);
     if (error >= 0)
         return learn(readiness, descriptor, &error) != NULL ? descriptor : error;
     return error;

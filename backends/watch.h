@@ -34,7 +34,10 @@ struct orr__watch {
     bool drained;   /* the last receive took all there was: the next one waits for a report */
     bool stuck;     /* the last report was of no use to those who wait, and will not go away */
     bool unblocked; /* came in blocking mode, which a close gives back */
-    int32_t error;  /* that a report told and nobody has got, a positive errno */
+    bool shares; /* came in non-blocking mode: perhaps by sharing an open file with `unblocked` */
+    uint64_t device; /* which file it is, unless the loop made it */
+    uint64_t inode;
+    int32_t error; /* that a report told and nobody has got, a positive errno */
     struct orr_queue readers;
     struct orr_queue writers;
     struct orr_queue polls;
@@ -48,6 +51,7 @@ struct orr__watches {
     uint32_t mask;
     uint32_t used; /* watches below this one were used before */
     uint32_t count_max;
+    uint32_t sharing; /* watches that may share an open file */
     struct orr__watch *free;
 };
 
@@ -59,6 +63,11 @@ struct orr__watch *orr__watches_find(const struct orr__watches *watches, int32_t
 /* A new watch, with nobody waiting. */
 struct orr__watch *orr__watches_add(struct orr__watches *watches, int32_t descriptor,
                                     enum orr__kind kind);
+/* Another watch that may share this one's open file, and came after it; or NULL. */
+struct orr__watch *orr__watches_sharing(const struct orr__watches *watches,
+                                        const struct orr__watch *watch);
+/* Notes that it may, or that it does no longer. */
+void orr__watches_set_sharing(struct orr__watches *watches, struct orr__watch *watch, bool shares);
 void orr__watches_remove(struct orr__watches *watches, struct orr__watch *watch);
 
 #endif

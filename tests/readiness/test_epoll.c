@@ -6,6 +6,7 @@
 
 #include "fake.h"
 
+#include "../io/dies.h"
 #include "backends/backends.h"
 #include "io/internal.h"
 
@@ -225,6 +226,58 @@ START_TEST(test_epoll__a_close_gives_the_blocking_mode_back)
 }
 END_TEST
 
+/* Two of the loop's descriptors share an open file, as standard input and output on a terminal do:
+ * the first to be closed must not make the other one block. */
+START_TEST(test_epoll__a_close_does_not_make_another_descriptor_block)
+{
+    struct orr__readiness *engine = open_engine();
+    struct orr_completion read_one = {0};
+    int32_t pair[2];
+    int32_t shared[3];
+    char byte;
+
+    adopt_pair(engine, pair);
+    shared[0] = pair[0];
+    shared[1] = dup(pair[0]);
+    shared[2] = dup(pair[0]);
+    const int outside = dup(pair[0]);
+    adopt(engine, shared[1]);
+    adopt(engine, shared[2]);
+    for (int i = 0; i < 3; i++) {
+        ck_assert(!blocks(outside));
+        give(engine, &read_one, ORR_OP_READ, shared[i],
+             (union orr_arguments){.transfer = {.buffer = &byte, .length = 1}});
+        ck_assert_uint_eq(flush(engine, ORR_WAIT_NOT), 0);
+        cancel(engine, &read_one);
+        ck_assert_uint_eq(flush(engine, ORR_WAIT_NOT), 1);
+        close_through(engine, shared[i]);
+    }
+    ck_assert(blocks(outside));
+    close(outside);
+    close(pair[1]);
+    orr__readiness_close(engine);
+}
+END_TEST
+
+static void adopt_twice(void *engine)
+{
+    int32_t pair[2];
+
+    adopt_pair(engine, pair);
+    (void)orr__readiness_adopt(engine, pair[0]);
+}
+
+START_TEST(test_epoll__a_descriptor_is_adopted_once)
+{
+    struct orr__readiness *engine = open_engine();
+
+    ck_assert_int_eq(orr__readiness_adopt(engine, -1), -EBADF);
+    ck_assert_int_eq(orr__readiness_adopt(engine, 1000), -EBADF);
+    DIES(adopt_twice, engine, "orr_adopt: descriptor", "is the loop's already");
+    orr__readiness_close(engine);
+}
+END_TEST
+
 /* Sockets of types that orr_socket does not make: what comes is whole, in order, and not lost when
  * one receive after another gets less than it asked for. */
 START_TEST(test_epoll__messages_of_adopted_sockets)
@@ -262,6 +315,8 @@ int main(void)
     tcase_add_loop_test(tests, test_epoll__what_is_always_ready, 0, 4);
     tcase_add_test(tests, test_epoll__reads_of_what_is_always_ready);
     tcase_add_test(tests, test_epoll__a_close_gives_the_blocking_mode_back);
+    tcase_add_test(tests, test_epoll__a_close_does_not_make_another_descriptor_block);
+    tcase_add_test(tests, test_epoll__a_descriptor_is_adopted_once);
     tcase_add_loop_test(tests, test_epoll__messages_of_adopted_sockets, 0, 3);
     return suite_run("epoll", tests);
 }
