@@ -355,8 +355,8 @@ START_TEST(test_attempt__failed_leaves_what_a_failed_attempt_leaves)
     completion.request.arguments.peer.accepted = NULL;
     orr__attempt_failed(&completion);
     datagram.peer.length = 99;
-    completion.request = (struct orr_request){.op = ORR_OP_RECV_FROM,
-                                              .arguments = {.datagram = &datagram}};
+    completion.request =
+        (struct orr_request){.op = ORR_OP_RECV_FROM, .arguments = {.datagram = &datagram}};
     orr__attempt_failed(&completion);
     ck_assert_uint_eq(datagram.peer.length, 0);
     ck_assert(!datagram.truncated);
@@ -381,8 +381,11 @@ START_TEST(test_attempt__identities)
     const struct {
         int descriptor;
         enum orr__kind kind;
-    } kinds[] = {{pair[0], ORR__KIND_SOCKET}, {ends[0], ORR__KIND_STREAM}, {file, ORR__KIND_FILE},
-                 {directory, ORR__KIND_FILE}, {null, ORR__KIND_STREAM}};
+    } kinds[] = {{pair[0], ORR__KIND_SOCKET},
+                 {ends[0], ORR__KIND_STREAM},
+                 {file, ORR__KIND_FILE},
+                 {directory, ORR__KIND_FILE},
+                 {null, ORR__KIND_STREAM}};
     for (int i = 0; i < 5; i++) {
         ck_assert_int_eq(orr__descriptor_identify(kinds[i].descriptor, &identities[0]), 0);
         ck_assert_int_eq(identities[0].kind, kinds[i].kind);
