@@ -14,7 +14,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-struct system sys;
+_Thread_local struct system sys;
 
 static bool fails(void)
 {

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+/* Of the thread that tests: sanitizers make some of these calls on threads that start. */
 struct system {
     uint64_t calls;   /* of all that are wrapped */
     uint64_t fail_at; /* the number of the call that fails; 0 = none */
@@ -17,6 +18,6 @@ struct system {
     int epoll_error;  /* errno of every epoll_create1 */
 };
 
-extern struct system sys;
+extern _Thread_local struct system sys;
 
 #endif
