@@ -345,23 +345,28 @@ static int64_t with_reported_error(struct orr__watch *watch,
     return result < 0 && result != ORR__NOT_READY ? result : error;
 }
 
-static int64_t attempt_reported(struct orr__watch *watch, const struct orr_completion *completion)
+/* A new connect has nothing to do with an error from before; for one that waits it is the answer. */
+static int64_t attempt_connect(struct orr__watch *watch, const struct orr_completion *completion,
+                               bool reported)
 {
-    if (completion->request.op != ORR_OP_CONNECT)
-        return with_reported_error(watch, completion,
-                                   orr__attempt(completion, (enum orr__kind)watch->kind));
-    const int64_t result = orr__attempt_connected(completion, watch->error);
+    const int32_t error = watch->error;
+
     watch->error = 0;
-    return result;
+    return reported ? orr__attempt_connected(completion, error)
+                    : orr__attempt(completion, (enum orr__kind)watch->kind);
 }
 
 /* False if the descriptor is not ready. `reported`: the poller says that it is. */
 static bool attempt(struct orr__readiness *readiness, struct orr__watch *watch,
                     struct orr_completion *completion, bool reported, struct orr_queue *completed)
 {
-    const int64_t result = reported ? attempt_reported(watch, completion)
-                                    : orr__attempt(completion, (enum orr__kind)watch->kind);
+    int64_t result;
 
+    if (completion->request.op == ORR_OP_CONNECT)
+        result = attempt_connect(watch, completion, reported);
+    else
+        result = with_reported_error(watch, completion,
+                                     orr__attempt(completion, (enum orr__kind)watch->kind));
     if (result == ORR__NOT_READY)
         return false;
     watch->stuck = false;

@@ -131,6 +131,12 @@ void fake_report(int32_t descriptor, uint32_t ready)
     add_report((struct orr__event){.descriptor = descriptor, .ready = (uint8_t)ready});
 }
 
+void fake_report_error(int32_t descriptor, uint32_t ready, int error)
+{
+    add_report(
+        (struct orr__event){.descriptor = descriptor, .ready = (uint8_t)ready, .error = error});
+}
+
 void fake_report_failed(int32_t descriptor, uint32_t ready, int failed)
 {
     add_report(

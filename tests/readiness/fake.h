@@ -50,6 +50,7 @@ void fake_close(struct orr__readiness *engine);
 
 /* The next wait reports this. */
 void fake_report(int32_t descriptor, uint32_t ready);
+void fake_report_error(int32_t descriptor, uint32_t ready, int error);
 void fake_report_failed(int32_t descriptor, uint32_t ready, int failed);
 void fake_report_wake(void);
 

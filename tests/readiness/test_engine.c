@@ -325,6 +325,41 @@ START_TEST(test_engine__a_failed_report_ends_only_its_direction)
 }
 END_TEST
 
+/* An error that a report took out of the socket goes to the first who would be told that there is
+ * nothing: whether it waited for the report, or comes later; and to nobody else. */
+START_TEST(test_engine__a_reported_error_is_told_once)
+{
+    struct orr__readiness *engine = open_with_pair(_i % 2);
+    const bool later = _i >= 2;
+    struct orr_completion recvs[2] = {0};
+    struct orr_completion send_one = {0};
+
+    for (int i = later; i < 2; i++)
+        give_recv(engine, &recvs[i], pair[0], buffer, 1);
+    (void)flush(engine, ORR_WAIT_FOREVER);
+    if (later) {
+        cancel(engine, &recvs[1]);
+        (void)flush(engine, ORR_WAIT_FOREVER);
+    }
+    fake_report_error(pair[0], READ, ECONNRESET);
+    ck_assert_uint_eq(flush(engine, ORR_WAIT_FOREVER), later ? 0 : 1);
+    if (later) {
+        give_send(engine, &send_one, pair[0], "x", 1);
+        give_recv(engine, &recvs[0], pair[0], buffer, 1);
+        give_recv(engine, &recvs[1], pair[0], buffer, 1);
+        ck_assert_uint_eq(flush(engine, ORR_WAIT_FOREVER), 2);
+        must_end(&send_one, 1); /* it got on */
+    }
+    must_end(&recvs[0], -ECONNRESET);
+    ck_assert(is_held(&recvs[1]));
+    fake_report(pair[0], READ);
+    ck_assert_uint_eq(flush(engine, ORR_WAIT_FOREVER), 0);
+    cancel(engine, &recvs[1]);
+    (void)flush(engine, ORR_WAIT_FOREVER);
+    close_with_pair(engine);
+}
+END_TEST
+
 START_TEST(test_engine__reports_of_unknown_descriptors_mean_nothing)
 {
     struct orr__readiness *engine = open_with_pair(_i);
@@ -410,6 +445,7 @@ int main(void)
     tcase_add_loop_test(tests, test_engine__pending_changes_are_unflushed, 0, 2);
     tcase_add_loop_test(tests, test_engine__a_change_that_is_refused_ends_who_waits, 0, 2);
     tcase_add_test(tests, test_engine__a_failed_report_ends_only_its_direction);
+    tcase_add_loop_test(tests, test_engine__a_reported_error_is_told_once, 0, 4);
     tcase_add_loop_test(tests, test_engine__reports_of_unknown_descriptors_mean_nothing, 0, 2);
     tcase_add_loop_test(tests, test_engine__a_broken_poller_is_told, 0, 2);
     tcase_add_loop_test(tests, test_engine__a_descriptor_is_forgotten_before_it_is_closed, 0, 2);
