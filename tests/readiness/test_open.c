@@ -139,6 +139,18 @@ END_TEST
 
 /* ---- failures -------------------------------------------------------------------------------- */
 
+/* ThreadSanitizer starts a thread of its own with the program's first. */
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define FOREIGN_THREADS 1
+#endif
+#elif defined(__SANITIZE_THREAD__)
+#define FOREIGN_THREADS 1
+#endif
+#if !defined(FOREIGN_THREADS)
+#define FOREIGN_THREADS 0
+#endif
+
 static uint32_t entries_of(const char *directory)
 {
     DIR *stream = opendir(directory);
@@ -182,10 +194,12 @@ static void check_error(int status)
 START_TEST(test_open__failures_leave_nothing)
 {
     struct orr_loop *loop = NULL;
-    const uint32_t threads = entries_of("/proc/self/task");
+    const uint32_t threads = entries_of("/proc/self/task") + FOREIGN_THREADS;
     const uint32_t descriptors = entries_of("/proc/self/fd");
     int status;
 
+    takes("epoll", "epoll", NULL);
+    until_threads_are(threads);
     for (call_to_fail = 1; (status = open_with("epoll", NULL, &loop)) != 0; call_to_fail++) {
         check_error(status);
         ck_assert_int_eq(memory_kept, 0);
