@@ -245,18 +245,24 @@ void orr__attempt_failed(const struct orr_completion *completion)
 
 /* ---- descriptors ----------------------------------------------------------------------------- */
 
-int orr__descriptor_kind(int32_t descriptor, enum orr__kind *ret_kind)
+static enum orr__kind kind_of(mode_t mode)
+{
+    if (S_ISSOCK(mode))
+        return ORR__KIND_SOCKET;
+    return S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode) ? ORR__KIND_FILE : ORR__KIND_STREAM;
+}
+
+int orr__descriptor_identify(int32_t descriptor, struct orr__identity *ret_identity)
 {
     struct stat status;
 
     if (fstat(descriptor, &status) != 0)
         return -errno;
-    if (S_ISSOCK(status.st_mode))
-        *ret_kind = ORR__KIND_SOCKET;
-    else if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode) || S_ISBLK(status.st_mode))
-        *ret_kind = ORR__KIND_FILE;
-    else
-        *ret_kind = ORR__KIND_STREAM;
+    *ret_identity = (struct orr__identity){
+        .kind = kind_of(status.st_mode),
+        .device = (uint64_t)status.st_dev,
+        .inode = (uint64_t)status.st_ino,
+    };
     return 0;
 }
 

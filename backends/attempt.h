@@ -34,8 +34,15 @@ int64_t orr__attempt_connected(const struct orr_completion *completion, int erro
 /* Leaves the output structs of an operation that failed as an attempt that failed would. */
 void orr__attempt_failed(const struct orr_completion *completion);
 
-/* Finds out what a descriptor is. Returns 0 or -errno. */
-int orr__descriptor_kind(int32_t descriptor, enum orr__kind *ret_kind);
+/* What a descriptor is, and of which file: descriptors that share an open file have the same one. */
+struct orr__identity {
+    enum orr__kind kind;
+    uint64_t device;
+    uint64_t inode;
+};
+
+/* Finds that out. Returns 0 or -errno. */
+int orr__descriptor_identify(int32_t descriptor, struct orr__identity *ret_identity);
 /* Switches the blocking mode. Returns 1 if it was the other one, 0 if not, or -errno. */
 int orr__descriptor_block(int32_t descriptor, bool blocks);
 

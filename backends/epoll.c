@@ -2,9 +2,9 @@
  * epoll.c: Linux's epoll as a poller for the readiness engine: the fallback where io_uring is
  * forbidden.
  *
- * The model: one epoll instance per loop, level-triggered. A descriptor is registered while
- * something of it is watched and unregistered otherwise, because a registered one always tells of
- * hang-ups. Wakes come by an eventfd that stays registered.
+ * The model: one epoll instance per loop, level-triggered unless the engine asks for edges. A
+ * descriptor is registered while something of it is watched and unregistered otherwise, because a
+ * registered one always tells of hang-ups. Wakes come by an eventfd that stays registered.
  */
 #define _GNU_SOURCE 1 /* epoll_pwait2 */
 
@@ -28,11 +28,15 @@ struct epoll {
 
 /* ---- what is watched ------------------------------------------------------------------------- */
 
+/* EPERM: what is always ready (a file, /dev/null) cannot be watched. What waits for it all the same, a
+ * poll for a hang-up, ends with the error that io_uring gives it. */
 static int control(const struct epoll *epoll, int operation, int32_t descriptor, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data = {.fd = descriptor}};
 
-    return epoll_ctl(epoll->descriptor, operation, descriptor, &event) == 0 ? 0 : -errno;
+    if (epoll_ctl(epoll->descriptor, operation, descriptor, &event) == 0)
+        return 0;
+    return errno == EPERM ? -EINVAL : -errno;
 }
 
 static int epoll_arm(void *state, int32_t descriptor, uint8_t armed, uint8_t wanted)
@@ -43,6 +47,8 @@ static int epoll_arm(void *state, int32_t descriptor, uint8_t armed, uint8_t wan
         events |= EPOLLIN;
     if ((wanted & ORR__WATCH_WRITE) != 0)
         events |= EPOLLOUT;
+    if ((wanted & ORR__WATCH_EDGE) != 0)
+        events |= EPOLLET;
     if (wanted == 0)
         return control(state, EPOLL_CTL_DEL, descriptor, 0);
     return control(state, armed == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, descriptor, events);

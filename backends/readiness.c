@@ -23,6 +23,9 @@
  *   - Reports are hints. What a report is good for, the attempt decides; one that nobody waited for
  *     ends the watching of that direction. So no report is too many, and none can be too old.
  *   - A descriptor is forgotten before it is closed.
+ *   - A report that stays and helps nobody (an error in a socket's error queue, which only a special
+ *     call reads) must not keep the loop from sleeping: from then on the descriptor is watched for
+ *     what happens, not for what is, until an attempt gets on.
  *
  * Reading stays watched between two receives, writing only while somebody waits: almost always a
  * socket is writable, and almost never readable. So an exchange of messages needs no call to change
@@ -73,32 +76,28 @@ static uint8_t waiting_place(uint8_t op)
     }
 }
 
-static uint8_t poll_directions(const struct orr_queue *polls)
+static uint8_t poll_directions(const struct orr_completion *poll)
 {
-    uint8_t directions = 0;
+    const uint32_t events = poll->request.arguments.events;
+    const bool reads = (events & ORR_POLL_IN) != 0;
+    const bool writes = (events & ORR_POLL_OUT) != 0;
 
-    for (const struct orr_completion *c = polls->head; c != NULL; c = c->next) {
-        const uint32_t events = c->request.arguments.events;
-        const bool reads = (events & ORR_POLL_IN) != 0;
-        const bool writes = (events & ORR_POLL_OUT) != 0;
-        directions |= (uint8_t)((reads ? ORR__WATCH_READ : 0u) | (writes ? ORR__WATCH_WRITE : 0u));
-        if (!reads && !writes)
-            directions |= ORR__WATCH_HANGUP;
-    }
-    return directions;
+    if (!reads && !writes)
+        return ORR__WATCH_HANGUP;
+    return (uint8_t)((reads ? ORR__WATCH_READ : 0u) | (writes ? ORR__WATCH_WRITE : 0u));
 }
 
 /* Directions in which somebody waits. */
 static uint8_t directions_needed(const struct orr__watch *watch)
 {
-    uint8_t needed = poll_directions(&watch->polls);
+    uint8_t needed = 0;
 
+    for (const struct orr_completion *c = watch->polls.head; c != NULL; c = c->next)
+        needed |= poll_directions(c);
     if (watch->readers.head != NULL)
         needed |= ORR__WATCH_READ;
     if (watch->writers.head != NULL)
         needed |= ORR__WATCH_WRITE;
-    if ((needed & ORR__WATCH_READ) != 0) /* which tells of hang-ups, too */
-        needed &= (uint8_t)~ORR__WATCH_HANGUP;
     return needed;
 }
 
@@ -131,6 +130,10 @@ static void update(struct orr__readiness *readiness, struct orr__watch *watch, u
                                                      : (uint8_t)(ORR__WATCH_READ & ~(unsigned)vain);
 
     watch->wanted = (uint8_t)(directions_needed(watch) | (watch->armed & kept));
+    if ((watch->wanted & ORR__WATCH_READ) != 0) /* which tells of hang-ups, too */
+        watch->wanted &= (uint8_t)~ORR__WATCH_HANGUP;
+    if (watch->stuck && watch->wanted != 0)
+        watch->wanted |= ORR__WATCH_EDGE;
     if (watch->wanted != watch->armed && !watch->listed)
         list_change(readiness, watch);
     else if (watch->wanted == watch->armed && watch->listed)
@@ -217,35 +220,53 @@ static struct orr__watch *learn(struct orr__readiness *readiness, int32_t descri
                                 int *ret_error)
 {
     struct orr__watch *watch = orr__watches_find(&readiness->watches, descriptor);
-    enum orr__kind kind;
+    struct orr__identity identity;
 
     if (watch != NULL)
         return watch;
-    *ret_error = orr__descriptor_kind(descriptor, &kind);
+    *ret_error = orr__descriptor_identify(descriptor, &identity);
     if (*ret_error < 0)
         return NULL;
-    const int switched = kind == ORR__KIND_FILE ? 0 : orr__descriptor_block(descriptor, false);
+    const bool waits = identity.kind != ORR__KIND_FILE;
+    const int switched = waits ? orr__descriptor_block(descriptor, false) : 0;
     *ret_error = switched < 0 ? switched : 0;
     if (switched < 0)
         return NULL;
-    watch = orr__watches_add(&readiness->watches, descriptor, kind);
+    watch = orr__watches_add(&readiness->watches, descriptor, identity.kind);
+    watch->device = identity.device;
+    watch->inode = identity.inode;
     watch->unblocked = switched > 0;
+    orr__watches_set_sharing(&readiness->watches, watch, waits && switched == 0);
     return watch;
 }
 
-/* Before a close. The blocking mode belongs to the open file, which others may share. */
+/* The blocking mode belongs to the open file, which others may share: it is given back, unless one
+ * of the loop's own descriptors shares the file and does so later. */
+static void give_mode_back(struct orr__readiness *readiness, struct orr__watch *watch)
+{
+    struct orr__watch *heir = orr__watches_sharing(&readiness->watches, watch);
+
+    if (heir == NULL) {
+        (void)orr__descriptor_block(watch->descriptor, true);
+        return;
+    }
+    orr__watches_set_sharing(&readiness->watches, heir, false);
+    heir->unblocked = true;
+}
+
+/* Before a close. */
 static void forget(struct orr__readiness *readiness, int32_t descriptor)
 {
     struct orr__watch *watch = orr__watches_find(&readiness->watches, descriptor);
 
     if (watch == NULL)
         return;
-    if (watch->armed != 0)
+    if (watch->armed != 0 || readiness->poller->pending(readiness->poller_state))
         readiness->poller->forget(readiness->poller_state, descriptor, watch->armed);
     if (watch->listed)
         unlist_change(readiness, watch);
     if (watch->unblocked)
-        (void)orr__descriptor_block(descriptor, true);
+        give_mode_back(readiness, watch);
     orr__watches_remove(&readiness->watches, watch);
 }
 
@@ -270,6 +291,10 @@ int32_t orr__readiness_adopt(void *state, int32_t descriptor)
     struct orr__readiness *readiness = state;
     int error = orr__posix_adopt(state, descriptor);
 
+    if (orr__watches_find(&readiness->watches, descriptor) != NULL)
+        orr_fatal("orr_adopt: descriptor %d is the loop's already: it was adopted twice, or closed "
+                  "without orr_close",
+                  descriptor);
     if (error >= 0)
         return learn(readiness, descriptor, &error) != NULL ? descriptor : error;
     return error;
@@ -320,25 +345,31 @@ static int64_t with_reported_error(struct orr__watch *watch,
     return result < 0 && result != ORR__NOT_READY ? result : error;
 }
 
-static int64_t attempt_reported(struct orr__watch *watch, const struct orr_completion *completion)
+/* A new connect has nothing to do with an error from before; for one that waits it is the answer. */
+static int64_t attempt_connect(struct orr__watch *watch, const struct orr_completion *completion,
+                               bool reported)
 {
-    if (completion->request.op != ORR_OP_CONNECT)
-        return with_reported_error(watch, completion,
-                                   orr__attempt(completion, (enum orr__kind)watch->kind));
-    const int64_t result = orr__attempt_connected(completion, watch->error);
+    const int32_t error = watch->error;
+
     watch->error = 0;
-    return result;
+    return reported ? orr__attempt_connected(completion, error)
+                    : orr__attempt(completion, (enum orr__kind)watch->kind);
 }
 
 /* False if the descriptor is not ready. `reported`: the poller says that it is. */
 static bool attempt(struct orr__readiness *readiness, struct orr__watch *watch,
                     struct orr_completion *completion, bool reported, struct orr_queue *completed)
 {
-    const int64_t result = reported ? attempt_reported(watch, completion)
-                                    : orr__attempt(completion, (enum orr__kind)watch->kind);
+    int64_t result;
 
+    if (completion->request.op == ORR_OP_CONNECT)
+        result = attempt_connect(watch, completion, reported);
+    else
+        result = with_reported_error(watch, completion,
+                                     orr__attempt(completion, (enum orr__kind)watch->kind));
     if (result == ORR__NOT_READY)
         return false;
+    watch->stuck = false;
     if (reported)
         leave_queue(readiness, watch, completion);
     take_note(watch, completion, result);
@@ -462,16 +493,33 @@ static void end_queue(struct orr__readiness *readiness, struct orr__watch *watch
     }
 }
 
-/* The system cannot watch the descriptor: who waits for a report would wait for ever. */
+static void end_polls(struct orr__readiness *readiness, struct orr__watch *watch,
+                      uint8_t directions, int64_t result, struct orr_queue *completed)
+{
+    struct orr_completion *next;
+
+    for (struct orr_completion *c = watch->polls.head; c != NULL; c = next) {
+        next = c->next;
+        if ((poll_directions(c) & directions) == 0)
+            continue;
+        leave_queue(readiness, watch, c);
+        complete(c, result, completed);
+    }
+}
+
+/* The system cannot watch the descriptor: who waits for a report would wait for ever. Hang-ups are
+ * watched like reads. */
 static void fail_watch(struct orr__readiness *readiness, struct orr__watch *watch,
                        uint8_t directions, int64_t error, struct orr_queue *completed)
 {
+    if ((directions & ORR__WATCH_READ) != 0)
+        directions |= ORR__WATCH_HANGUP;
     watch->armed &= (uint8_t)~directions;
     if ((directions & ORR__WATCH_READ) != 0)
         end_queue(readiness, watch, &watch->readers, error, completed);
     if ((directions & ORR__WATCH_WRITE) != 0)
         end_queue(readiness, watch, &watch->writers, error, completed);
-    end_queue(readiness, watch, &watch->polls, error, completed);
+    end_polls(readiness, watch, directions, error, completed);
     update(readiness, watch, ORR__WATCH_READ);
 }
 
@@ -479,6 +527,7 @@ static void take_report(struct orr__readiness *readiness, const struct orr__even
                         struct orr_queue *completed)
 {
     struct orr__watch *watch = orr__watches_find(&readiness->watches, event->descriptor);
+    const uint64_t before = readiness->waiting;
     uint8_t vain = 0;
 
     if (watch == NULL)
@@ -498,6 +547,8 @@ static void take_report(struct orr__readiness *readiness, const struct orr__even
     if ((event->ready & ORR__WATCH_READ) != 0 &&
         !serve(readiness, watch, &watch->readers, completed) && !polled)
         vain = ORR__WATCH_READ;
+    if (readiness->waiting == before && (directions_needed(watch) & event->ready) != 0)
+        watch->stuck = !readiness->poller->one_shot;
     update(readiness, watch, vain);
 }
 
@@ -558,15 +609,18 @@ static int look_and_wait(struct orr__readiness *readiness, uint64_t deadline_ns,
 }
 
 /*
- * When the batch itself completed something, the poller may be left alone once: what is ready there
- * is told by the next flush. That halves the looks of a server that answers each message.
+ * The poller may be left alone when the batch itself completed something (what is ready there is told
+ * by the next flush; that halves the looks of a server that answers each message), and when nobody
+ * waits. Never twice on end: whoever sleeps on the poller's descriptor, and finds it readable because
+ * of a wake or of a report that nobody wants, would go round for ever.
  */
 static bool may_skip(struct orr__readiness *readiness, uint64_t before,
                      const struct orr_queue *completed, uint64_t deadline_ns)
 {
-    if (readiness->changes != NULL || readiness->poller->pending(readiness->poller_state))
+    if (!readiness->looked || readiness->changes != NULL ||
+        readiness->poller->pending(readiness->poller_state))
         return false;
-    if (completed->count != before && readiness->looked)
+    if (completed->count != before)
         return true;
     return deadline_ns == ORR_WAIT_NOT && readiness->waiting == 0 &&
            readiness->pool.outstanding == 0;

@@ -42,11 +42,12 @@ struct orr__poller {
     int (*open)(const struct orr_options *options, void **ret_state);
     void (*close)(void *state);
     /* Changes what is watched of a descriptor from `armed` to `wanted`, now or by the next wait.
-     * Returns 0, -errno (it cannot be watched), or ORR__POLLER_FULL: ask again after a wait. */
+     * ORR__WATCH_EDGE is wanted of pollers that are not one-shot only. Returns 0, -errno (it cannot be watched), or ORR__POLLER_FULL: ask again after a wait. */
     int (*arm)(void *state, int32_t descriptor, uint8_t armed, uint8_t wanted);
     /* Changes that only the next wait makes. */
     bool (*pending)(const void *state);
-    /* The descriptor is about to be closed: no report of it comes any more. */
+    /* The descriptor is about to be closed: no report of it comes any more, and no change of it is
+     * pending. */
     void (*forget)(void *state, int32_t descriptor, uint8_t armed);
     /* Waits for reports, up to sleep_ns (ORR_WAIT_FOREVER: without end); may return early. Returns
      * their number, at most ORR__EVENTS_MAX, or -errno if the poller is beyond use. */

@@ -72,6 +72,28 @@ struct orr__watch *orr__watches_add(struct orr__watches *watches, int32_t descri
     return watch;
 }
 
+/* A search, for the rare case: a table by file would cost every descriptor. Some systems number no
+ * sockets: those count as strangers. */
+struct orr__watch *orr__watches_sharing(const struct orr__watches *watches,
+                                        const struct orr__watch *watch)
+{
+    if (watch->inode == 0 || watches->sharing == 0)
+        return NULL;
+    for (uint32_t i = 0; i < watches->used; i++) {
+        struct orr__watch *other = &watches->watches[i];
+        if (other->shares && other->device == watch->device && other->inode == watch->inode)
+            return other;
+    }
+    return NULL;
+}
+
+void orr__watches_set_sharing(struct orr__watches *watches, struct orr__watch *watch, bool shares)
+{
+    watches->sharing += shares && !watch->shares;
+    watches->sharing -= !shares && watch->shares;
+    watch->shares = shares;
+}
+
 /* Closes the gap: what stands behind it and could not stand in its home moves up. */
 static void close_gap(struct orr__watches *watches, uint32_t gap)
 {
@@ -101,6 +123,7 @@ void orr__watches_remove(struct orr__watches *watches, struct orr__watch *watch)
         orr_fatal("internal: descriptor %d is closed while operations wait on it",
                   watch->descriptor);
     close_gap(watches, place);
+    orr__watches_set_sharing(watches, watch, false);
     watch->next = watches->free;
     watches->free = watch;
 }

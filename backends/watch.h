@@ -22,6 +22,8 @@
 #define ORR__WATCH_READ 1u
 #define ORR__WATCH_WRITE 2u
 #define ORR__WATCH_HANGUP 4u
+/* With directions: report what is ready once, and again only after something has happened. */
+#define ORR__WATCH_EDGE 8u
 
 struct orr__watch {
     int32_t descriptor;
@@ -30,8 +32,12 @@ struct orr__watch {
     uint8_t wanted; /* directions that it is to watch from the next look on */
     bool listed;    /* among those whose `armed` is to change */
     bool drained;   /* the last receive took all there was: the next one waits for a report */
+    bool stuck;     /* the last report was of no use to those who wait, and will not go away */
     bool unblocked; /* came in blocking mode, which a close gives back */
-    int32_t error;  /* that a report told and nobody has got, a positive errno */
+    bool shares; /* came in non-blocking mode: perhaps by sharing an open file with `unblocked` */
+    uint64_t device; /* which file it is, unless the loop made it */
+    uint64_t inode;
+    int32_t error; /* that a report told and nobody has got, a positive errno */
     struct orr_queue readers;
     struct orr_queue writers;
     struct orr_queue polls;
@@ -45,6 +51,7 @@ struct orr__watches {
     uint32_t mask;
     uint32_t used; /* watches below this one were used before */
     uint32_t count_max;
+    uint32_t sharing; /* watches that may share an open file */
     struct orr__watch *free;
 };
 
@@ -56,6 +63,11 @@ struct orr__watch *orr__watches_find(const struct orr__watches *watches, int32_t
 /* A new watch, with nobody waiting. */
 struct orr__watch *orr__watches_add(struct orr__watches *watches, int32_t descriptor,
                                     enum orr__kind kind);
+/* Another watch that may share this one's open file, and came after it; or NULL. */
+struct orr__watch *orr__watches_sharing(const struct orr__watches *watches,
+                                        const struct orr__watch *watch);
+/* Notes that it may, or that it does no longer. */
+void orr__watches_set_sharing(struct orr__watches *watches, struct orr__watch *watch, bool shares);
 void orr__watches_remove(struct orr__watches *watches, struct orr__watch *watch);
 
 #endif

@@ -1,11 +1,15 @@
 /*
- * test_loop.c: the backend under the real loop, with batches from one entry to the largest: echoes
+ * test_loop.c: a backend under the real loop, with batches from one entry to the largest: echoes
  * over TCP, cancels and closes in every state, drain, wakes, nesting. What the conformance suite
  * asks of every backend is there; here is what only real kernels make happen: many at once.
+ *
+ *     test_backends_loop [epoll]      without an argument: io_uring
  */
 #define _GNU_SOURCE 1
 
 #include "rig.h"
+
+#include "backends/backends.h"
 
 #include <orrery/io.h>
 
@@ -21,6 +25,8 @@ static const uint32_t batches[] = {1, 2, 5, 8, 256, ORR_BATCH_ENTRIES_MAX};
 
 #define BATCHES ((int)(sizeof batches / sizeof batches[0]))
 
+static const struct orr_backend *backend = &orr__uring;
+
 static struct orr_loop *open_loop(int i)
 {
     struct orr_loop *loop;
@@ -29,7 +35,7 @@ static struct orr_loop *open_loop(int i)
         .batch_entries = batches[i], .error = error, .error_size = sizeof error};
 
     rig_batch_entries = batches[i];
-    const int result = orr_loop_open_with(&options, &orr__uring, NULL, &loop);
+    const int result = orr_loop_open_with(&options, backend, NULL, &loop);
     ck_assert_msg(result == 0, "%d: %s", result, error);
     return loop;
 }
@@ -297,6 +303,44 @@ START_TEST(test_loop__drain_ends_thousands)
 }
 END_TEST
 
+/* Writes of a file that are canceled while others wait, run, and have ended: what says that it was
+ * written is in the file, and what was canceled has cost nobody else his. */
+START_TEST(test_loop__files_and_cancels)
+{
+    enum { WRITES = 600 };
+    struct orr_loop *loop = open_loop(_i);
+    struct note *writes = calloc(WRITES, sizeof *writes);
+    struct note *cancels = calloc(WRITES, sizeof *cancels);
+    char path[] = "/tmp/orrery-loop-XXXXXX";
+    const orr_handle file = orr_adopt(loop, mkstemp(path));
+    char got;
+
+    must(writes != NULL && cancels != NULL && file >= 0 && unlink(path) == 0);
+    for (int i = 0; i < WRITES; i++) {
+        orr_write(loop, &writes[i].completion, file, "w", 1, (uint64_t)i, take_note, &writes[i]);
+        if (i % 8 == 0)
+            orr_run_for_ns(loop, 0);
+        if (i % 3 == 0)
+            orr_cancel(loop, &cancels[i].completion, &writes[i].completion, take_note, &cancels[i]);
+    }
+    orr_run_until_idle(loop);
+    for (int i = 0; i < WRITES; i++) {
+        must(writes[i].calls == 1);
+        must_be(cancels[i].calls, i % 3 == 0 ? 1 : 0);
+        if (writes[i].result == -ECANCELED) {
+            must(i % 3 == 0 && cancels[i].result == 0);
+            continue;
+        }
+        must_be(writes[i].result, 1);
+        must(pread(orr_descriptor(loop, file), &got, 1, i) == 1 && got == 'w');
+    }
+    close_handle(loop, file);
+    close_loop(loop);
+    free(writes);
+    free(cancels);
+}
+END_TEST
+
 struct pump {
     struct orr_loop *loop;
     struct orr_completion completion;
@@ -441,13 +485,23 @@ static void add(TCase *tests)
     tcase_add_loop_test(tests, test_loop__echo, 0, BATCHES);
     tcase_add_loop_test(tests, test_loop__cancels_and_closes, 0, BATCHES);
     tcase_add_loop_test(tests, test_loop__drain_ends_thousands, 0, BATCHES);
+    tcase_add_loop_test(tests, test_loop__files_and_cancels, 0, BATCHES);
     tcase_add_loop_test(tests, test_loop__a_busy_batch_does_not_starve_cancels, 0, BATCHES);
     tcase_add_loop_test(tests, test_loop__limits_of_offsets, 0, BATCHES);
     tcase_add_loop_test(tests, test_loop__wakes_from_a_thread, 0, BATCHES);
     tcase_add_loop_test(tests, test_loop__nested_in_another, 0, BATCHES);
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
-    return rig_run("loop", add);
+    if (count < 2)
+        return rig_run("loop", add);
+    if (count > 2 || strcmp(arguments[1], orr__epoll.name) != 0) {
+        fprintf(stderr, "usage: %s [epoll]\n", arguments[0]);
+        return EXIT_FAILURE;
+    }
+    backend = &orr__epoll;
+    TCase *tests = tcase_create("loop");
+    add(tests);
+    return suite_run("loop", tests);
 }
