@@ -1,8 +1,8 @@
 /*
  * attempt.c: see attempt.h. A table with one small function per operation.
  *
- * Invariants: nothing here waits, raises SIGPIPE or leaves a descriptor open across an exec. What an
- * attempt that is not ready wrote into the operation's structs, a later one writes again.
+ * Invariants: nothing here waits, raises SIGPIPE or leaves a descriptor open across an exec. What
+ * an attempt that is not ready wrote into the operation's structs, a later one writes again.
  */
 #define _GNU_SOURCE 1 /* accept4 */
 
@@ -63,7 +63,8 @@ static int64_t attempt_accept(const struct orr_request *request)
     return result;
 }
 
-/* EAGAIN is an answer here: no room in a Unix listener's backlog, which no event tells the end of. */
+/* EAGAIN is an answer here: no room in a Unix listener's backlog, which no event tells the end
+ * of. */
 static int64_t attempt_connect(const struct orr_request *request)
 {
     const struct orr_address *target = request->arguments.peer.target;

@@ -34,7 +34,8 @@ int64_t orr__attempt_connected(const struct orr_completion *completion, int erro
 /* Leaves the output structs of an operation that failed as an attempt that failed would. */
 void orr__attempt_failed(const struct orr_completion *completion);
 
-/* What a descriptor is, and of which file: descriptors that share an open file have the same one. */
+/* What a descriptor is, and of which file: descriptors that share an open file have the same
+ * one. */
 struct orr__identity {
     enum orr__kind kind;
     uint64_t device;

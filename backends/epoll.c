@@ -28,8 +28,8 @@ struct epoll {
 
 /* ---- what is watched ------------------------------------------------------------------------- */
 
-/* EPERM: what is always ready (a file, /dev/null) cannot be watched. What waits for it all the same, a
- * poll for a hang-up, ends with the error that io_uring gives it. */
+/* EPERM: what is always ready (a file, /dev/null) cannot be watched. What waits for it all the
+ * same, a poll for a hang-up, ends with the error that io_uring gives it. */
 static int control(const struct epoll *epoll, int operation, int32_t descriptor, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data = {.fd = descriptor}};
@@ -54,8 +54,8 @@ static int epoll_arm(void *state, int32_t descriptor, uint8_t armed, uint8_t wan
     return control(state, armed == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, descriptor, events);
 }
 
-/* Said, not left to the close: a duplicate of the descriptor, in a child process too, would keep the
- * registration alive. */
+/* Said, not left to the close: a duplicate of the descriptor, in a child process too, would keep
+ * the registration alive. */
 static void epoll_forget(void *state, int32_t descriptor, uint8_t armed)
 {
     (void)armed;

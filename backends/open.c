@@ -1,6 +1,6 @@
 /*
- * open.c: the backend that orr_loop_open chooses: the first of an ordered table that this system has
- * and allows, or the one that is asked for by name.
+ * open.c: the backend that orr_loop_open chooses: the first of an ordered table that this system
+ * has and allows, or the one that is asked for by name.
  *
  * Kept apart from the backends, so that none of them knows of another.
  *

@@ -2,12 +2,12 @@
  * pool.h: a few threads that do what could stop the loop: operations on files. Internal to
  * backends/.
  *
- *     loop's thread --give--> waiting --> a thread: the system call --> ended --collect--> completed
- *                                                                         \--tell--> wakes the loop
+ *     loop's thread --give--> waiting --> a thread: the system call --> ended --collect--> loop
+ *                                                                         \--tell--> wakes it
  *
  * The model: one pool per loop, with a fixed number of threads that are there from the start, so
- * that nothing is allocated later and no operation fails for want of a thread. The queues are linked
- * through the completions; any number can wait.
+ * that nothing is allocated later and no operation fails for want of a thread. The queues are
+ * linked through the completions; any number can wait.
  *
  * Invariants: the queues, and the `result` of an operation in the pool, are touched under the lock
  * only; `result` tells whether it waits or was started. A thread reads the request of what it has

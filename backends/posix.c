@@ -169,8 +169,8 @@ static int64_t perform_path(const struct orr_request *request)
 
 /* ---- what systems do in their own ways ------------------------------------------------------- */
 
-/* macOS' fsync leaves the data in the drive's cache; only this flushes it, where the file system can.
- * Others have no fdatasync that is worth more than fsync. */
+/* macOS' fsync leaves the data in the drive's cache; only this flushes it, where the file system
+ * can. Others have no fdatasync that is worth more than fsync. */
 static int sync_file(int descriptor, bool data_only)
 {
 #if defined(__APPLE__)

@@ -41,8 +41,8 @@ void orr__posix_stat_mode(struct orr_stat *ret_stat, uint32_t st_mode);
 /* POLL... of enum orr_poll_events, and back. */
 short orr__posix_poll_events(uint32_t events);
 uint32_t orr__posix_poll_seen(short system);
-/* Makes a socket close-on-exec, and keeps it from raising SIGPIPE where only the socket can. Returns
- * 0 or -errno. */
+/* Makes a socket close-on-exec, and keeps it from raising SIGPIPE where only the socket can.
+ * Returns 0 or -errno. */
 int orr__posix_prepare_socket(int descriptor);
 /*
  * Sends to sockets say that they want no SIGPIPE, but a write to an adopted pipe cannot: the signal

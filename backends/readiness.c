@@ -9,9 +9,9 @@
  *                                   file: pool of threads ---------------------'
  *
  * The model: submit only takes operations into the batch. A flush attempts each in turn with a
- * system call that does not wait; what is not ready waits in its descriptor's queue for the poller's
- * report, and is attempted then. Operations on files never wait for a report, and could stop the
- * loop: threads do them. shutdown, and close of what is no file, are done at once.
+ * system call that does not wait; what is not ready waits in its descriptor's queue for the
+ * poller's report, and is attempted then. Operations on files never wait for a report, and could
+ * stop the loop: threads do them. shutdown, and close of what is no file, are done at once.
  *
  * Invariants:
  *   - An operation is in one place, which its backend_bits tell: batch, a queue of its descriptor's
@@ -23,9 +23,9 @@
  *   - Reports are hints. What a report is good for, the attempt decides; one that nobody waited for
  *     ends the watching of that direction. So no report is too many, and none can be too old.
  *   - A descriptor is forgotten before it is closed.
- *   - A report that stays and helps nobody (an error in a socket's error queue, which only a special
- *     call reads) must not keep the loop from sleeping: from then on the descriptor is watched for
- *     what happens, not for what is, until an attempt gets on.
+ *   - A report that stays and helps nobody (an error in a socket's error queue, which only a
+ *     special call reads) must not keep the loop from sleeping: from then on the descriptor is
+ *     watched for what happens, not for what is, until an attempt gets on.
  *
  * Reading stays watched between two receives, writing only while somebody waits: almost always a
  * socket is writable, and almost never readable. So an exchange of messages needs no call to change
@@ -345,7 +345,8 @@ static int64_t with_reported_error(struct orr__watch *watch,
     return result < 0 && result != ORR__NOT_READY ? result : error;
 }
 
-/* A new connect has nothing to do with an error from before; for one that waits it is the answer. */
+/* A new connect has nothing to do with an error from before; for one that waits it is the
+ * answer. */
 static int64_t attempt_connect(struct orr__watch *watch, const struct orr_completion *completion,
                                bool reported)
 {
@@ -609,10 +610,10 @@ static int look_and_wait(struct orr__readiness *readiness, uint64_t deadline_ns,
 }
 
 /*
- * The poller may be left alone when the batch itself completed something (what is ready there is told
- * by the next flush; that halves the looks of a server that answers each message), and when nobody
- * waits. Never twice on end: whoever sleeps on the poller's descriptor, and finds it readable because
- * of a wake or of a report that nobody wants, would go round for ever.
+ * The poller may be left alone when the batch itself completed something (what is ready there is
+ * told by the next flush; that halves the looks of a server that answers each message), and when
+ * nobody waits. Never twice on end: whoever sleeps on the poller's descriptor, and finds it
+ * readable because of a wake or of a report that nobody wants, would go round for ever.
  */
 static bool may_skip(struct orr__readiness *readiness, uint64_t before,
                      const struct orr_queue *completed, uint64_t deadline_ns)

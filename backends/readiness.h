@@ -1,6 +1,6 @@
 /*
- * readiness.h: the engine that makes completions out of "this descriptor is ready", and what it asks
- * of a poller. Internal to backends/.
+ * readiness.h: the engine that makes completions out of "this descriptor is ready", and what it
+ * asks of a poller. Internal to backends/.
  *
  *   readiness.c  the engine: batch, attempts, waiting, cancel, close
  *   watch.c      descriptors and who waits on each
@@ -42,7 +42,8 @@ struct orr__poller {
     int (*open)(const struct orr_options *options, void **ret_state);
     void (*close)(void *state);
     /* Changes what is watched of a descriptor from `armed` to `wanted`, now or by the next wait.
-     * ORR__WATCH_EDGE is wanted of pollers that are not one-shot only. Returns 0, -errno (it cannot be watched), or ORR__POLLER_FULL: ask again after a wait. */
+     * ORR__WATCH_EDGE is wanted of pollers that are not one-shot only. Returns 0, -errno (it cannot
+     * be watched), or ORR__POLLER_FULL: ask again after a wait. */
     int (*arm)(void *state, int32_t descriptor, uint8_t armed, uint8_t wanted);
     /* Changes that only the next wait makes. */
     bool (*pending)(const void *state);

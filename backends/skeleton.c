@@ -54,9 +54,9 @@ static enum orr_submit skeleton_submit(void *state, struct orr_completion *compl
 }
 
 /*
- * Required. Asks for the early end of an operation that you hold. Whatever you answer, the operation
- * is completed by a later flush, once: with -ECANCELED, or with what it had done. Answer DONE when
- * nothing more has to be sent, FULL to be asked again after a flush.
+ * Required. Asks for the early end of an operation that you hold. Whatever you answer, the
+ * operation is completed by a later flush, once: with -ECANCELED, or with what it had done. Answer
+ * DONE when nothing more has to be sent, FULL to be asked again after a flush.
  */
 static enum orr_submit skeleton_cancel(void *state, struct orr_completion *completion)
 {
@@ -110,8 +110,8 @@ static void sleep_until(struct skeleton *skeleton, uint64_t deadline_ns)
 /*
  * Required. Hands the batch over and appends what has completed, in one system call if you can.
  * Sleeps until the deadline unless something has completed or a wake came: a wake that a flush with
- * ORR_WAIT_NOT met counts for the next one that may sleep. Returning early is allowed, sleeping with
- * something completed is not. Returns -errno only if the loop cannot go on.
+ * ORR_WAIT_NOT met counts for the next one that may sleep. Returning early is allowed, sleeping
+ * with something completed is not. Returns -errno only if the loop cannot go on.
  */
 static int skeleton_flush(void *state, uint64_t deadline_ns, struct orr_queue *completed)
 {
@@ -197,8 +197,8 @@ static int skeleton_open(const struct orr_options *options, void *argument, void
     return 0;
 }
 
-/* Not required: whether this system has what you need and allows it. Without it the choice finds out
- * by opening. */
+/* Not required: whether this system has what you need and allows it. Without it the choice finds
+ * out by opening. */
 static int skeleton_probe(const struct orr_options *options)
 {
     (void)options;

@@ -5,8 +5,8 @@
  *                                          --> writers   send, connect, write ...    served
  *                                          --> polls     each looks for itself
  *
- * The model: a table of a fixed size, open addressing over a dense array of numbers; descriptors are
- * small numbers, so the number itself is the hash. A watch keeps its address for as long as its
+ * The model: a table of a fixed size, open addressing over a dense array of numbers; descriptors
+ * are small numbers, so the number itself is the hash. A watch keeps its address for as long as its
  * descriptor is open. There is one for each descriptor that the backend made or was asked to wait
  * on, never more than the loop has handles.
  *

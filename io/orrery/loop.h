@@ -32,7 +32,7 @@ struct orr_options {
     uint32_t handles_max;   /* handles open at once, 1..ORR_HANDLES_MAX; more answer -EMFILE */
     const char
         *backend; /* "uring", "epoll" or "kqueue": this one or none. NULL = what the environment
-                            variable ORR_BACKEND names, or else the fastest that the system allows */
+                            variable ORR_BACKEND names, or the fastest that the system allows */
     char *error;  /* if opening fails: filled with a sentence that says why and what to do */
     size_t error_size; /* bytes at `error`, including the final NUL */
 };
@@ -40,11 +40,11 @@ struct orr_options {
 /*
  * Opens a loop on this system's kernel: on Linux io_uring, or epoll where io_uring is missing or
  * forbidden (in many containers it is); on macOS and the BSDs kqueue. SIGPIPE is ignored from then
- * on, in the whole process, unless the program handles it itself. All memory the loop will ever need
- * is allocated here; on epoll and kqueue four threads for operations on files are started, which
- * take no signals. Returns 0; -EINVAL (an option is out of bounds, or no such backend); -ENOMEM;
- * -ENOSYS or -EPERM (no backend is there, or all are forbidden: the sentence says which were tried
- * and why each was refused), or what the system said. options may be NULL.
+ * on, in the whole process, unless the program handles it itself. All memory the loop will ever
+ * need is allocated here; on epoll and kqueue four threads for operations on files are started,
+ * which take no signals. Returns 0; -EINVAL (an option is out of bounds, or no such backend);
+ * -ENOMEM; -ENOSYS or -EPERM (no backend is there, or all are forbidden: the sentence says which
+ * were tried and why each was refused), or what the system said. options may be NULL.
  */
 ORR_API int orr_loop_open(const struct orr_options *options, struct orr_loop **ret_loop);
 

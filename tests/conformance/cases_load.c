@@ -100,7 +100,8 @@ static void send_a_byte(const struct pair *pair)
     START(recv, orr_recv, pair->client, &byte, 1);
 }
 
-/* However much is under way on files, each pass calls back the timer that is due, and bytes come. */
+/* However much is under way on files, each pass calls back the timer that is due, and bytes
+ * come. */
 static void files_beside_timers_and_sockets(void)
 {
     struct pair pair;

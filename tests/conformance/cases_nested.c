@@ -160,8 +160,8 @@ static bool quiet_after_a_timed_wait(orr_handle file)
     return poll(&poll_of, 1, 60) == 0;
 }
 
-/* Such a wait leaves nothing in the kernel that would end later and call for a step. A thread of the
- * kernel may be late with its news of the fsync, but not time after time. */
+/* Such a wait leaves nothing in the kernel that would end later and call for a step. A thread of
+ * the kernel may be late with its news of the fsync, but not time after time. */
 static void a_timed_wait_leaves_nothing_behind(void)
 {
     struct pair pair;

@@ -164,7 +164,8 @@ static void rain_signals(suseconds_t interval_us)
     ck_assert_int_eq(setitimer(ITIMER_REAL, &interval, NULL), 0);
 }
 
-/* Connects, transfers, timers, files: each call of the kernel may be interrupted, nobody is told. */
+/* Connects, transfers, timers, files: each call of the kernel may be interrupted, nobody is
+ * told. */
 static void use_everything_once(orr_handle file)
 {
     struct pair pair;

@@ -1,7 +1,8 @@
 /*
  * test_allocation.c: nothing is allocated on a production backend, which argv[1] names, after the
- * loop is open. An echo server with its clients, files, timers, cancels, closes and wakes run over a batch that is too
- * small, between two looks at the counter; no assertion in between (see count_allocations.h).
+ * loop is open. An echo server with its clients, files, timers, cancels, closes and wakes run over
+ * a batch that is too small, between two looks at the counter; no assertion in between (see
+ * count_allocations.h).
  */
 #define _XOPEN_SOURCE 700 /* mkdtemp */
 #include "tests/io/count_allocations.h"

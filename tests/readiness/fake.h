@@ -71,8 +71,8 @@ void give_poll(struct orr__readiness *engine, struct orr_completion *completion,
                uint32_t events);
 void cancel(struct orr__readiness *engine, struct orr_completion *completion);
 
-/* One flush, and how many operations it ended. What ended is idle then; `order` of each is its place
- * among them. */
+/* One flush, and how many operations it ended. What ended is idle then; `order` of each is its
+ * place among them. */
 uint64_t flush(struct orr__readiness *engine, uint64_t deadline_ns);
 bool is_held(const struct orr_completion *completion);
 /* Has ended, with this result. */

@@ -96,8 +96,8 @@ START_TEST(test_engine__hang_ups_that_nobody_waits_for_end_the_watching)
 }
 END_TEST
 
-/* A report that helps none of those who wait would come again and again: then edges are watched, until
- * an attempt gets on. */
+/* A report that helps none of those who wait would come again and again: then edges are watched,
+ * until an attempt gets on. */
 START_TEST(test_engine__useless_reports_are_asked_for_once)
 {
     struct orr__readiness *engine = open_with_pair(false);
@@ -200,8 +200,8 @@ START_TEST(test_engine__one_shots_stay_armed_after_a_cancel)
 }
 END_TEST
 
-/* Reading tells of hang-ups, too. A one-shot read that an earlier receive left must not stand in for
- * the watch of hang-ups, which has to outlive reports of data. */
+/* Reading tells of hang-ups, too. A one-shot read that an earlier receive left must not stand in
+ * for the watch of hang-ups, which has to outlive reports of data. */
 START_TEST(test_engine__hang_ups_are_watched_when_reads_are_not)
 {
     struct orr__readiness *engine = open_with_pair(_i);

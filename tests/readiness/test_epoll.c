@@ -54,8 +54,9 @@ static bool blocks(int descriptor)
 
 /* ---- nothing to say -------------------------------------------------------------------------- */
 
-/* Whoever sleeps on the descriptor must find it quiet a few flushes later, though no operation waits:
- * after a wake, after the pool has told (which it may do late), and with data that nobody receives. */
+/* Whoever sleeps on the descriptor must find it quiet a few flushes later, though no operation
+ * waits: after a wake, after the pool has told (which it may do late), and with data that nobody
+ * receives. */
 START_TEST(test_epoll__the_descriptor_falls_silent)
 {
     struct orr__readiness *engine = open_engine();

@@ -117,8 +117,8 @@ START_TEST(test_flush__directions_are_apart)
 }
 END_TEST
 
-/* A receive that got less than it asked for took all there was: the next one is not attempted before
- * a report; but what a report promises is attempted, whatever came before. */
+/* A receive that got less than it asked for took all there was: the next one is not attempted
+ * before a report; but what a report promises is attempted, whatever came before. */
 START_TEST(test_flush__a_drained_socket_waits_for_a_report)
 {
     struct orr__readiness *engine = open_with_pair();

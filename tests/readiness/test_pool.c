@@ -1,6 +1,6 @@
 /*
- * test_pool.c: the threads for files. What their operations wait for is under the test's control: an
- * open of a named pipe stops its thread until the test opens the other end.
+ * test_pool.c: the threads for files. What their operations wait for is under the test's control:
+ * an open of a named pipe stops its thread until the test opens the other end.
  */
 #define _GNU_SOURCE 1
 

@@ -1,6 +1,6 @@
 /*
- * test_watch.c: the table of descriptors against a model that keeps one slot for each number: random
- * adds, finds and removes, with numbers that crowd in few places; and its caught errors.
+ * test_watch.c: the table of descriptors against a model that keeps one slot for each number:
+ * random adds, finds and removes, with numbers that crowd in few places; and its caught errors.
  */
 #include "fake.h"
 
