@@ -2,9 +2,8 @@
  * pool.h: a few threads that do what could stop the loop: operations on files. Internal to
  * backends/.
  *
- *     loop's thread --give--> waiting --> a thread: the system call --> ended --collect-->
- * completed
- *                                                                         \--tell--> wakes the loop
+ *     loop's thread --give--> waiting --> a thread: the system call --> ended --collect--> loop
+ *                                                                         \--tell--> wakes it
  *
  * The model: one pool per loop, with a fixed number of threads that are there from the start, so
  * that nothing is allocated later and no operation fails for want of a thread. The queues are

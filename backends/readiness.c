@@ -24,9 +24,8 @@
  *     ends the watching of that direction. So no report is too many, and none can be too old.
  *   - A descriptor is forgotten before it is closed.
  *   - A report that stays and helps nobody (an error in a socket's error queue, which only a
- * special
- *     call reads) must not keep the loop from sleeping: from then on the descriptor is watched for
- *     what happens, not for what is, until an attempt gets on.
+ *     special call reads) must not keep the loop from sleeping: from then on the descriptor is
+ *     watched for what happens, not for what is, until an attempt gets on.
  *
  * Reading stays watched between two receives, writing only while somebody waits: almost always a
  * socket is writable, and almost never readable. So an exchange of messages needs no call to change

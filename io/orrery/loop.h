@@ -30,10 +30,11 @@ struct orr_options {
     uint32_t batch_entries; /* operations the backend takes between two
                                flushes, 1..ORR_BATCH_ENTRIES_MAX */
     uint32_t handles_max;   /* handles open at once, 1..ORR_HANDLES_MAX; more answer -EMFILE */
-    const char *backend; /* "uring", "epoll" or "kqueue": this one or none; NULL = what ORR_BACKEND
-                            in the environment names, else the fastest that the system allows */
-    char *error;         /* if opening fails: filled with a sentence that says why and what to do */
-    size_t error_size;   /* bytes at `error`, including the final NUL */
+    const char
+        *backend; /* "uring", "epoll" or "kqueue": this one or none. NULL = what the environment
+                            variable ORR_BACKEND names, or the fastest that the system allows */
+    char *error;  /* if opening fails: filled with a sentence that says why and what to do */
+    size_t error_size; /* bytes at `error`, including the final NUL */
 };
 
 /*

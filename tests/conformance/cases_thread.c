@@ -395,13 +395,14 @@ static void *run_elsewhere(void *context)
 {
     struct orr_loop *loop;
     struct probe *probe = context;
-    int status = orr_loop_open(NULL, &loop);
+    int status = ground.driver->open(NULL, 0, &loop);
+    bool own = status == 0 && strcmp(orr_loop_backend_name(loop), ground.driver->name) == 0;
     if (status == 0) {
         orr_timeout(loop, &probe->completion, 1000, called_elsewhere, probe);
         orr_run_until_idle(loop);
         orr_loop_close(loop);
     }
-    probe->context = status == 0 ? probe : NULL;
+    probe->context = own ? probe : NULL;
     return NULL;
 }
 
