@@ -38,8 +38,6 @@
 #include "posix.h"
 
 #include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 /* request.backend_bits: where an operation is. */
 enum place { BATCH = 1, READERS, WRITERS, POLLS, POOL, ENDED };
@@ -111,17 +109,6 @@ static void list_change(struct orr__readiness *readiness, struct orr__watch *wat
     readiness->changes = watch;
 }
 
-static void unlist_change(struct orr__readiness *readiness, struct orr__watch *watch)
-{
-    watch->listed = false;
-    if (watch->previous != NULL)
-        watch->previous->next = watch->next;
-    else
-        readiness->changes = watch->next;
-    if (watch->next != NULL)
-        watch->next->previous = watch->previous;
-}
-
 /* After a change of who waits: what is to be watched from now on. `vain` directions were reported
  * to nobody. */
 static void update(struct orr__readiness *readiness, struct orr__watch *watch, uint8_t vain)
@@ -137,7 +124,7 @@ static void update(struct orr__readiness *readiness, struct orr__watch *watch, u
     if (watch->wanted != watch->armed && !watch->listed)
         list_change(readiness, watch);
     else if (watch->wanted == watch->armed && watch->listed)
-        unlist_change(readiness, watch);
+        orr__readiness_unlist(readiness, watch);
 }
 
 static void wait_in_queue(struct orr__readiness *readiness, struct orr__watch *watch,
@@ -210,100 +197,6 @@ bool orr__readiness_unflushed(const void *state)
 
     return readiness->batch.head != NULL || readiness->ended.head != NULL ||
            readiness->changes != NULL || readiness->poller->pending(readiness->poller_state);
-}
-
-/* ---- descriptors ----------------------------------------------------------------------------- */
-
-/* The watch of a descriptor; one that the backend did not make is looked at first. NULL with
- * *ret_error if that is impossible. */
-static struct orr__watch *learn(struct orr__readiness *readiness, int32_t descriptor,
-                                int *ret_error)
-{
-    struct orr__watch *watch = orr__watches_find(&readiness->watches, descriptor);
-    struct orr__identity identity;
-
-    if (watch != NULL)
-        return watch;
-    *ret_error = orr__descriptor_identify(descriptor, &identity);
-    if (*ret_error < 0)
-        return NULL;
-    const bool waits = identity.kind != ORR__KIND_FILE;
-    const int switched = waits ? orr__descriptor_block(descriptor, false) : 0;
-    *ret_error = switched < 0 ? switched : 0;
-    if (switched < 0)
-        return NULL;
-    watch = orr__watches_add(&readiness->watches, descriptor, identity.kind);
-    watch->device = identity.device;
-    watch->inode = identity.inode;
-    watch->unblocked = switched > 0;
-    orr__watches_set_sharing(&readiness->watches, watch, waits && switched == 0);
-    return watch;
-}
-
-/* The blocking mode belongs to the open file, which others may share: it is given back, unless one
- * of the loop's own descriptors shares the file and does so later. */
-static void give_mode_back(struct orr__readiness *readiness, struct orr__watch *watch)
-{
-    struct orr__watch *heir = orr__watches_sharing(&readiness->watches, watch);
-
-    if (heir == NULL) {
-        (void)orr__descriptor_block(watch->descriptor, true);
-        return;
-    }
-    orr__watches_set_sharing(&readiness->watches, heir, false);
-    heir->unblocked = true;
-}
-
-/* Before a close. */
-static void forget(struct orr__readiness *readiness, int32_t descriptor)
-{
-    struct orr__watch *watch = orr__watches_find(&readiness->watches, descriptor);
-
-    if (watch == NULL)
-        return;
-    if (watch->armed != 0 || readiness->poller->pending(readiness->poller_state))
-        readiness->poller->forget(readiness->poller_state, descriptor, watch->armed);
-    if (watch->listed)
-        unlist_change(readiness, watch);
-    if (watch->unblocked)
-        give_mode_back(readiness, watch);
-    orr__watches_remove(&readiness->watches, watch);
-}
-
-int32_t orr__readiness_socket(void *state, enum orr_family family, enum orr_socket_type type)
-{
-    struct orr__readiness *readiness = state;
-    const int32_t descriptor = orr__posix_socket(state, family, type);
-
-    if (descriptor < 0)
-        return descriptor;
-    const int error = orr__descriptor_block(descriptor, false);
-    if (error < 0) {
-        (void)close(descriptor);
-        return error;
-    }
-    (void)orr__watches_add(&readiness->watches, descriptor, ORR__KIND_SOCKET);
-    return descriptor;
-}
-
-int32_t orr__readiness_adopt(void *state, int32_t descriptor)
-{
-    struct orr__readiness *readiness = state;
-    int error = orr__posix_adopt(state, descriptor);
-
-    if (orr__watches_find(&readiness->watches, descriptor) != NULL)
-        orr_fatal("orr_adopt: descriptor %d is the loop's already: it was adopted twice, or closed "
-                  "without orr_close",
-                  descriptor);
-    if (error >= 0)
-        return learn(readiness, descriptor, &error) != NULL ? descriptor : error;
-    return error;
-}
-
-void orr__readiness_discard(void *state, int32_t descriptor)
-{
-    forget(state, descriptor);
-    orr__posix_discard(NULL, descriptor);
 }
 
 /* ---- attempts -------------------------------------------------------------------------------- */
@@ -413,7 +306,7 @@ static void start_close(struct orr__readiness *readiness, struct orr_completion 
     const struct orr__watch *watch = orr__watches_find(&readiness->watches, descriptor);
     const bool waits = watch == NULL || watch->kind == ORR__KIND_FILE;
 
-    forget(readiness, descriptor);
+    orr__readiness_forget(readiness, descriptor);
     if (waits)
         start_in_pool(readiness, completion);
     else
@@ -439,7 +332,8 @@ static void start(struct orr__readiness *readiness, struct orr_completion *compl
         start_in_pool(readiness, completion);
         return;
     }
-    struct orr__watch *watch = learn(readiness, completion->request.descriptor, &error);
+    struct orr__watch *watch =
+        orr__readiness_learn(readiness, completion->request.descriptor, &error);
     if (watch == NULL)
         complete(completion, error, completed);
     else if (!here && watch->kind == ORR__KIND_FILE)
@@ -564,7 +458,7 @@ static bool apply_changes(struct orr__readiness *readiness, struct orr_queue *co
                                                   watch->armed, watch->wanted);
         if (result == ORR__POLLER_FULL)
             return false;
-        unlist_change(readiness, watch);
+        orr__readiness_unlist(readiness, watch);
         const uint8_t added = (uint8_t)(watch->wanted & ~watch->armed);
         watch->armed = watch->wanted;
         if (result < 0)
@@ -649,7 +543,7 @@ int orr__readiness_flush(void *state, uint64_t deadline_ns, struct orr_queue *co
     return error;
 }
 
-/* ---- wake, open, close ----------------------------------------------------------------------- */
+/* ---- wake ------------------------------------------------------------------------------------ */
 
 void orr__readiness_wake(void *state)
 {
@@ -659,74 +553,9 @@ void orr__readiness_wake(void *state)
     readiness->poller->wake(readiness->poller_state);
 }
 
-static void tell_of_pool(void *context)
-{
-    struct orr__readiness *readiness = context;
-
-    readiness->poller->wake(readiness->poller_state);
-}
-
 int orr__readiness_descriptor(void *state)
 {
     const struct orr__readiness *readiness = state;
 
     return readiness->poller->descriptor(readiness->poller_state);
-}
-
-static int open_parts(struct orr__readiness *readiness, const struct orr_options *options)
-{
-    if (!orr__watches_open(&readiness->watches, options->handles_max)) {
-        orr_options_error(options,
-                          "no memory for the descriptors of %u handles: ask for fewer "
-                          "handles_max",
-                          options->handles_max);
-        return -ENOMEM;
-    }
-    int error = readiness->poller->open(options, &readiness->poller_state);
-    if (error < 0) {
-        orr__watches_close(&readiness->watches);
-        return error;
-    }
-    error = orr__pool_open(&readiness->pool, tell_of_pool, readiness);
-    if (error < 0) {
-        orr_options_error(options,
-                          "the %d threads for file operations cannot be started (errno %d): this "
-                          "user has too many (RLIMIT_NPROC, ulimit -u), or there is no memory",
-                          ORR__POOL_THREADS, -error);
-        readiness->poller->close(readiness->poller_state);
-        orr__watches_close(&readiness->watches);
-    }
-    return error;
-}
-
-int orr__readiness_open(const struct orr_options *options, const struct orr__poller *poller,
-                        void **ret_state)
-{
-    orr__posix_ignore_broken_pipes();
-    struct orr__readiness *readiness = calloc(1, sizeof *readiness);
-    if (readiness == NULL) {
-        orr_options_error(options, "no memory for a loop");
-        return -ENOMEM;
-    }
-    readiness->poller = poller;
-    readiness->batch_entries = options->batch_entries;
-    readiness->owner = pthread_self();
-    atomic_init(&readiness->wake_asked, false);
-    const int error = open_parts(readiness, options);
-    if (error < 0) {
-        free(readiness);
-        return error;
-    }
-    *ret_state = readiness;
-    return 0;
-}
-
-void orr__readiness_close(void *state)
-{
-    struct orr__readiness *readiness = state;
-
-    orr__pool_close(&readiness->pool);
-    readiness->poller->close(readiness->poller_state);
-    orr__watches_close(&readiness->watches);
-    free(readiness);
 }

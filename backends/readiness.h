@@ -2,11 +2,13 @@
  * readiness.h: the engine that makes completions out of "this descriptor is ready", and what it
  * asks of a poller. Internal to backends/.
  *
- *   readiness.c  the engine: batch, attempts, waiting, cancel, close
- *   watch.c      descriptors and who waits on each
- *   attempt.c    one attempt, as a system call that does not wait
- *   pool.c       threads for files
- *   epoll.c, kqueue.c  pollers
+ *   readiness.c             the engine: batch, attempts, waiting, reports, cancel
+ *   readiness_descriptor.c  descriptors come and go
+ *   readiness_open.c        open, close
+ *   watch.c                 the table of descriptors, and who waits on each
+ *   attempt.c               one attempt, as a system call that does not wait
+ *   pool.c                  threads for files
+ *   epoll.c, kqueue.c       the pollers
  *
  * A poller says which descriptors are ready, level-triggered: what is ready now is reported now,
  * however often it was reported before. It keeps no operations.
@@ -79,6 +81,16 @@ struct orr__readiness {
     struct orr__pool pool;
     struct orr__event events[ORR__EVENTS_MAX];
 };
+
+/* readiness_descriptor.c */
+/* The watch of a descriptor; one that the backend did not make is looked at first. NULL with
+ * *ret_error if that is impossible. */
+struct orr__watch *orr__readiness_learn(struct orr__readiness *readiness, int32_t descriptor,
+                                        int *ret_error);
+/* Before a close. */
+void orr__readiness_forget(struct orr__readiness *readiness, int32_t descriptor);
+/* Takes a watch out of the list of changes. */
+void orr__readiness_unlist(struct orr__readiness *readiness, struct orr__watch *watch);
 
 /* The hooks of a vtable; open is a poller's own, and calls this one. */
 int orr__readiness_open(const struct orr_options *options, const struct orr__poller *poller,
