@@ -34,6 +34,16 @@ int64_t orr__attempt_connected(const struct orr_completion *completion, int erro
 /* Leaves the output structs of an operation that failed as an attempt that failed would. */
 void orr__attempt_failed(const struct orr_completion *completion);
 
+/* Whether a shutdown that ends with -ENOTCONN has shut the socket down all the same. */
+static inline bool orr__shuts_without_peer(void)
+{
+#if defined(__linux__)
+    return true;
+#else
+    return false;
+#endif
+}
+
 /* What a descriptor is, and of which file: descriptors that share an open file have the same
  * one. */
 struct orr__identity {

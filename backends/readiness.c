@@ -238,6 +238,11 @@ static int64_t with_reported_error(struct orr__watch *watch,
     return result < 0 && result != ORR__NOT_READY ? result : error;
 }
 
+static bool receives(uint8_t op)
+{
+    return op == ORR_OP_RECV || op == ORR_OP_RECV_FROM;
+}
+
 /* A new connect has nothing to do with an error from before; for one that waits it is the
  * answer. */
 static int64_t attempt_connect(struct orr__watch *watch, const struct orr_completion *completion,
@@ -261,6 +266,8 @@ static bool attempt(struct orr__readiness *readiness, struct orr__watch *watch,
     else
         result = with_reported_error(watch, completion,
                                      orr__attempt(completion, (enum orr__kind)watch->kind));
+    if (result == ORR__NOT_READY && watch->shut && receives(completion->request.op))
+        result = 0;
     if (result == ORR__NOT_READY)
         return false;
     watch->stuck = false;
@@ -313,6 +320,23 @@ static void start_close(struct orr__readiness *readiness, struct orr_completion 
         complete(completion, orr__posix_perform(completion), completed);
 }
 
+/* A datagram socket that is shut down is readable for ever, and yet a receive that does not wait is
+ * told to come again: the engine must know better. Linux shuts down what has no peer, too. */
+static void start_shutdown(struct orr__readiness *readiness, struct orr_completion *completion,
+                           struct orr_queue *completed)
+{
+    struct orr__watch *watch =
+        orr__watches_find(&readiness->watches, completion->request.descriptor);
+    const int64_t result = orr__posix_perform(completion);
+    const bool receives_no_more =
+        completion->request.arguments.events != ORR_SHUTDOWN_SEND &&
+        (result == 0 || (result == -ENOTCONN && orr__shuts_without_peer()));
+
+    if (watch != NULL && receives_no_more)
+        watch->shut = true;
+    complete(completion, result, completed);
+}
+
 static void start(struct orr__readiness *readiness, struct orr_completion *completion,
                   struct orr_queue *completed)
 {
@@ -325,7 +349,7 @@ static void start(struct orr__readiness *readiness, struct orr_completion *compl
         return;
     }
     if (op == ORR_OP_SHUTDOWN) {
-        complete(completion, orr__posix_perform(completion), completed);
+        start_shutdown(readiness, completion, completed);
         return;
     }
     if (!here && !transfers(op)) {

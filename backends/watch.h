@@ -32,6 +32,7 @@ struct orr__watch {
     uint8_t wanted; /* directions that it is to watch from the next look on */
     bool listed;    /* among those whose `armed` is to change */
     bool drained;   /* the last receive took all there was: the next one waits for a report */
+    bool shut;      /* nothing more is received: it was shut down */
     bool stuck;     /* the last report was of no use to those who wait, and will not go away */
     bool unblocked; /* came in blocking mode, which a close gives back */
     bool shares; /* came in non-blocking mode: perhaps by sharing an open file with `unblocked` */

@@ -222,7 +222,27 @@ static void on_streams(void)
     ground_close_pair(&pair);
 }
 
+/* What was there is received first. A socket without a peer is told so, and shut down all the same. */
+static void after_a_shutdown(void)
+{
+    for (uint32_t with_peer = 0; with_peer < 2; with_peer++) {
+        struct datagrams of;
+        struct orr_datagram datagram = {.buffer = in, .length = 16};
+        ck_assert(open_datagrams(ORR_FAMILY_IP4, &of));
+        if (with_peer != 0)
+            EXPECT(0, END_OF(orr_connect, of.second, &of.first_address));
+        EXPECT(3, send_to(of.first, &of.second_address, "abc", 3));
+        EXPECT(ORR_POLL_IN, END_OF(orr_poll, of.second, ORR_POLL_IN));
+        EXPECT(with_peer != 0 ? 0 : -ENOTCONN, END_OF(orr_shutdown, of.second, ORR_SHUTDOWN_RECV));
+        EXPECT(3, END_OF(orr_recv_from, of.second, &datagram));
+        EXPECT(0, END_OF(orr_recv_from, of.second, &datagram));
+        EXPECT(0, END_OF(orr_recv, of.second, in, 16));
+        close_datagrams(&of);
+    }
+}
+
 const struct conformance_case cases_datagram[] = {
+    {.name = "datagrams_after_a_shutdown", .run = after_a_shutdown},
     {.name = "datagrams_come_whole_with_their_sender", .run = they_come_whole_with_their_sender},
     {.name = "datagrams_a_recv_waits", .run = a_recv_waits},
     {.name = "datagrams_edges_are_kept", .run = edges_are_kept},
