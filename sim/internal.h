@@ -290,6 +290,11 @@ int orr__disk_unlink(struct orr__disk *disk, struct orr__file *base, const char 
                      enum orr_unlink_kind kind);
 int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *path,
                     uint32_t mode);
+/* The name of a Unix socket: makes it, and tells the number of its inode, which no other ever gets.
+ * ret_number NULL: only looks whether it could be made. -EADDRINUSE if something has the name. */
+int orr__disk_make_socket(struct orr__disk *disk, const char *path, uint64_t *ret_number);
+/* The number of a socket's inode. -ECONNREFUSED if the path leads to something else. */
+int orr__disk_find_socket(struct orr__disk *disk, const char *path, uint64_t *ret_number);
 int orr__disk_list(struct orr__disk *disk, struct orr__file *directory, orr_directory_visit visit,
                    void *context);
 int64_t orr__file_read(struct orr__file *file, void *buffer, uint32_t length, uint64_t offset);

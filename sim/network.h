@@ -144,8 +144,8 @@ struct orr__packet {
     uint32_t capacity;
 };
 
-/* All that uses one port of one transport on a node; for Unix sockets the number is a hash of
- * the name. */
+/* All that uses one port of one transport on a node; for Unix sockets the number is the low bits of
+ * `inode`. */
 struct orr__port {
     struct orr__port *next;
     struct orr__socket *bound; /* sockets bound to it themselves */
@@ -186,6 +186,7 @@ struct orr__socket {
     struct orr__place local;
     struct orr__place remote;
     struct orr_address name; /* of Unix sockets */
+    uint64_t inode;          /* that bind made under that name, whatever became of the name since */
     struct orr_address peer_name;
     struct orr__socket *waits_at; /* a Unix listener without room for this connect */
 
@@ -258,7 +259,7 @@ bool orr__port_conflicts(const struct orr__port *port, const struct orr__socket 
                          bool to_listen);
 void orr__port_adopt(struct orr__port *port, struct orr__socket *child);
 void orr__port_leave(struct orr__socket *socket);
-struct orr__socket *orr__port_find_name(struct orr__stack *stack, const struct orr_address *name);
+struct orr__socket *orr__port_find_inode(struct orr__stack *stack, uint64_t inode);
 
 /* ---- socket.c -------------------------------------------------------------------------------- */
 
