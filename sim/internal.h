@@ -243,8 +243,11 @@ void orr__stack_destroy(struct orr__stack *stack);
 void orr__stack_process_ended(struct orr__stack *stack, struct orr__process *process,
                               enum orr_crash kind);
 
+/* The bytes of a READV or WRITEV. */
+uint32_t orr__vectors_length(const struct orr_completion *completion);
+
 /* The operations on sockets, at the moment of the flush: ACCEPT CONNECT RECV SEND RECV_FROM SEND_TO
- * SHUTDOWN POLL (of a socket). The operation ends by orr__ready, now or later. `occurrence` is the
+ * SHUTDOWN POLL (of a socket) READ WRITE READV WRITEV (of a socket, at offset 0). The operation ends by orr__ready, now or later. `occurrence` is the
  * node's count of that operation. */
 void orr__socket_submit(struct orr__process *process, struct orr__socket *socket,
                         struct orr_completion *completion, uint64_t occurrence);

@@ -705,6 +705,17 @@ static void submit_send(struct orr__socket *socket, struct orr_completion *compl
     }
 }
 
+/* Unlike a recv, a read of nothing does not look at the socket. */
+static void submit_read(struct orr__socket *socket, struct orr_completion *completion)
+{
+    struct orr__span span;
+    orr__span_of(completion, &span);
+    if (span.length == 0)
+        orr__ready(socket->process, completion, 0);
+    else
+        submit_recv(socket, completion);
+}
+
 void orr__socket_submit(struct orr__process *process, struct orr__socket *socket,
                         struct orr_completion *completion, uint64_t occurrence)
 {
@@ -715,8 +726,14 @@ void orr__socket_submit(struct orr__process *process, struct orr__socket *socket
     case ORR_OP_RECV_FROM:
         submit_recv(socket, completion);
         break;
+    case ORR_OP_READ:
+    case ORR_OP_READV:
+        submit_read(socket, completion);
+        break;
     case ORR_OP_SEND:
     case ORR_OP_SEND_TO:
+    case ORR_OP_WRITE:
+    case ORR_OP_WRITEV:
         submit_send(socket, completion);
         break;
     case ORR_OP_ACCEPT:
@@ -754,6 +771,8 @@ void orr__socket_cancel(struct orr__process *process, struct orr__socket *socket
         break;
     case ORR_OP_SEND:
     case ORR_OP_SEND_TO:
+    case ORR_OP_WRITE:
+    case ORR_OP_WRITEV:
         orr_queue_remove(&socket->out, completion);
         break;
     default:

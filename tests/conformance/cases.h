@@ -14,7 +14,8 @@ extern const struct conformance_case cases_name[]; /* what one does with names a
 extern const struct conformance_case
     cases_socket[]; /* the immediate calls, connect, accept, poll */
 extern const struct conformance_case cases_socket_name[]; /* Unix sockets and their files */
-extern const struct conformance_case cases_stream[]; /* bytes, and the ends of streams */
+extern const struct conformance_case cases_socket_rw[];   /* read and write of sockets */
+extern const struct conformance_case cases_stream[];      /* bytes, and the ends of streams */
 extern const struct conformance_case cases_datagram[];
 extern const struct conformance_case cases_cancel[]; /* cancel, close, drain */
 extern const struct conformance_case cases_kernel[]; /* what only a kernel has */
