@@ -38,8 +38,9 @@ void orr__datagram_open(struct orr__socket *socket)
 
 /* ---- packets --------------------------------------------------------------------------------- */
 
-static struct orr__packet *make_packet(struct orr__stack *stack, const void *bytes, uint32_t length)
+static struct orr__packet *make_packet(struct orr__stack *stack, const struct orr__span *span)
 {
+    uint32_t length = span->length;
     struct orr__packet *packet = stack->packets_free;
     if (packet != NULL)
         stack->packets_free = packet->next;
@@ -54,8 +55,7 @@ static struct orr__packet *make_packet(struct orr__stack *stack, const void *byt
         orr_fatal("no memory for a datagram of %u bytes", length);
     packet->origin = stack;
     packet->length = length;
-    if (length > 0)
-        memcpy(packet->bytes, bytes, length);
+    orr__span_copy(span, packet->bytes, length);
     packet->previous = NULL;
     packet->next = stack->packets;
     if (stack->packets != NULL)
@@ -204,10 +204,9 @@ static void post(struct orr__socket *socket, struct orr__packet *packet, uint64_
 }
 
 static struct orr__packet *address_packet(struct orr__socket *socket, struct orr__link *link,
-                                          const struct orr__place *to, const void *data,
-                                          uint32_t length)
+                                          const struct orr__place *to, const struct orr__span *span)
 {
-    struct orr__packet *packet = make_packet(socket->stack, data, length);
+    struct orr__packet *packet = make_packet(socket->stack, span);
     packet->link = link;
     packet->occurrence = link->datagrams++;
     packet->to = *to;
@@ -235,8 +234,8 @@ static enum fate draw_fate(struct orr_world *world, const struct orr__link *link
     return doubled ? DOUBLED : OVERTAKEN;
 }
 
-static void transmit(struct orr__socket *socket, const struct orr__place *to, const void *data,
-                     uint32_t length)
+static void transmit(struct orr__socket *socket, const struct orr__place *to,
+                     const struct orr__span *span)
 {
     struct orr_world *world = socket->stack->node->world;
     struct orr__stack *stack = orr__stack_find(socket->stack, to);
@@ -255,9 +254,9 @@ static void transmit(struct orr__socket *socket, const struct orr__place *to, co
     if (fate == OVERTAKEN)
         extra_ns = 1 + orr__draw_exponential(world, ORR__SITE_DATAGRAM_COPY, link->id + 1, number,
                                              OVERTAKEN_MEAN_NS);
-    post(socket, address_packet(socket, link, to, data, length), extra_ns);
+    post(socket, address_packet(socket, link, to, span), extra_ns);
     if (fate == DOUBLED)
-        post(socket, address_packet(socket, link, to, data, length), 0);
+        post(socket, address_packet(socket, link, to, span), 0);
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */
@@ -298,11 +297,9 @@ static int64_t send_one(struct orr__socket *socket, const struct orr_completion 
 {
     const struct orr_datagram *datagram =
         completion->request.op == ORR_OP_SEND_TO ? completion->request.arguments.datagram : NULL;
-    const void *data =
-        datagram != NULL ? datagram->buffer : completion->request.arguments.transfer.data;
-    uint32_t length =
-        datagram != NULL ? datagram->length : completion->request.arguments.transfer.length;
-    if (length > LENGTH_MAX)
+    struct orr__span span;
+    orr__span_of(completion, &span);
+    if (span.length > LENGTH_MAX)
         return -EMSGSIZE;
     struct orr__place to;
     int status = destination(socket, datagram, &to);
@@ -314,8 +311,8 @@ static int64_t send_one(struct orr__socket *socket, const struct orr_completion 
         return -EPIPE;
     if (socket->port == NULL && orr__port_bind(socket) < 0)
         return -EAGAIN;
-    transmit(socket, &to, data, length);
-    return length;
+    transmit(socket, &to, &span);
+    return span.length;
 }
 
 void orr__datagram_send(struct orr__socket *socket, struct orr_completion *completion)
@@ -332,15 +329,12 @@ static int64_t recv_one(struct orr__socket *socket, struct orr_completion *compl
     socket->queued_bytes -= packet->length + PACKET_OVERHEAD;
     struct orr_datagram *datagram =
         completion->request.op == ORR_OP_RECV_FROM ? completion->request.arguments.datagram : NULL;
-    void *buffer =
-        datagram != NULL ? datagram->buffer : completion->request.arguments.transfer.buffer;
-    uint32_t wanted =
-        datagram != NULL ? datagram->length : completion->request.arguments.transfer.length;
-    uint32_t length = packet->length < wanted ? packet->length : wanted;
-    if (length > 0)
-        memcpy(buffer, packet->bytes, length);
+    struct orr__span span;
+    orr__span_of(completion, &span);
+    uint32_t length = packet->length < span.length ? packet->length : span.length;
+    orr__span_fill(&span, packet->bytes, length);
     if (datagram != NULL) {
-        datagram->truncated = packet->length > wanted;
+        datagram->truncated = packet->length > span.length;
         orr__place_write(&packet->from, socket->family, &datagram->peer);
     }
     reuse_packet(packet);

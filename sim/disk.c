@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define DIRECTORY_SIZE 4096u
+#define SOCKET_MODE 0755u /* 0777 without what a usual umask takes */
 
 int64_t orr__disk_wall_clock(const struct orr__disk *disk)
 {
@@ -128,7 +129,9 @@ static int check_open(const struct orr__inode *inode, uint32_t flags, bool slash
     if ((flags & ORR_OPEN_CREATE) != 0 && (flags & ORR_OPEN_EXCLUSIVE) != 0)
         return -EEXIST;
     if (!inode->is_directory)
-        return slash || (flags & ORR_OPEN_DIRECTORY) != 0 ? -ENOTDIR : 0;
+        return slash || (flags & ORR_OPEN_DIRECTORY) != 0 ? -ENOTDIR
+               : inode->is_socket                         ? -ENXIO
+                                                          : 0;
     if ((flags & (ORR_OPEN_CREATE | ORR_OPEN_WRITE | ORR_OPEN_TRUNCATE)) != 0)
         return -EISDIR;
     return (flags & ORR_OPEN_DIRECT) != 0 ? -EINVAL : 0;
@@ -188,6 +191,13 @@ static uint32_t links(const struct orr__inode *inode)
     return inode->is_directory ? 2 + inode->directory.subdirectories : 1;
 }
 
+static uint32_t type_of(const struct orr__inode *inode)
+{
+    if (inode->is_socket)
+        return ORR_FILE_OTHER;
+    return inode->is_directory ? ORR_FILE_DIRECTORY : ORR_FILE_REGULAR;
+}
+
 static void fill_stat(const struct orr__inode *inode, struct orr_stat *ret_stat)
 {
     ret_stat->size = inode->is_directory ? DIRECTORY_SIZE : inode->file.cache.size;
@@ -195,7 +205,7 @@ static void fill_stat(const struct orr__inode *inode, struct orr_stat *ret_stat)
     ret_stat->inode = inode->number;
     ret_stat->links = links(inode);
     ret_stat->mode = inode->mode;
-    ret_stat->type = inode->is_directory ? ORR_FILE_DIRECTORY : ORR_FILE_REGULAR;
+    ret_stat->type = type_of(inode);
     ret_stat->reserved = 0;
 }
 
@@ -222,7 +232,7 @@ int orr__disk_stat(struct orr__disk *disk, struct orr__file *base, const char *p
     return 0;
 }
 
-/* ---- names ----------------------------------------------------------------------------------- */
+/* ---- making directories ---------------------------------------------------------------------- */
 
 int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *path, uint32_t mode)
 {
@@ -240,6 +250,48 @@ int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *
     }
     return error;
 }
+
+/* ---- names of sockets ------------------------------------------------------------------------ */
+
+int orr__disk_make_socket(struct orr__disk *disk, const char *path, uint64_t *ret_number)
+{
+    struct place place;
+    struct orr__inode *inode;
+    int error = walk(disk, NULL, path, &place);
+    if (error != 0)
+        return error;
+    error = find(&place, &inode);
+    if (error == 0)
+        return -EADDRINUSE;
+    if (error != -ENOENT || place.slash)
+        return error;
+    if (ret_number == NULL)
+        return 0;
+    inode = orr__inode_create(disk, false, SOCKET_MODE);
+    inode->is_socket = true;
+    orr__tree_add(place.directory, place.name, inode);
+    *ret_number = inode->number;
+    return 0;
+}
+
+int orr__disk_find_socket(struct orr__disk *disk, const char *path, uint64_t *ret_number)
+{
+    struct place place;
+    struct orr__inode *inode;
+    int error = walk(disk, NULL, path, &place);
+    if (error == 0)
+        error = find(&place, &inode);
+    if (error != 0)
+        return error;
+    if (place.slash && !inode->is_directory)
+        return -ENOTDIR;
+    if (!inode->is_socket)
+        return -ECONNREFUSED;
+    *ret_number = inode->number;
+    return 0;
+}
+
+/* ---- removing and renaming ------------------------------------------------------------------- */
 
 static int check_rmdir(const struct place *place)
 {
@@ -365,7 +417,7 @@ static struct listed *snapshot(const struct orr__inode *directory)
         const struct orr__inode *inode = names->items[i].inode;
         listed[i].key = orr__mix(order, orr__actor_id(names->items[i].text));
         listed[i].text = orr__text_copy(names->items[i].text);
-        listed[i].type = inode->is_directory ? ORR_FILE_DIRECTORY : ORR_FILE_REGULAR;
+        listed[i].type = type_of(inode);
     }
     qsort(listed, names->count, sizeof *listed, compare_listed);
     return listed;

@@ -171,8 +171,9 @@ struct orr__inode {
     int64_t modified_ns;
     uint64_t change_count; /* of a file's bytes and size, or a directory's names, ever */
     bool is_directory;
-    bool has_name; /* else it was removed, and lives as long as something refers to it */
-    bool reached;  /* while power loss looks for what is left */
+    bool is_socket; /* the name of a Unix socket: a file that has no bytes and cannot be opened */
+    bool has_name;  /* else it was removed, and lives as long as something refers to it */
+    bool reached;   /* while power loss looks for what is left */
     union {
         struct orr__file_body file;
         struct orr__directory_body directory;

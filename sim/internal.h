@@ -243,8 +243,11 @@ void orr__stack_destroy(struct orr__stack *stack);
 void orr__stack_process_ended(struct orr__stack *stack, struct orr__process *process,
                               enum orr_crash kind);
 
+/* The bytes of a READV or WRITEV. */
+uint32_t orr__vectors_length(const struct orr_completion *completion);
+
 /* The operations on sockets, at the moment of the flush: ACCEPT CONNECT RECV SEND RECV_FROM SEND_TO
- * SHUTDOWN POLL (of a socket). The operation ends by orr__ready, now or later. `occurrence` is the
+ * SHUTDOWN POLL (of a socket) READ WRITE READV WRITEV (of a socket, at offset 0). The operation ends by orr__ready, now or later. `occurrence` is the
  * node's count of that operation. */
 void orr__socket_submit(struct orr__process *process, struct orr__socket *socket,
                         struct orr_completion *completion, uint64_t occurrence);
@@ -290,6 +293,11 @@ int orr__disk_unlink(struct orr__disk *disk, struct orr__file *base, const char 
                      enum orr_unlink_kind kind);
 int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *path,
                     uint32_t mode);
+/* The name of a Unix socket: makes it, and tells the number of its inode, which no other ever gets.
+ * ret_number NULL: only looks whether it could be made. -EADDRINUSE if something has the name. */
+int orr__disk_make_socket(struct orr__disk *disk, const char *path, uint64_t *ret_number);
+/* The number of a socket's inode. -ECONNREFUSED if the path leads to something else. */
+int orr__disk_find_socket(struct orr__disk *disk, const char *path, uint64_t *ret_number);
 int orr__disk_list(struct orr__disk *disk, struct orr__file *directory, orr_directory_visit visit,
                    void *context);
 int64_t orr__file_read(struct orr__file *file, void *buffer, uint32_t length, uint64_t offset);

@@ -215,8 +215,8 @@ static void drop_port_if_unused(struct orr__stack *stack, struct orr__port *port
 /* Two bound sockets may share a port if their addresses differ, or if both wish to. */
 static bool bound_conflict(const struct orr__socket *a, const struct orr__socket *b, bool to_listen)
 {
-    if (a->transport == ORR__UNIX)
-        return orr_address_equal(&a->name, &b->name);
+    if (a->transport == ORR__UNIX) /* each has an inode of its own */
+        return false;
     if (!orr__socket_covers(a, b->local.ip) && !orr__socket_covers(b, a->local.ip))
         return false;
     if (a->options[ORR_SOCKET_REUSE_PORT] != 0 && b->options[ORR_SOCKET_REUSE_PORT] != 0)
@@ -271,19 +271,10 @@ static bool bind_ephemeral(struct orr__socket *socket)
     return false;
 }
 
-/* Names share the table of ports under a number made of their bytes. */
-static uint16_t name_number(const struct orr_address *name)
-{
-    uint64_t number = 0;
-    for (uint32_t i = 0; i < name->length; i++)
-        number = orr__mix(number, name->storage.bytes[i]);
-    return (uint16_t)number;
-}
-
 int orr__port_bind(struct orr__socket *socket)
 {
     if (socket->transport == ORR__UNIX)
-        socket->local.port = name_number(&socket->name);
+        socket->local.port = (uint16_t)socket->inode;
     else if (socket->local.port == 0)
         return bind_ephemeral(socket) ? 0 : -EADDRINUSE;
     struct orr__stack *stack = socket->stack;
@@ -338,11 +329,11 @@ void orr__port_leave(struct orr__socket *socket)
     drop_port_if_unused(socket->stack, port);
 }
 
-struct orr__socket *orr__port_find_name(struct orr__stack *stack, const struct orr_address *name)
+struct orr__socket *orr__port_find_inode(struct orr__stack *stack, uint64_t inode)
 {
-    struct orr__port *port = orr__port_find(stack, ORR__UNIX, name_number(name));
+    struct orr__port *port = orr__port_find(stack, ORR__UNIX, (uint16_t)inode);
     struct orr__socket *socket = port != NULL ? port->bound : NULL;
-    while (socket != NULL && !orr_address_equal(&socket->name, name))
+    while (socket != NULL && socket->inode != inode)
         socket = socket->port_next;
     return socket;
 }

@@ -6,6 +6,7 @@
  *   connection.c  connections: handshake, reset, close, retransmission, peers that vanish
  *   stream.c      the bytes of a connection: buffers, segments, windows
  *   datagram.c    datagrams
+ *   span.c        the memory of a transfer
  *
  * A connection has two ends, and each end sends one flow of bytes to the other. A flow is one ring
  * with four marks:
@@ -144,8 +145,8 @@ struct orr__packet {
     uint32_t capacity;
 };
 
-/* All that uses one port of one transport on a node; for Unix sockets the number is a hash of
- * the name. */
+/* All that uses one port of one transport on a node; for Unix sockets the number is the low bits of
+ * `inode`. */
 struct orr__port {
     struct orr__port *next;
     struct orr__socket *bound; /* sockets bound to it themselves */
@@ -163,8 +164,9 @@ enum orr__phase { ORR__UNCONNECTED, ORR__CONNECTING, ORR__CONNECTED };
 struct orr__socket {
     struct orr__end *end; /* of a stream that is or was connected */
     struct orr__process *process;
-    struct orr_queue in;  /* RECV, RECV_FROM, ACCEPT that wait */
-    struct orr_queue out; /* SEND, SEND_TO; of a Unix listener: CONNECT that waits for room */
+    struct orr_queue in; /* RECV, RECV_FROM, READ, READV, ACCEPT that wait */
+    struct orr_queue
+        out; /* SEND, SEND_TO, WRITE, WRITEV; of a Unix listener: CONNECT that waits for room */
     struct orr_queue polls;
     struct orr_completion *connecting;
     struct orr__stack *stack;
@@ -186,6 +188,7 @@ struct orr__socket {
     struct orr__place local;
     struct orr__place remote;
     struct orr_address name; /* of Unix sockets */
+    uint64_t inode;          /* that bind made under that name, whatever became of the name since */
     struct orr_address peer_name;
     struct orr__socket *waits_at; /* a Unix listener without room for this connect */
 
@@ -258,7 +261,7 @@ bool orr__port_conflicts(const struct orr__port *port, const struct orr__socket 
                          bool to_listen);
 void orr__port_adopt(struct orr__port *port, struct orr__socket *child);
 void orr__port_leave(struct orr__socket *socket);
-struct orr__socket *orr__port_find_name(struct orr__stack *stack, const struct orr_address *name);
+struct orr__socket *orr__port_find_inode(struct orr__stack *stack, uint64_t inode);
 
 /* ---- socket.c -------------------------------------------------------------------------------- */
 
@@ -276,6 +279,23 @@ struct orr_completion *orr__queue_take(struct orr_queue *queue, bool second);
 void orr__socket_connected(struct orr__socket *socket, int error);
 /* True if REORDER lets the second of several waiting operations go first. */
 bool orr__socket_reorders(const struct orr__socket *socket, const struct orr_queue *queue);
+
+/* ---- span.c ---------------------------------------------------------------------------------- */
+
+/* Memory in pieces, used one after the other. Not to be copied: `pieces` may point into it. */
+struct orr__span {
+    const struct orr_vector *pieces;
+    uint32_t length; /* of all of them */
+    struct orr_vector one;
+};
+
+/* The memory that a transfer, or an operation on a datagram, names. */
+void orr__span_of(const struct orr_completion *completion, struct orr__span *ret_span);
+/* How much of the piece a transfer uses that has `left` bytes left. */
+uint32_t orr__span_step(const struct orr_vector *piece, uint32_t left);
+/* Copies `length` bytes, at most all, into the span, or out of it. */
+void orr__span_fill(const struct orr__span *span, const void *from, uint32_t length);
+void orr__span_copy(const struct orr__span *span, void *to, uint32_t length);
 
 /* ---- connection.c ---------------------------------------------------------------------------- */
 

@@ -172,15 +172,6 @@ static int64_t vectored(struct orr__file *file, const struct orr_completion *com
     return done;
 }
 
-static uint32_t vectors_length(const struct orr_completion *completion)
-{
-    uint64_t total = 0;
-    const struct orr_vector *vectors = completion->request.arguments.transfer.vectors;
-    for (uint32_t i = 0; i < completion->request.arguments.transfer.length; i++)
-        total += vectors[i].length < ORR_TRANSFER_MAX ? vectors[i].length : ORR_TRANSFER_MAX;
-    return total < ORR_TRANSFER_MAX ? (uint32_t)total : (uint32_t)ORR_TRANSFER_MAX;
-}
-
 static int64_t transfer_file(struct orr__process *process, struct orr__file *file,
                              struct orr_completion *completion)
 {
@@ -188,7 +179,7 @@ static int64_t transfer_file(struct orr__process *process, struct orr__file *fil
     uint8_t op = completion->request.op;
     bool vectors = op == ORR_OP_READV || op == ORR_OP_WRITEV;
     uint32_t length =
-        vectors ? vectors_length(completion) : completion->request.arguments.transfer.length;
+        vectors ? orr__vectors_length(completion) : completion->request.arguments.transfer.length;
     if (!orr__file_is_direct(file)) /* a cut inside a sector could not be gone on from */
         length = orr__cut_transfer(process->node, op, occurrence, length);
     if (vectors)
@@ -326,6 +317,17 @@ static void start_socket_operation(struct orr__process *process, struct orr_comp
     }
 }
 
+/* A socket is read and written like received and sent; it has no offset but 0. */
+static bool transfers_on_socket(struct orr__process *process,
+                                const struct orr_completion *completion)
+{
+    const uint64_t transfers = ORR_OP_BIT(ORR_OP_READ) | ORR_OP_BIT(ORR_OP_WRITE) |
+                               ORR_OP_BIT(ORR_OP_READV) | ORR_OP_BIT(ORR_OP_WRITEV);
+    return (transfers & ORR_OP_BIT(completion->request.op)) != 0 &&
+           completion->request.arguments.transfer.offset == 0 &&
+           orr__socket_of(process, completion->request.descriptor) != NULL;
+}
+
 /* Sockets have no offsets, no pages and nothing below them; but they can be looked at. */
 static int file_operation_on_socket(struct orr_completion *completion)
 {
@@ -382,7 +384,7 @@ void orr__operation_start(struct orr__process *process, struct orr_completion *c
     if (op == ORR_OP_CLOSE)
         orr__ready(process, completion,
                    orr__descriptor_close(process, completion->request.descriptor));
-    else if (on_sockets(op))
+    else if (on_sockets(op) || transfers_on_socket(process, completion))
         start_socket_operation(process, completion, occurrence);
     else
         start_file_operation(process, completion, occurrence);

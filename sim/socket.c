@@ -147,14 +147,32 @@ void orr__socket_close(struct orr__process *process, struct orr__socket *socket)
 
 /* ---- addresses and listening ----------------------------------------------------------------- */
 
+/* The path in a Unix socket's address: 0 or -EINVAL. */
+static int path_of(const struct orr_address *address, char path[ORR_ADDRESS_TEXT_MAX])
+{
+    static const char prefix[] = "unix:";
+    if (orr_address_family(address) != ORR_FAMILY_UNIX ||
+        orr_address_format(address, path, ORR_ADDRESS_TEXT_MAX) < (int)sizeof prefix)
+        return -EINVAL;
+    memmove(path, path + strlen(prefix), strlen(path) - strlen(prefix) + 1);
+    return 0;
+}
+
+/* The kernel looks at the name before it looks at the socket; a bind that fails leaves no name. */
 static int bind_name(struct orr__socket *socket, const struct orr_address *address)
 {
-    if (orr_address_family(address) != ORR_FAMILY_UNIX)
-        return -EINVAL;
-    if (orr__port_find_name(socket->stack, address) != NULL)
-        return -EADDRINUSE;
+    struct orr__disk *disk = socket->stack->node->disk;
+    char path[ORR_ADDRESS_TEXT_MAX];
+    int status = path_of(address, path);
+    if (status == 0)
+        status = orr__disk_make_socket(disk, path, NULL);
+    if (status < 0)
+        return status;
     if (socket->port != NULL)
         return -EINVAL;
+    status = orr__disk_make_socket(disk, path, &socket->inode);
+    if (status < 0)
+        return status;
     socket->name = *address;
     return orr__port_bind(socket);
 }
@@ -420,13 +438,15 @@ static void connect_name_now(struct orr__socket *socket, struct orr__socket *lis
 
 static int64_t connect_name(struct orr__socket *socket, struct orr_completion *completion)
 {
-    const struct orr_address *target = completion->request.arguments.peer.target;
-    if (orr_address_family(target) != ORR_FAMILY_UNIX)
-        return -EINVAL;
-    struct orr__socket *listener = orr__port_find_name(socket->stack, target);
-    if (listener == NULL)
-        return -ENOENT;
-    if (!listener->listening || listener->shut_receive)
+    char path[ORR_ADDRESS_TEXT_MAX];
+    uint64_t inode;
+    int status = path_of(completion->request.arguments.peer.target, path);
+    if (status == 0)
+        status = orr__disk_find_socket(socket->stack->node->disk, path, &inode);
+    if (status < 0)
+        return status;
+    struct orr__socket *listener = orr__port_find_inode(socket->stack, inode);
+    if (listener == NULL || !listener->listening || listener->shut_receive)
         return -ECONNREFUSED;
     if (socket->phase == ORR__CONNECTED)
         return -EISCONN;
@@ -685,6 +705,17 @@ static void submit_send(struct orr__socket *socket, struct orr_completion *compl
     }
 }
 
+/* Unlike a recv, a read of nothing does not look at the socket. */
+static void submit_read(struct orr__socket *socket, struct orr_completion *completion)
+{
+    struct orr__span span;
+    orr__span_of(completion, &span);
+    if (span.length == 0)
+        orr__ready(socket->process, completion, 0);
+    else
+        submit_recv(socket, completion);
+}
+
 void orr__socket_submit(struct orr__process *process, struct orr__socket *socket,
                         struct orr_completion *completion, uint64_t occurrence)
 {
@@ -695,8 +726,14 @@ void orr__socket_submit(struct orr__process *process, struct orr__socket *socket
     case ORR_OP_RECV_FROM:
         submit_recv(socket, completion);
         break;
+    case ORR_OP_READ:
+    case ORR_OP_READV:
+        submit_read(socket, completion);
+        break;
     case ORR_OP_SEND:
     case ORR_OP_SEND_TO:
+    case ORR_OP_WRITE:
+    case ORR_OP_WRITEV:
         submit_send(socket, completion);
         break;
     case ORR_OP_ACCEPT:
@@ -734,6 +771,8 @@ void orr__socket_cancel(struct orr__process *process, struct orr__socket *socket
         break;
     case ORR_OP_SEND:
     case ORR_OP_SEND_TO:
+    case ORR_OP_WRITE:
+    case ORR_OP_WRITEV:
         orr_queue_remove(&socket->out, completion);
         break;
     default:

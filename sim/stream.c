@@ -407,23 +407,6 @@ static int64_t take_error(struct orr__end *end)
     return -error;
 }
 
-/* The buffer of a transfer or of a datagram operation on a stream. */
-static void *buffer_of(struct orr_completion *completion, uint32_t *ret_length)
-{
-    uint8_t op = completion->request.op;
-    if (op == ORR_OP_RECV || op == ORR_OP_SEND) {
-        *ret_length = completion->request.arguments.transfer.length;
-        return completion->request.arguments.transfer.buffer;
-    }
-    struct orr_datagram *datagram = completion->request.arguments.datagram;
-    *ret_length = datagram->length;
-    if (op == ORR_OP_RECV_FROM) {
-        datagram->peer.length = 0;
-        datagram->truncated = false;
-    }
-    return datagram->buffer;
-}
-
 static uint32_t cut_transfer(const struct orr__socket *socket,
                              const struct orr_completion *completion, uint64_t possible,
                              uint32_t wanted)
@@ -433,14 +416,29 @@ static uint32_t cut_transfer(const struct orr__socket *socket,
                              (uint64_t)completion->result, length);
 }
 
+/* A stream says neither where its bytes come from nor that some were cut off. */
+static void forget_datagram(const struct orr_completion *completion)
+{
+    if (completion->request.op != ORR_OP_RECV_FROM)
+        return;
+    completion->request.arguments.datagram->peer.length = 0;
+    completion->request.arguments.datagram->truncated = false;
+}
+
 static int64_t recv_bytes(struct orr__socket *socket, struct orr_completion *completion)
 {
     struct orr__end *end = socket->end;
-    uint32_t wanted;
-    void *buffer = buffer_of(completion, &wanted);
-    uint32_t length = cut_transfer(socket, completion, orr__stream_readable(end), wanted);
-    if (length > 0)
-        ring_take(&end->peer->out, buffer, length);
+    forget_datagram(completion);
+    struct orr__span span;
+    orr__span_of(completion, &span);
+    uint32_t length = cut_transfer(socket, completion, orr__stream_readable(end), span.length);
+    uint32_t left = length;
+    for (const struct orr_vector *piece = span.pieces; left > 0; piece++) {
+        uint32_t step = orr__span_step(piece, left);
+        if (step > 0)
+            ring_take(&end->peer->out, piece->base, step);
+        left -= step;
+    }
     return length;
 }
 
@@ -486,11 +484,16 @@ static int64_t send_bytes(struct orr__socket *socket, struct orr_completion *com
                           uint32_t possible)
 {
     struct orr__end *end = socket->end;
-    uint32_t wanted;
-    const void *data = buffer_of(completion, &wanted);
-    uint32_t length = cut_transfer(socket, completion, possible, wanted);
-    if (length > 0)
-        ring_put(&end->out, data, length);
+    struct orr__span span;
+    orr__span_of(completion, &span);
+    uint32_t length = cut_transfer(socket, completion, possible, span.length);
+    uint32_t left = length;
+    for (const struct orr_vector *piece = span.pieces; left > 0; piece++) {
+        uint32_t step = orr__span_step(piece, left);
+        if (step > 0)
+            ring_put(&end->out, piece->base, step);
+        left -= step;
+    }
     return length;
 }
 

@@ -34,8 +34,8 @@ ORR_API void orr_accept(struct orr_loop *loop, struct orr_completion *completion
 /*
  * Connects a stream socket, or fixes the peer of a datagram socket. Result: 0; -ECONNREFUSED,
  * -ETIMEDOUT, -EHOSTUNREACH, -ENETUNREACH, -ECONNRESET, -EADDRINUSE, -EADDRNOTAVAIL, -EAFNOSUPPORT,
- * -EISCONN, -EALREADY, -ENOENT and -EAGAIN (Unix sockets: no such path, backlog full), -EACCES,
- * -EPERM, -EPROTOTYPE, -ENOTSOCK.
+ * -EISCONN, -EALREADY, -ENOENT, -ENOTDIR, -ELOOP and -EAGAIN (Unix sockets: no such path, backlog
+ * full), -EACCES, -EPERM, -EPROTOTYPE, -ENOTSOCK.
  */
 ORR_API void orr_connect(struct orr_loop *loop, struct orr_completion *completion,
                          orr_handle socket, const struct orr_address *peer, orr_callback callback,
@@ -88,8 +88,9 @@ ORR_API void orr_shutdown(struct orr_loop *loop, struct orr_completion *completi
 /*
  * Reads or writes up to `length` bytes at `offset` of a file. Result: bytes; read: 0 = end of file.
  * -EIO, -EISDIR, -EINVAL, -EFBIG, -ENOSPC, -EDQUOT, -EROFS, -EPERM, -ESPIPE, -EOVERFLOW, -ENXIO,
- * -ENOMEM, -ENOBUFS, -EAGAIN (an adopted non-blocking descriptor), -EPIPE, -ECONNRESET, -ETIMEDOUT
- * (adopted descriptors). A write is durable only after fsync.
+ * -ENOMEM, -ENOBUFS, -EAGAIN (an adopted non-blocking descriptor), -EPIPE (adopted descriptors). A
+ * write is durable only after fsync. A socket can be read and written like received and sent, with
+ * those errors, at offset 0; -ESPIPE at any other, which is where a whole transfer goes on.
  */
 ORR_API void orr_read(struct orr_loop *loop, struct orr_completion *completion, orr_handle file,
                       void *buffer, size_t length, uint64_t offset, orr_callback callback,

@@ -13,7 +13,9 @@ extern const struct conformance_case cases_file[]; /* what one does with a file 
 extern const struct conformance_case cases_name[]; /* what one does with names and directories */
 extern const struct conformance_case
     cases_socket[]; /* the immediate calls, connect, accept, poll */
-extern const struct conformance_case cases_stream[]; /* bytes, and the ends of streams */
+extern const struct conformance_case cases_socket_name[]; /* Unix sockets and their files */
+extern const struct conformance_case cases_socket_rw[];   /* read and write of sockets */
+extern const struct conformance_case cases_stream[];      /* bytes, and the ends of streams */
 extern const struct conformance_case cases_datagram[];
 extern const struct conformance_case cases_streams[]; /* traps: many operations on one stream */
 extern const struct conformance_case cases_cancel[];  /* cancel, close, drain */

@@ -34,8 +34,7 @@ struct conformance_case {
 };
 
 enum conformance_needs {
-    NEEDS_SLEEPERS = 1u << 1,    /* who sleeps in poll on the loop's descriptor is woken */
-    NEEDS_SOCKET_FILES = 1u << 0 /* the name of a Unix socket is an entry of a directory */
+    NEEDS_SLEEPERS = 1u << 0 /* who sleeps in poll on the loop's descriptor is woken */
 };
 
 /* What a driver does. */

@@ -86,7 +86,7 @@ int main(int argc, char **argv)
     const struct conformance_driver driver = {
         .name = argc > 1 ? argv[1] : "",
         .tables = kernel ? conformance_kernel : conformance_common,
-        .has = NEEDS_SOCKET_FILES | SLEEPERS,
+        .has = SLEEPERS,
         .seeds = 1,
         .unavailable = unavailable,
         .open = open_loop,

@@ -6,6 +6,7 @@
  * expectations are the states that each directory has had since its last sync.
  */
 #include <check.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,6 +35,36 @@ START_TEST(test_disk_loss__created_file_may_be_gone_though_it_was_synced)
         } else {
             MUST(!directory_too, &disk);
             MUST(disk.disk->inode_count == 1, &disk);
+            gone++;
+        }
+        fixture_close(&disk);
+    }
+    ck_assert_uint_ge(gone, SEEDS / 8);
+    ck_assert_uint_le(gone, SEEDS * 3 / 8);
+}
+END_TEST
+
+/* The name of a socket has nothing to sync but its directory. */
+START_TEST(test_disk_loss__socket_lasts_as_its_directory_does)
+{
+    uint32_t gone = 0;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        struct fixture disk;
+        uint64_t made;
+        uint64_t found;
+        bool synced = seed % 2 == 0;
+        fixture_open(&disk, seed);
+        MUST(orr__disk_make_socket(disk.disk, "s", &made) == 0, &disk);
+        if (synced)
+            fixture_sync(&disk, "/");
+        orr__disk_power_loss(disk.disk);
+        int answer = orr__disk_find_socket(disk.disk, "s", &found);
+        if (answer == 0) {
+            MUST(found == made, &disk);
+            MUST(orr__disk_make_socket(disk.disk, "s", NULL) == -EADDRINUSE, &disk);
+        } else {
+            MUST(answer == -ENOENT && !synced, &disk);
+            MUST(orr__disk_make_socket(disk.disk, "s", &found) == 0 && found > made, &disk);
             gone++;
         }
         fixture_close(&disk);
@@ -594,6 +625,7 @@ int main(void)
     TCase *names = tcase_create("names");
     tcase_set_timeout(names, 120);
     tcase_add_test(names, test_disk_loss__created_file_may_be_gone_though_it_was_synced);
+    tcase_add_test(names, test_disk_loss__socket_lasts_as_its_directory_does);
     tcase_add_test(names, test_disk_loss__rename_is_atomic);
     tcase_add_test(names, test_disk_loss__rename_can_overtake_the_data);
     tcase_add_test(names, test_disk_loss__directory_keeps_a_prefix_of_its_changes);

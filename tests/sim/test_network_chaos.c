@@ -141,9 +141,12 @@ static void on_accept(void *context, struct orr_completion *completion, int64_t 
     orr_accept(app->loop, completion, app->listener, NULL, on_accept, app);
 }
 
-static void serve(struct app *app)
+static void serve_at(void *context, struct orr_completion *completion, int64_t result)
 {
+    struct app *app = context;
     struct orr_address address;
+    (void)completion;
+    must(result == 0 || result == -ENOENT);
     must(orr_address_parse(app->role->listens, &address) == 0);
     app->listener = orr_socket(app->loop, orr_address_family(&address), ORR_SOCKET_STREAM);
     must(orr_socket_option_set(app->loop, app->listener, ORR_SOCKET_REUSE_ADDRESS, 1) == 0);
@@ -151,6 +154,17 @@ static void serve(struct app *app)
     must(orr_bind(app->loop, app->listener, &address) == 0);
     must(orr_listen(app->loop, app->listener, 4) == 0);
     orr_accept(app->loop, &app->accept, app->listener, NULL, on_accept, app);
+}
+
+/* The name of a Unix socket may be there from an earlier life. */
+static void serve(struct app *app)
+{
+    const char *path = strchr(app->role->listens, '/');
+    if (path != NULL)
+        orr_unlink(app->loop, &app->accept, ORR_DIRECTORY_CURRENT, path, ORR_UNLINK_FILE, serve_at,
+                   app);
+    else
+        serve_at(app, NULL, 0);
 }
 
 /* ---- the clients ----------------------------------------------------------------------------- */
@@ -300,7 +314,7 @@ static void on_connected(void *context, struct orr_completion *completion, int64
         recv_more(session);
         return;
     }
-    must(result == -ECONNREFUSED || result == -ETIMEDOUT);
+    must(result == -ECONNREFUSED || result == -ETIMEDOUT || result == -ENOENT);
     session->failed = true;
     session->ended = true;
     settle(session);

@@ -75,6 +75,20 @@ END_TEST
 
 /* ---- cut links ------------------------------------------------------------------------------- */
 
+START_TEST(test_network_loss__the_name_of_a_killed_process_stays)
+{
+    struct orr_address name = parse("unix:/s");
+    (void)listen_at(SERVER, "unix:/s", 8);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_PROCESS);
+    orr_node_start(nodes[SERVER]);
+    orr_handle handle = stream_for(SERVER, &name);
+    EXPECT(-ECONNREFUSED, orr_connect, SERVER, handle, &name);
+    ck_assert_int_eq(orr_bind(loop_of(SERVER), handle, &name), -EADDRINUSE);
+    EXPECT(0, orr_unlink, SERVER, ORR_DIRECTORY_CURRENT, "s", ORR_UNLINK_FILE);
+    ck_assert_int_eq(orr_bind(loop_of(SERVER), handle, &name), 0);
+}
+END_TEST
+
 START_TEST(test_network_loss__connect_over_a_cut_link)
 {
     struct orr_address target = at(SERVER, 7000);
@@ -473,6 +487,7 @@ int main(void)
         test_network_loss__connect_times_out,
         test_network_loss__a_node_that_boots_answers,
         test_network_loss__the_machine_of_a_killed_process_refuses,
+        test_network_loss__the_name_of_a_killed_process_stays,
         test_network_loss__connect_over_a_cut_link,
         test_network_loss__bytes_wait_for_a_cut_link,
         test_network_loss__window_updates_wait_for_a_cut_link,
