@@ -1,6 +1,7 @@
 /*
  * scenario.c: the kv server in the simulated world: clients over a network that cuts and resets, a
- * server that is killed and loses its power, a disk that fails. Whatever happens, every
+ * server that is killed and loses its power (by the seed's faults, and in ambushes that the scenario
+ * lays whatever families the seed has), a disk that fails. Whatever happens, every
  * acknowledged write survives, no read goes back in time, replies answer their commands, and once
  * the faults end every client is served.
  */
@@ -11,6 +12,10 @@
 
 #define PORT 6379
 #define LIVENESS_NS (2 * ORR_MINUTE)
+
+/* Of an ambush: how long until one, and how long only reads come. */
+#define PAUSE_MAX_NS (100 * ORR_MILLISECOND)
+#define READS_MAX_NS (50 * ORR_MILLISECOND)
 
 static const char *const client_names[KV_CLIENTS] = {"client-0", "client-1", "client-2"};
 
@@ -39,6 +44,38 @@ static void report(void *context, const char *line)
     orr_note(context, "the server said: %s", line);
 }
 
+/*
+ * What a kill leaves in the page cache alone must be durable before anybody reads it. Chance seldom
+ * tells: the next write's sync makes up for one that recovery left out. So here no write comes
+ * between the kill and the power loss, and the reads that follow are compared with those before.
+ */
+static void ambush(struct orr_world *world, struct orr_node *server, struct kv_history *history)
+{
+    history->reads_only = true;
+    orr_node_crash(server, ORR_CRASH_PROCESS);
+    for (uint32_t i = 0; i < 2; i++) {
+        orr_node_start(server);
+        orr_world_run_for(world, orr_choose(world, "ambush: reads", READS_MAX_NS));
+        if (i == 0)
+            orr_node_crash(server, ORR_CRASH_POWER);
+    }
+    history->reads_only = false;
+}
+
+/* The faults of the seed strike; in one seed of two the scenario adds ambushes of its own. */
+static void run_faults(struct orr_world *world, struct orr_node *server, struct kv_history *history)
+{
+    uint64_t left_ns = orr_parameter_number(world, "ms") * ORR_MILLISECOND;
+    uint64_t end_ns = orr_world_now(world) + left_ns;
+    bool has_ambushes = orr_choose(world, "ambush: any", 2) == 1;
+    while (has_ambushes && left_ns > 0 && !orr_world_failed(world)) {
+        orr_world_run_for(world, orr_choose(world, "ambush: pause", PAUSE_MAX_NS));
+        ambush(world, server, history);
+        left_ns = orr_world_now(world) < end_ns ? end_ns - orr_world_now(world) : 0;
+    }
+    orr_world_run_for(world, left_ns);
+}
+
 static void *boot_server(struct orr_loop *loop, void *config)
 {
     return kv_boot(loop, config);
@@ -65,7 +102,7 @@ static void run(struct orr_world *world)
         (void)orr_node_create(world, client_names[i], &client_program, &tasks[i]);
     }
 
-    orr_world_run_for(world, orr_parameter_number(world, "ms") * ORR_MILLISECOND);
+    run_faults(world, server, &history);
     orr_world_heal(world);
     history.final_phase = true;
     orr_eventually(world, kv_workload_done, tasks, LIVENESS_NS,

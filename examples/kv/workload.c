@@ -162,11 +162,18 @@ static void increment_command(struct client *client, struct command *command)
     append_bulk(client, text, (uint32_t)snprintf(text, sizeof text, "counter-%u", command->owner));
 }
 
+static enum kind choose_kind(struct client *client)
+{
+    if (client->task->history->reads_only)
+        return choose(client, 2) == 0 ? COMMAND_GET : COMMAND_MGET;
+    return (enum kind)choose(client, COMMAND_COUNT);
+}
+
 static void add_command(struct client *client)
 {
     struct command *command = &client->batch[client->batch_count++];
     uint32_t self = client->task->client;
-    *command = (struct command){.kind = (enum kind)choose(client, COMMAND_COUNT), .owner = self};
+    *command = (struct command){.kind = choose_kind(client), .owner = self};
     switch (command->kind) {
     case COMMAND_SET:
         command->key = (uint32_t)choose(client, KV_PAIR);

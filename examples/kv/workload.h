@@ -38,6 +38,7 @@ struct kv_history {
     struct orr_world *world;
     struct kv_key keys[KV_CLIENTS][KV_KEYS];
     struct kv_key counters[KV_CLIENTS]; /* INCR, one key per client */
+    bool reads_only;                    /* new batches write nothing */
     bool final_phase;                   /* the faults are over: every client is to finish */
 };
 
