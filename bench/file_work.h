@@ -2,8 +2,8 @@
  * What the file programs of this folder have in common, so that only their loops differ.
  *
  * The model: `lanes` chains of operations go on side by side until the time is up. In "read" and
- * "direct" all lanes share one file, and an operation reads a random page of it; in "sync" each lane
- * has a file of its own, and an operation overwrites a random page of it and makes that durable
+ * "direct" all lanes share one file, and an operation reads a random page of it; in "sync" each
+ * lane has a file of its own, and an operation overwrites a random page of it and makes that durable
  * (write, then fdatasync). Every program draws the same pages in the same order.
  *
  * Arguments: read|direct|sync LANES MILLISECONDS PATH; the files are PATH.0, PATH.1 ..., and exist.
@@ -29,6 +29,7 @@
 enum {
     WORK_PAGE_BYTES = 4096,
     WORK_LANES_MAX = 256,
+    WORK_MS_MAX = 60000,
 };
 
 struct work {
@@ -71,6 +72,15 @@ static inline uint64_t work_cpu_ns(void)
            (uint64_t)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000u;
 }
 
+static inline int work_number(const char *text, int most)
+{
+    char *end;
+    const long number = strtol(text, &end, 10);
+    if (end == text || *end != '\0' || number < 1 || number > most)
+        work_die(text, -EINVAL);
+    return (int)number;
+}
+
 static inline int work_open(const char *path, int lane, bool sync, bool direct)
 {
     char name[4096];
@@ -89,9 +99,7 @@ static inline void work_begin(struct work *work, int argc, char **argv)
     }
     const bool direct = strcmp(argv[1], "direct") == 0;
     work->sync = strcmp(argv[1], "sync") == 0;
-    work->lanes = atoi(argv[2]);
-    if (work->lanes < 1 || work->lanes > WORK_LANES_MAX)
-        work_die("LANES", -EINVAL);
+    work->lanes = work_number(argv[2], WORK_LANES_MAX);
     const size_t bytes = (size_t)work->lanes * WORK_PAGE_BYTES;
     work->buffers = aligned_alloc(WORK_PAGE_BYTES, bytes);
     if (work->buffers == NULL)
@@ -107,7 +115,7 @@ static inline void work_begin(struct work *work, int argc, char **argv)
     work->state = 1;
     work->start_cpu_ns = work_cpu_ns();
     work->start_ns = work_now_ns();
-    work->end_ns = work->start_ns + (uint64_t)atoi(argv[3]) * 1000000u;
+    work->end_ns = work->start_ns + (uint64_t)work_number(argv[3], WORK_MS_MAX) * 1000000u;
 }
 
 /* The offset of the next operation. */
