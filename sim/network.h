@@ -323,6 +323,8 @@ static inline bool orr__listener_has_room(const struct orr__socket *listener)
 
 /* ---- stream.c -------------------------------------------------------------------------------- */
 
+/* True if a segment that leaves now takes no time. */
+bool orr__arrives_at_once(const struct orr__end *end, uint64_t number);
 /* Bytes that recv would find. */
 uint64_t orr__stream_readable(const struct orr__end *end);
 /* True if send would find a good part of the buffer free. */

@@ -20,6 +20,7 @@
 
 #define BACKLOG_MAX 4096u
 #define BACKLOG_SMALL 3u
+#define NOTICED_LATER_NS (2 * ORR_MICROSECOND)
 #define BUFFER_MAX (2 * 212992)
 #define RECEIVE_BUFFER_MIN 2304
 #define SEND_BUFFER_MIN 4608
@@ -153,7 +154,7 @@ static int bind_name(struct orr__socket *socket, const struct orr_address *addre
         return -EINVAL;
     if (orr__port_find_name(socket->stack, address) != NULL)
         return -EADDRINUSE;
-    if (socket->port != NULL)
+    if (socket->port != NULL || socket->name.length > 0) /* an accepted one has its listener's */
         return -EINVAL;
     socket->name = *address;
     return orr__port_bind(socket);
@@ -178,6 +179,8 @@ int orr__socket_bind(struct orr__process *process, struct orr__socket *socket,
     status = orr__port_bind(socket);
     if (status < 0)
         socket->local = before;
+    else if (socket->family == ORR_FAMILY_IP6 && !orr__place_is_any(&place))
+        socket->options[ORR_SOCKET_ONLY_IP6] = 1; /* it can have no other peers, says the kernel */
     return status;
 }
 
@@ -262,8 +265,6 @@ static bool has_option(const struct orr__socket *socket, enum orr_socket_option 
         return socket->transport == ORR__TCP;
     case ORR_SOCKET_ONLY_IP6:
         return socket->family == ORR_FAMILY_IP6;
-    case ORR_SOCKET_REUSE_PORT:
-        return socket->transport != ORR__UNIX;
     default:
         return option < ORR_SOCKET_OPTION_COUNT;
     }
@@ -293,7 +294,8 @@ static void apply_buffers(struct orr__socket *socket)
 
 int orr__socket_option_set(struct orr__socket *socket, enum orr_socket_option option, int32_t value)
 {
-    if (!has_option(socket, option))
+    if (!has_option(socket, option) ||
+        (option == ORR_SOCKET_REUSE_PORT && value != 0 && socket->transport == ORR__UNIX))
         return -ENOPROTOOPT;
     switch (option) {
     case ORR_SOCKET_RECEIVE_BUFFER:
@@ -449,7 +451,11 @@ static int64_t connect_name(struct orr__socket *socket, struct orr_completion *c
 static int route(struct orr__socket *socket, const struct orr_address *target)
 {
     struct orr__place remote;
-    int status = orr__place_read(target, socket->family, &remote);
+    bool maps = socket->transport == ORR__UDP && socket->family == ORR_FAMILY_IP6 &&
+                orr_address_family(target) == ORR_FAMILY_IP4;
+    if (maps && socket->options[ORR_SOCKET_ONLY_IP6] != 0)
+        return -EAFNOSUPPORT;
+    int status = orr__place_read(target, maps ? ORR_FAMILY_IP4 : socket->family, &remote);
     if (status < 0)
         return status;
     struct orr__place source;
@@ -488,6 +494,8 @@ static int64_t connect_again(struct orr__socket *socket)
 static int64_t connect_place(struct orr__socket *socket, struct orr_completion *completion)
 {
     const struct orr_address *target = completion->request.arguments.peer.target;
+    if (target->length < sizeof(sa_family_t))
+        return -EINVAL;
     if (socket->transport == ORR__UDP) {
         int status = route(socket, target);
         if (status == 0)
@@ -572,14 +580,44 @@ static int64_t accept_first(struct orr__socket *listener, const struct orr_compl
     return descriptor;
 }
 
-void orr__socket_arrived(struct orr__socket *listener)
+static void admit_arrived(struct orr__socket *listener)
 {
-    orr__socket_changed(listener);
     while (listener->in.head != NULL && listener->arrived.count > 0) {
         struct orr_completion *completion =
             orr__queue_take(&listener->in, orr__socket_reorders(listener, &listener->in));
         orr__ready(listener->process, completion, accept_first(listener, completion));
     }
+}
+
+static void noticed(struct orr_world *world, void *object, uint64_t descriptor)
+{
+    (void)world;
+    const struct orr__descriptor *entry = orr__descriptor_get(object, (int32_t)descriptor);
+    if (entry != NULL && entry->kind == ORR__DESCRIPTOR_SOCKET && entry->socket->listening)
+        admit_arrived(entry->socket);
+}
+
+/* The accept that waits may be woken later than one that is submitted meanwhile. */
+static bool noticed_later(struct orr__socket *listener)
+{
+    struct orr_node *node = listener->stack->node;
+    struct orr_completion *waits = listener->in.head;
+    uint64_t actor = orr__mix(node->id, ORR_OP_ACCEPT);
+    if (waits == NULL || !orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, actor,
+                                       (uint64_t)waits->result))
+        return false;
+    orr__fault(node->world, ORR_FAMILY_REORDER, orr__op_subject(node, ORR_OP_ACCEPT),
+               (uint64_t)waits->result, "is woken later");
+    orr__schedule(node->world, orr__now(node->world) + NOTICED_LATER_NS, noticed,
+                  listener->process, listener->process, (uint64_t)waits->request.descriptor);
+    return true;
+}
+
+void orr__socket_arrived(struct orr__socket *listener)
+{
+    orr__socket_changed(listener);
+    if (!noticed_later(listener))
+        admit_arrived(listener);
 }
 
 static void submit_accept(struct orr__socket *socket, struct orr_completion *completion)
@@ -589,8 +627,11 @@ static void submit_accept(struct orr__socket *socket, struct orr_completion *com
                    socket->transport == ORR__UDP ? -EOPNOTSUPP : -EINVAL);
         return;
     }
+    if (socket->arrived.count > 0) {
+        orr__ready(socket->process, completion, accept_first(socket, completion));
+        return;
+    }
     orr_queue_push(&socket->in, completion);
-    orr__socket_arrived(socket);
     if (socket->shut_receive)
         refuse_waiting(socket);
 }

@@ -111,6 +111,8 @@ static void add_open(struct maker *maker)
         chosen = (uint16_t)(1 + throw_die(&maker->dice, (1u << 7) - 1));
     if ((chosen & (ORR_OPEN_READ | ORR_OPEN_WRITE)) == 0)
         chosen |= ORR_OPEN_READ;
+    if ((chosen & ORR_OPEN_CREATE) != 0) /* Linux changed its mind about both, and when it looks */
+        chosen &= (uint16_t)~ORR_OPEN_DIRECTORY;
     uint8_t slot = any_slot(maker);
     add(maker, (struct step){.op = STEP_OPEN,
                              .slot = one_in(&maker->dice, 3) ? pick(maker, DIRECTORY) : 0,
@@ -325,7 +327,7 @@ static void add_option(struct maker *maker)
 
 static void add_look(struct maker *maker)
 {
-    switch (throw_die(&maker->dice, 5)) {
+    switch (throw_die(&maker->dice, 5)) { /* no poll for nothing: Linux ends it at any change */
     case 0:
         add(maker, (struct step){.op = STEP_LOCAL, .slot = any_slot(maker)});
         break;
@@ -338,7 +340,7 @@ static void add_look(struct maker *maker)
     default:
         add(maker, (struct step){.op = STEP_POLL,
                                  .slot = any_slot(maker),
-                                 .flags = (uint16_t)throw_die(&maker->dice, 4)});
+                                 .flags = (uint16_t)(1 + throw_die(&maker->dice, 3))});
         break;
     }
 }

@@ -245,6 +245,7 @@ void world_run(const struct world_options *options, const struct program *progra
                             .patience_ns = WORLD_PATIENCE_NS,
                             .hang_ns = WORLD_HANG_NS,
                             .settle_scale = scale_of(options),
+                            .pass_ns = scale_of(options) > 1 ? scale_of(options) * 100 : 0,
                             .heal = heal,
                             .context = world};
     run_program(program, &ground, ret_record);

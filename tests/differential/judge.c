@@ -172,11 +172,16 @@ static void judge_determined(struct verdict *verdict, const struct program *prog
 
 /* ---- racing programs ------------------------------------------------------------------------- */
 
-/* The contract lets a cancel say any of three things. That it agrees with its target, the run has
- * checked; which one it is follows from how fast callbacks are, of which a world knows nothing. */
+/* The contract lets a cancel say any of three things, and a timer be canceled or not. That they
+ * agree, and that timers are not early, the run has checked; which one it is follows from how fast
+ * callbacks are, of which a world knows nothing. */
 static bool is_ruled(const struct program *program, uint32_t at)
 {
-    return program->steps[at].op == STEP_CANCEL && kernel_record.outcomes[at].fate == FATE_ENDED;
+    uint8_t op = program->steps[at].op;
+    if (kernel_record.outcomes[at].fate == FATE_SKIPPED) /* for what was in flight just then */
+        return true;
+    return (op == STEP_CANCEL || op == STEP_TIMEOUT) &&
+           kernel_record.outcomes[at].fate == FATE_ENDED;
 }
 
 /* Notes what of the kernel's outcome this world shows, too. */

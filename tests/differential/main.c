@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define JOBS_MAX 64u
-#define DISAGREEMENTS_MAX 10000u
+#define DISAGREEMENTS_MAX 2000u
 #define PRINTED_MAX 10u /* of the disagreements; the others are only counted */
 #define TAP_BLOCK 50u
 
@@ -33,14 +33,23 @@ struct job {
 static struct shared {
     struct job jobs[JOBS_MAX];
     uint32_t count; /* of disagreements, only written with __atomic */
-    uint64_t seeds[DISAGREEMENTS_MAX];
+    struct disagreement {
+        uint64_t seed;
+        char text[512]; /* as it was seen first */
+    } found[DISAGREEMENTS_MAX];
 } * shared;
 
-static void note_disagreement(uint64_t seed)
+static void note_disagreement(uint64_t seed, const struct verdict *verdict)
 {
     uint32_t at = __atomic_fetch_add(&shared->count, 1, __ATOMIC_SEQ_CST);
-    if (at < DISAGREEMENTS_MAX)
-        shared->seeds[at] = seed;
+    if (at >= DISAGREEMENTS_MAX)
+        return;
+    shared->found[at].seed = seed;
+    if (verdict == NULL)
+        snprintf(shared->found[at].text, sizeof shared->found[at].text, "its process died");
+    else
+        snprintf(shared->found[at].text, sizeof shared->found[at].text, "%s, step %u: %s",
+                 verdict->where, verdict->at, verdict->why);
 }
 
 /* ---- one process ----------------------------------------------------------------------------- */
@@ -52,7 +61,7 @@ static void run_seed(struct job *job, uint64_t seed)
     program_generate(seed, &program);
     judge(&program, &verdict);
     if (verdict.disagrees)
-        note_disagreement(seed);
+        note_disagreement(seed, &verdict);
     job->unsteady += verdict.unsteady && !verdict.disagrees ? 1 : 0;
     job->done++;
 }
@@ -100,7 +109,7 @@ static void job_ended(struct job *job, int status)
         return;
     if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
         exit(2); /* it said why */
-    note_disagreement(job->seed);
+    note_disagreement(job->seed, NULL);
     job->done++;
     job->seed++;
     if (job->seed < job->end)
@@ -140,21 +149,21 @@ static void run_all(uint64_t seed, uint64_t programs)
 
 static int by_seed(const void *a, const void *b)
 {
-    const uint64_t *first = a;
-    const uint64_t *second = b;
-    return (*first > *second) - (*first < *second);
+    const struct disagreement *first = a;
+    const struct disagreement *second = b;
+    return (first->seed > second->seed) - (first->seed < second->seed);
 }
 
-/* Prints the first ones, each shrunk. `mark`: before each line. */
+/* All of them; the first ones shrunk. */
 static void print_disagreements(FILE *file)
 {
     uint32_t count = shared->count < DISAGREEMENTS_MAX ? shared->count : DISAGREEMENTS_MAX;
-    qsort(shared->seeds, count, sizeof shared->seeds[0], by_seed);
+    qsort(shared->found, count, sizeof shared->found[0], by_seed);
     for (uint32_t i = 0; i < count; i++) {
+        fprintf(file, "disagreement: seed %" PRIu64 ": %s\n", shared->found[i].seed,
+                shared->found[i].text);
         if (i < PRINTED_MAX)
-            disagreement_print(file, shared->seeds[i]);
-        else
-            fprintf(file, "disagreement: seed %" PRIu64 "\n", shared->seeds[i]);
+            disagreement_print(file, shared->found[i].seed);
     }
 }
 

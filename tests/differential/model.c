@@ -307,7 +307,8 @@ static enum model_verdict admit_connect(const struct model *model, const struct 
         return MODEL_GO;
     if (model->slots[listener].shut || !has_room(&model->slots[listener]))
         return MODEL_SKIP;
-    return MODEL_GO;
+    bool alone = model->slots[listener].queued == 0 || model->quiet;
+    return alone ? MODEL_GO : MODEL_SETTLE; /* else they may arrive in any order */
 }
 
 static enum model_verdict admit_send_datagram(const struct model *model, const struct step *step)
@@ -325,6 +326,15 @@ static enum model_verdict admit_send_datagram(const struct model *model, const s
     return is_guessed(model, model_datagram_target(model, step)) ? MODEL_SKIP : MODEL_GO;
 }
 
+static bool receives(const struct model *model, uint32_t slot)
+{
+    for (uint32_t i = 0; i < STEPS_MAX; i++)
+        if (model->pending[i].in_flight && step_receives(model->pending[i].step.op) &&
+            model->pending[i].step.slot == slot)
+            return true;
+    return false;
+}
+
 static enum model_verdict admit_send(const struct model *model, const struct step *step)
 {
     const struct model_slot *slot = &model->slots[step->slot];
@@ -335,6 +345,8 @@ static enum model_verdict admit_send(const struct model *model, const struct ste
     const struct model_connection *connection = connection_of(model, slot);
     if (connection->unsettled)
         return MODEL_SETTLE;
+    if (connection->shut_receive[1 - slot->end] && receives(model, connection->slots[1 - slot->end]))
+        return MODEL_WAIT; /* it ends without these bytes, or with them */
     if (step->op != STEP_SEND_ALL && step->length > 1)
         return MODEL_SKIP; /* how much of it goes at once is the system's business */
     if (step->length > 1 && connection->family != ORR_FAMILY_UNIX && !connection->dead &&
@@ -349,7 +361,7 @@ static enum model_verdict admit_receive(const struct model *model, const struct 
 {
     const struct model_slot *slot = &model->slots[step->slot];
     if (slot->kind == MODEL_DATAGRAM)
-        return slot->refused && !model->quiet ? MODEL_SETTLE : MODEL_GO;
+        return (slot->refused || slot->shut) && !model->quiet ? MODEL_SETTLE : MODEL_GO;
     if (slot->kind != MODEL_CONNECTED)
         return MODEL_GO;
     const struct model_connection *connection = connection_of(model, slot);

@@ -237,7 +237,7 @@ static void control(struct run *run, const struct step *step)
         break;
     case STEP_PASSES:
         for (uint32_t i = 0; i < step->length; i++)
-            orr_run_for_ns(run->loop, 0);
+            orr_run_for_ns(run->loop, run->ground->pass_ns);
         break;
     default:
         orr_run_for_ns(run->loop, (uint64_t)step->length * run->ground->settle_scale);

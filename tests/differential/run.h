@@ -54,6 +54,7 @@ struct ground {
     uint64_t patience_ns;      /* how long "let arrive what is on its way" takes */
     uint64_t hang_ns;          /* longer than anything takes */
     uint32_t settle_scale;     /* times the ns of a settle step */
+    uint64_t pass_ns;      /* what a pass takes: a kernel takes its time anyway */
     uint32_t socket_count;     /* names used up */
     void (*heal)(void *context); /* before what is left behind is looked at; may be NULL */
     void *context;

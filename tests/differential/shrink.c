@@ -90,8 +90,7 @@ void disagreement_print(FILE *file, uint64_t seed)
     bool again = judge_apart(&program);
     if (again)
         program_shrink(&program, judge_apart);
-    fprintf(file, "disagreement: seed %" PRIu64 ", %s\n", seed,
-            again ? "the shortest program found" : "which did not come again");
+    fprintf(file, "%s: ", again ? "the shortest program found" : "it did not come again");
     fflush(file);
     pid_t child = begin_apart(false);
     if (child == 0) {
