@@ -17,15 +17,21 @@
 #include <limits.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
+#include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/random.h>
+#endif
 
 _Static_assert(sizeof(((struct orr_address *)NULL)->storage) >= sizeof(struct sockaddr_un) &&
                    sizeof(((struct orr_address *)NULL)->storage) >= sizeof(struct sockaddr_in6),
@@ -45,6 +51,13 @@ static int64_t answer(int64_t result)
     return result < 0 ? -(int64_t)errno : result;
 }
 
+/* macOS and OpenBSD have no such flag: there the page cache is used all the same. */
+#if defined(O_DIRECT)
+#define DIRECT O_DIRECT
+#else
+#define DIRECT 0
+#endif
+
 int orr__posix_open_flags(uint32_t flags)
 {
     static const struct {
@@ -53,7 +66,7 @@ int orr__posix_open_flags(uint32_t flags)
     } table[] = {
         {ORR_OPEN_CREATE, O_CREAT},   {ORR_OPEN_EXCLUSIVE, O_EXCL},
         {ORR_OPEN_TRUNCATE, O_TRUNC}, {ORR_OPEN_DIRECTORY, O_DIRECTORY},
-        {ORR_OPEN_SYNC, O_DSYNC},     {ORR_OPEN_DIRECT, O_DIRECT},
+        {ORR_OPEN_SYNC, O_DSYNC},     {ORR_OPEN_DIRECT, DIRECT},
     };
     /* O_NOCTTY: opening a terminal must not give a daemon a controlling one. */
     int result = O_CLOEXEC | O_NOCTTY;
@@ -82,18 +95,31 @@ void orr__posix_stat_mode(struct orr_stat *ret_stat, uint32_t st_mode)
                                         : ORR_FILE_OTHER;
 }
 
+#if defined(__APPLE__)
+#define MODIFIED st_mtimespec
+#else
+#define MODIFIED st_mtim
+#endif
+
+static int stat_itself(int descriptor, struct stat *ret_status)
+{
+    return descriptor >= 0 ? fstat(descriptor, ret_status) : stat(".", ret_status);
+}
+
 static int64_t perform_stat(const struct orr_request *request)
 {
     const char *path = request->arguments.path.path;
     struct orr_stat *ret_stat = request->arguments.path.stat;
     struct stat status;
 
-    if (fstatat(orr__posix_directory(request->descriptor), path != NULL ? path : "", &status,
-                path != NULL ? 0 : AT_EMPTY_PATH) != 0)
+    const int failed = path != NULL
+                           ? fstatat(orr__posix_directory(request->descriptor), path, &status, 0)
+                           : stat_itself(request->descriptor, &status);
+    if (failed != 0)
         return -errno;
     ret_stat->size = (uint64_t)status.st_size;
     ret_stat->modified_ns =
-        (int64_t)status.st_mtim.tv_sec * (int64_t)ORR_SECOND + status.st_mtim.tv_nsec;
+        (int64_t)status.MODIFIED.tv_sec * (int64_t)ORR_SECOND + status.MODIFIED.tv_nsec;
     ret_stat->inode = status.st_ino;
     ret_stat->links = (uint32_t)status.st_nlink;
     orr__posix_stat_mode(ret_stat, status.st_mode);
@@ -141,6 +167,50 @@ static int64_t perform_path(const struct orr_request *request)
     }
 }
 
+/* ---- what systems do in their own ways ------------------------------------------------------- */
+
+/* macOS' fsync leaves the data in the drive's cache; only this flushes it, where the file system
+ * can. Others have no fdatasync that is worth more than fsync. */
+static int sync_file(int descriptor, bool data_only)
+{
+#if defined(__APPLE__)
+    (void)data_only;
+    return fcntl(descriptor, F_FULLFSYNC) == 0 ? 0 : fsync(descriptor);
+#else
+    return data_only ? fdatasync(descriptor) : fsync(descriptor);
+#endif
+}
+
+/* macOS reserves behind what is allocated; the size is grown apart. posix_fallocate tells its error
+ * in its result. */
+static int64_t allocate(int descriptor, off_t offset, off_t length)
+{
+#if defined(__linux__)
+    return answer(fallocate(descriptor, 0, offset, length));
+#elif defined(__APPLE__)
+    struct stat status;
+    if (offset < 0 || length <= 0)
+        return -EINVAL;
+    if (fstat(descriptor, &status) != 0)
+        return -errno;
+    if (offset + length <= status.st_size)
+        return 0;
+    fstore_t store = {.fst_flags = F_ALLOCATEALL,
+                      .fst_posmode = F_PEOFPOSMODE,
+                      .fst_length = offset + length - status.st_size};
+    if (fcntl(descriptor, F_PREALLOCATE, &store) != 0)
+        return -errno;
+    return answer(ftruncate(descriptor, offset + length));
+#elif defined(__OpenBSD__)
+    (void)descriptor;
+    (void)offset;
+    (void)length;
+    return -EOPNOTSUPP;
+#else
+    return -posix_fallocate(descriptor, offset, length);
+#endif
+}
+
 int64_t orr__posix_perform(const struct orr_completion *completion)
 {
     const struct orr_request *request = &completion->request;
@@ -161,13 +231,13 @@ int64_t orr__posix_perform(const struct orr_completion *completion)
     case ORR_OP_MKDIR:
         return perform_path(request);
     case ORR_OP_FSYNC:
-        return answer(fsync(descriptor));
+        return answer(sync_file(descriptor, false));
     case ORR_OP_FDATASYNC:
-        return answer(fdatasync(descriptor));
+        return answer(sync_file(descriptor, true));
     case ORR_OP_TRUNCATE:
         return answer(ftruncate(descriptor, length));
     case ORR_OP_ALLOCATE:
-        return answer(fallocate(descriptor, 0, offset, length));
+        return allocate(descriptor, offset, length);
     case ORR_OP_SHUTDOWN:
         return answer(shutdown(descriptor, (int)request->arguments.events));
     case ORR_OP_CLOSE:
@@ -179,6 +249,23 @@ int64_t orr__posix_perform(const struct orr_completion *completion)
 
 /* ---- clocks, random bytes, memory ------------------------------------------------------------ */
 
+uint64_t orr__posix_left_ns(uint64_t deadline_ns)
+{
+    if (deadline_ns == ORR_WAIT_NOT || deadline_ns == ORR_WAIT_FOREVER)
+        return deadline_ns;
+    const uint64_t now_ns = orr__posix_now(NULL, ORR_CLOCK_MONOTONIC);
+    return deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+}
+
+struct timespec orr__posix_sleep_span(uint64_t sleep_ns)
+{
+    const uint64_t day_ns = UINT64_C(86400) * ORR_SECOND;
+    const uint64_t bounded_ns = sleep_ns < day_ns ? sleep_ns : day_ns;
+
+    return (struct timespec){.tv_sec = (time_t)(bounded_ns / ORR_SECOND),
+                             .tv_nsec = (long)(bounded_ns % ORR_SECOND)};
+}
+
 uint64_t orr__posix_now(void *state, enum orr_clock clock)
 {
     struct timespec time;
@@ -188,6 +275,8 @@ uint64_t orr__posix_now(void *state, enum orr_clock clock)
         orr_fatal("clock_gettime failed: errno %d; the system has no such clock", errno);
     return (uint64_t)time.tv_sec * ORR_SECOND + (uint64_t)time.tv_nsec;
 }
+
+#if defined(__linux__)
 
 void orr__posix_random(void *state, void *buffer, size_t length)
 {
@@ -203,6 +292,16 @@ void orr__posix_random(void *state, void *buffer, size_t length)
             orr_fatal("getrandom of %zu bytes failed: errno %d", length, errno);
     }
 }
+
+#else
+
+void orr__posix_random(void *state, void *buffer, size_t length)
+{
+    (void)state;
+    arc4random_buf(buffer, length);
+}
+
+#endif
 
 void *orr__posix_memory(void *state, void *memory, size_t size)
 {
@@ -232,7 +331,29 @@ int32_t orr__posix_socket(void *state, enum orr_family family, enum orr_socket_t
     (void)state;
     if (domain == ORR_FAMILY_NONE || domain >= sizeof domains / sizeof domains[0])
         return -EAFNOSUPPORT;
+#if defined(SOCK_CLOEXEC)
     return (int32_t)answer(socket(domains[domain], kind | SOCK_CLOEXEC, 0));
+#else
+    const int descriptor = socket(domains[domain], kind, 0);
+    const int error = descriptor < 0 ? -errno : orr__posix_prepare_socket(descriptor);
+    if (error == 0)
+        return descriptor;
+    if (descriptor >= 0)
+        (void)close(descriptor);
+    return error;
+#endif
+}
+
+int orr__posix_prepare_socket(int descriptor)
+{
+    if (fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0)
+        return -errno;
+#if defined(SO_NOSIGPIPE)
+    const int on = 1;
+    if (setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) != 0)
+        return -errno;
+#endif
+    return 0;
 }
 
 int orr__posix_bind(void *state, int32_t descriptor, const struct orr_address *address)
@@ -371,6 +492,42 @@ int orr__posix_directory_list(void *state, int32_t descriptor, orr_directory_vis
     return result;
 }
 
+/* ---- polls ----------------------------------------------------------------------------------- */
+
+static const struct {
+    uint32_t event;
+    short system;
+} poll_events[] = {
+    {ORR_POLL_IN, POLLIN},
+    {ORR_POLL_OUT, POLLOUT},
+    {ORR_POLL_ERROR, POLLERR},
+    {ORR_POLL_HANGUP, POLLHUP},
+};
+
+#define POLL_EVENTS (sizeof poll_events / sizeof poll_events[0])
+
+short orr__posix_poll_events(uint32_t events)
+{
+    int system = 0;
+
+    for (size_t i = 0; i < POLL_EVENTS; i++) {
+        if ((events & poll_events[i].event) != 0)
+            system |= poll_events[i].system;
+    }
+    return (short)system;
+}
+
+uint32_t orr__posix_poll_seen(short system)
+{
+    uint32_t events = 0;
+
+    for (size_t i = 0; i < POLL_EVENTS; i++) {
+        if ((system & poll_events[i].system) != 0)
+            events |= poll_events[i].event;
+    }
+    return events;
+}
+
 /* ---- descriptors ----------------------------------------------------------------------------- */
 
 /* The blocking mode is left alone: it belongs to the open file, which other processes may share. */
@@ -387,4 +544,30 @@ void orr__posix_discard(void *state, int32_t descriptor)
 {
     (void)state;
     (void)close(descriptor);
+}
+
+void orr__posix_explain_descriptors(const struct orr_options *options, const char *what, int error)
+{
+    struct rlimit limit = {0};
+
+    if (error != -EMFILE && error != -ENFILE) {
+        orr_options_error(options, "opening %s failed with errno %d", what, -error);
+        return;
+    }
+    (void)getrlimit(RLIMIT_NOFILE, &limit);
+    orr_options_error(options,
+                      "no descriptor is left for %s: this process may have %" PRIu64
+                      " (RLIMIT_NOFILE, ulimit -n), or the system's limit (fs.file-max) is reached",
+                      what, (uint64_t)limit.rlim_cur);
+}
+
+/* ---- signals --------------------------------------------------------------------------------- */
+
+void orr__posix_ignore_broken_pipes(void)
+{
+    struct sigaction present;
+
+    if (sigaction(SIGPIPE, NULL, &present) == 0 && (present.sa_flags & SA_SIGINFO) == 0 &&
+        present.sa_handler == SIG_DFL)
+        (void)signal(SIGPIPE, SIG_IGN);
 }

@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /* The operations that never wait for somebody else: orr__posix_perform does these and no others. */
 #define ORR__POSIX_OPERATIONS                                                            \
@@ -36,6 +37,24 @@ int orr__posix_open_flags(uint32_t flags);
 int orr__posix_unlink_flags(uint32_t kind);
 /* Fills in `type` and `mode` from a st_mode. */
 void orr__posix_stat_mode(struct orr_stat *ret_stat, uint32_t st_mode);
+
+/* POLL... of enum orr_poll_events, and back. */
+short orr__posix_poll_events(uint32_t events);
+uint32_t orr__posix_poll_seen(short system);
+/* Makes a socket close-on-exec, and keeps it from raising SIGPIPE where only the socket can.
+ * Returns 0 or -errno. */
+int orr__posix_prepare_socket(int descriptor);
+/*
+ * Sends to sockets say that they want no SIGPIPE, but a write to an adopted pipe cannot: the signal
+ * is ignored in the whole process, unless the program handles it itself.
+ */
+void orr__posix_ignore_broken_pipes(void);
+/* Explains why `what` was not made: no descriptor left, or the errno. */
+void orr__posix_explain_descriptors(const struct orr_options *options, const char *what, int error);
+/* How long a flush may sleep until its deadline. */
+uint64_t orr__posix_left_ns(uint64_t deadline_ns);
+/* As the system wants it; at most a day, which costs nothing and no system refuses. */
+struct timespec orr__posix_sleep_span(uint64_t sleep_ns);
 
 uint64_t orr__posix_now(void *state, enum orr_clock clock);
 void orr__posix_random(void *state, void *buffer, size_t length);

@@ -29,6 +29,7 @@
 
 #include "uring.h"
 
+#include "eventfd.h"
 #include "posix.h"
 
 #include <errno.h>
@@ -46,8 +47,6 @@ _Static_assert(_Alignof(struct orr_completion) > TAG_MASK, "an address leaves ro
 #define CANCEL_SENT 1u /* a cancel that aims at this operation has not ended yet */
 #define ENDED 2u       /* the operation itself has, with `result` */
 
-/* The longest single wait: enough to cost nothing, and far from the kernel's overflow. */
-#define SLEEP_NS_MAX (UINT64_C(86400) * ORR_SECOND)
 /* How long to wait for something to end before refused entries are offered again. */
 #define REFUSED_NS ORR_MILLISECOND
 
@@ -123,8 +122,6 @@ static void arm_wake(struct orr__uring *uring)
 /* Without IORING_CQE_F_MORE the poll is over, whatever its result: the next flush arms it again. */
 static void take_wake(struct orr__uring *uring, const struct io_uring_cqe *cqe)
 {
-    uint64_t count;
-
     if ((cqe->flags & IORING_CQE_F_MORE) == 0)
         uring->wake_armed = false;
     if (cqe->res == -EINVAL && !uring->wake_once) {
@@ -137,30 +134,15 @@ static void take_wake(struct orr__uring *uring, const struct io_uring_cqe *cqe)
     }
     uring->wakes++;
     uring->woken = true;
-    /* Emptied before it is armed again, or that would fire at once. EAGAIN: it is empty already. */
-    (void)!read(uring->wake_descriptor, &count, sizeof count);
+    orr__eventfd_empty(uring->wake_descriptor); /* before it is armed again: that would fire */
 }
 
-/*
- * From any thread and from signal handlers: touches the eventfd and nothing else. EAGAIN: it counts
- * to 2^64 - 2 and is readable then, all the same.
- */
+/* From any thread and from signal handlers: touches the eventfd and nothing else. */
 static void uring_wake(void *state)
 {
     const struct orr__uring *uring = state;
-    const uint64_t one = 1;
-    const int error = errno;
 
-    (void)!write(uring->wake_descriptor, &one, sizeof one);
-    errno = error;
-}
-
-/* Polls readable when a completion is in the ring or the kernel has deferred work for it. */
-static int uring_descriptor(void *state)
-{
-    const struct orr__uring *uring = state;
-
-    return uring->ring.ring_fd;
+    orr__eventfd_signal(uring->wake_descriptor);
 }
 
 /* ---- flush ----------------------------------------------------------------------------------- */
@@ -233,11 +215,8 @@ static bool kernel_holds_back(const struct orr__uring *uring)
 static int enter(struct orr__uring *uring, uint32_t count, uint64_t sleep_ns)
 {
     struct io_uring *ring = &uring->ring;
-    const uint64_t bounded_ns = sleep_ns < SLEEP_NS_MAX ? sleep_ns : SLEEP_NS_MAX;
-    struct __kernel_timespec span = {
-        .tv_sec = (int64_t)(bounded_ns / ORR_SECOND),
-        .tv_nsec = (long long)(bounded_ns % ORR_SECOND),
-    };
+    const struct timespec bounded = orr__posix_sleep_span(sleep_ns);
+    struct __kernel_timespec span = {.tv_sec = bounded.tv_sec, .tv_nsec = bounded.tv_nsec};
     struct io_uring_getevents_arg argument = {.sigmask_sz = _NSIG / 8, .ts = (uintptr_t)&span};
     const unsigned flags = uring->enter_flags | IORING_ENTER_GETEVENTS;
     int result;
@@ -252,15 +231,6 @@ static int enter(struct orr__uring *uring, uint32_t count, uint64_t sleep_ns)
             io_uring_enter2((unsigned)ring->enter_ring_fd, count, 1, flags | IORING_ENTER_EXT_ARG,
                             (sigset_t *)(void *)&argument, sizeof argument);
     return result < 0 ? result : 0;
-}
-
-/* How long the flush may sleep until its deadline. */
-static uint64_t left_ns(uint64_t deadline_ns)
-{
-    if (deadline_ns == ORR_WAIT_NOT || deadline_ns == ORR_WAIT_FOREVER)
-        return deadline_ns;
-    const uint64_t now_ns = orr__posix_now(NULL, ORR_CLOCK_MONOTONIC);
-    return deadline_ns > now_ns ? deadline_ns - now_ns : 0;
 }
 
 static bool refuses(int error)
@@ -299,7 +269,7 @@ static int exchange(struct orr__uring *uring, uint64_t deadline_ns, struct orr_q
             arm_wake(uring);
         const uint32_t batch = io_uring_sq_ready(&uring->ring);
         const bool may_sleep = !over && !uring->woken && uring->wake_armed;
-        const uint64_t sleep_ns = may_sleep ? left_ns(deadline_ns) : 0;
+        const uint64_t sleep_ns = may_sleep ? orr__posix_left_ns(deadline_ns) : 0;
         const bool idle = batch == 0 && (entered || !kernel_holds_back(uring));
         if (sleep_ns == 0 && (idle || refused))
             return 0;
@@ -315,6 +285,42 @@ static int exchange(struct orr__uring *uring, uint64_t deadline_ns, struct orr_q
     }
 }
 
+/* ---- for who nests the loop ------------------------------------------------------------------ */
+
+/*
+ * Leaves the descriptor readable if and only if a flush has something to append. Emptied before the
+ * look: what comes after the look signals it again. Registered afresh each time, because a kernel
+ * that has to put one signal off (it came out of a write to another eventfd: a wake is one) was
+ * measured to give none after it (6.18). Without a registration whoever nests us must not sleep.
+ */
+static void settle_nest(struct orr__uring *uring)
+{
+    orr__eventfd_empty(uring->nest_descriptor);
+    (void)io_uring_unregister_eventfd(&uring->ring);
+    const bool deaf = io_uring_register_eventfd(&uring->ring, uring->nest_descriptor) < 0;
+    if (deaf || io_uring_cq_ready(&uring->ring) > 0 || kernel_holds_back(uring))
+        orr__eventfd_signal(uring->nest_descriptor);
+}
+
+/*
+ * Not the ring's own descriptor: that tells those who look, but deferred work does not wake who
+ * sleeps on it. An eventfd that is registered with the ring is signaled for both. Made when it is
+ * first asked for, because it costs every completion something.
+ */
+static int uring_descriptor(void *state)
+{
+    struct orr__uring *uring = state;
+
+    if (uring->nest_descriptor >= 0)
+        return uring->nest_descriptor;
+    const int descriptor = orr__eventfd_open();
+    if (descriptor < 0)
+        return descriptor;
+    uring->nest_descriptor = descriptor;
+    settle_nest(uring);
+    return descriptor;
+}
+
 int orr__uring_flush(void *state, uint64_t deadline_ns, struct orr_queue *completed)
 {
     struct orr__uring *uring = state;
@@ -325,6 +331,8 @@ int orr__uring_flush(void *state, uint64_t deadline_ns, struct orr_queue *comple
     const int error = exchange(uring, deadline_ns, completed);
     if (deadline_ns != ORR_WAIT_NOT)
         uring->woken = false;
+    if (uring->nest_descriptor >= 0)
+        settle_nest(uring);
     if (error == 0 && IO_URING_READ_ONCE(*uring->ring.cq.koverflow) != 0)
         return -EBADR; /* the kernel ran out of memory and lost completions */
     return error;
@@ -337,6 +345,7 @@ const struct orr_backend orr__uring = {
     .operations = ORR__POSIX_OPERATIONS | ORR_OP_BIT(ORR_OP_ACCEPT) | ORR_OP_BIT(ORR_OP_CONNECT) |
                   ORR_OP_BIT(ORR_OP_RECV) | ORR_OP_BIT(ORR_OP_SEND) | ORR_OP_BIT(ORR_OP_RECV_FROM) |
                   ORR_OP_BIT(ORR_OP_SEND_TO) | ORR_OP_BIT(ORR_OP_POLL),
+    .probe = orr__uring_probe,
     .open = orr__uring_open,
     .close = orr__uring_close,
     .submit = uring_submit,

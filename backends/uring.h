@@ -21,6 +21,7 @@ struct orr__uring {
     uint64_t missing;       /* ORR_OP_BIT of the operations that this kernel's io_uring lacks */
     pthread_t owner;        /* the ring answers to the thread that opened it */
     int wake_descriptor;    /* eventfd */
+    int nest_descriptor;    /* eventfd that the kernel signals for who nests the loop, or -1 */
     bool wake_armed;        /* a poll on it is in the batch or in the kernel */
     bool wake_once;         /* the kernel (before 5.13) has no polls that stay armed */
     bool woken;             /* a wake that no waiting flush has returned for */
@@ -37,6 +38,7 @@ void orr__uring_prepare(struct io_uring_sqe *sqe, const struct orr_request *requ
 int64_t orr__uring_result(const struct orr_request *request, int32_t res);
 
 /* uring_open.c */
+int orr__uring_probe(const struct orr_options *options);
 int orr__uring_open(const struct orr_options *options, void *argument, void **ret_state);
 void orr__uring_close(void *state);
 

@@ -14,16 +14,15 @@
  */
 #define _GNU_SOURCE 1
 
+#include "eventfd.h"
 #include "posix.h"
 #include "uring.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -93,13 +92,6 @@ static uint64_t locked_kib_max(void)
     return getrlimit(RLIMIT_MEMLOCK, &limit) == 0 ? (uint64_t)limit.rlim_cur / 1024 : 0;
 }
 
-static uint64_t descriptors_max(void)
-{
-    struct rlimit limit;
-
-    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (uint64_t)limit.rlim_cur : 0;
-}
-
 static int explain(const struct orr_options *options, int error)
 {
     switch (error) {
@@ -119,10 +111,7 @@ static int explain(const struct orr_options *options, int error)
         break;
     case -EMFILE:
     case -ENFILE:
-        orr_options_error(options,
-                          "no descriptor is left for an io_uring: this process may have %" PRIu64
-                          " (RLIMIT_NOFILE, ulimit -n), or the system's fs.file-max is reached",
-                          descriptors_max());
+        orr__posix_explain_descriptors(options, "an io_uring", error);
         break;
     default:
         orr_options_error(options,
@@ -250,30 +239,32 @@ static int open_ring(struct orr__uring *uring, const struct orr_options *options
     return result;
 }
 
-/*
- * Sends to sockets say MSG_NOSIGNAL, but a write to an adopted pipe has no such flag: SIGPIPE is
- * ignored in the whole process, unless the program handles it itself.
- */
-static void ignore_broken_pipes(void)
+/* An entry count of 0 is refused as such, but only by a kernel that has and allows io_uring. */
+int orr__uring_probe(const struct orr_options *options)
 {
-    struct sigaction present;
+    struct io_uring_params params = {0};
+    const int result = io_uring_setup(0, &params);
 
-    if (sigaction(SIGPIPE, NULL, &present) == 0 && (present.sa_flags & SA_SIGINFO) == 0 &&
-        present.sa_handler == SIG_DFL)
-        (void)signal(SIGPIPE, SIG_IGN);
+    if (result == -ENOSYS || result == -EPERM || result == -EACCES)
+        return explain(options, result);
+    if (result >= 0)
+        (void)close(result);
+    return 0;
 }
 
 int orr__uring_open(const struct orr_options *options, void *argument, void **ret_state)
 {
     (void)argument;
-    ignore_broken_pipes();
+    orr__posix_ignore_broken_pipes();
     struct orr__uring *uring = calloc(1, sizeof *uring);
     if (uring == NULL)
         return explain(options, -ENOMEM);
     uring->batch_entries = options->batch_entries;
     uring->owner = pthread_self();
-    uring->wake_descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-    int result = uring->wake_descriptor < 0 ? explain(options, -errno) : open_ring(uring, options);
+    uring->nest_descriptor = -1;
+    uring->wake_descriptor = orr__eventfd_open();
+    int result = uring->wake_descriptor < 0 ? explain(options, uring->wake_descriptor)
+                                            : open_ring(uring, options);
     if (result == 0) {
         *ret_state = uring;
         return 0;
@@ -308,5 +299,7 @@ void orr__uring_close(void *state)
     cancel_everything(uring);
     io_uring_queue_exit(&uring->ring);
     (void)close(uring->wake_descriptor);
+    if (uring->nest_descriptor >= 0)
+        (void)close(uring->nest_descriptor);
     free(uring);
 }

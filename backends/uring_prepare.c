@@ -15,7 +15,6 @@
 #include "posix.h"
 #include "uring.h"
 
-#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -208,27 +207,10 @@ static void prepare_mkdir(struct io_uring_sqe *sqe, const struct orr_request *re
 
 /* ---- polls ----------------------------------------------------------------------------------- */
 
-static const struct {
-    uint32_t event;
-    uint32_t system;
-} poll_events[] = {
-    {ORR_POLL_IN, POLLIN},
-    {ORR_POLL_OUT, POLLOUT},
-    {ORR_POLL_ERROR, POLLERR},
-    {ORR_POLL_HANGUP, POLLHUP},
-};
-
-#define POLL_EVENTS (sizeof poll_events / sizeof poll_events[0])
-
 static void prepare_poll(struct io_uring_sqe *sqe, const struct orr_request *request)
 {
-    uint32_t system = 0;
-
-    for (size_t i = 0; i < POLL_EVENTS; i++) {
-        if ((request->arguments.events & poll_events[i].event) != 0)
-            system |= poll_events[i].system;
-    }
-    io_uring_prep_poll_add(sqe, request->descriptor, system);
+    io_uring_prep_poll_add(sqe, request->descriptor,
+                           (unsigned)orr__posix_poll_events(request->arguments.events));
 }
 
 /* ---- the table ------------------------------------------------------------------------------- */
@@ -303,19 +285,6 @@ static void take_stat(struct orr_stat *ret_stat, int32_t res)
     orr__posix_stat_mode(ret_stat, record.stx_mode);
 }
 
-static int32_t events_seen(int32_t res)
-{
-    uint32_t events = 0;
-
-    if (res < 0)
-        return res;
-    for (size_t i = 0; i < POLL_EVENTS; i++) {
-        if (((uint32_t)res & poll_events[i].system) != 0)
-            events |= poll_events[i].event;
-    }
-    return (int32_t)events;
-}
-
 int64_t orr__uring_result(const struct orr_request *request, int32_t res)
 {
     switch (request->op) {
@@ -329,7 +298,7 @@ int64_t orr__uring_result(const struct orr_request *request, int32_t res)
         take_stat(request->arguments.path.stat, res);
         return res;
     case ORR_OP_POLL:
-        return events_seen(res);
+        return res < 0 ? res : (int64_t)orr__posix_poll_seen((short)res);
     default:
         return res;
     }

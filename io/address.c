@@ -27,6 +27,11 @@ static void set(struct orr_address *address, const void *native, size_t length)
     memset(address, 0, sizeof *address);
     memcpy(address->storage.bytes, native, length);
     address->length = (uint32_t)length;
+#if defined(SIN6_LEN)
+    /* The BSDs' addresses begin with their length, as their kernels tell them: filled in, an
+     * address that was parsed equals one that was told. */
+    address->storage.bytes[0] = (uint8_t)length;
+#endif
 }
 
 static bool get(const struct orr_address *address, void *native, size_t length)

@@ -90,7 +90,8 @@ static int backend_open(const struct orr_options *options, void *argument, void 
             1 + (uint32_t)orr__draw_below(process->world, ORR__SITE_BATCH, node->id,
                                           node->lives * 2 + 1, BATCHES_SMALL);
         orr__fault(process->world, ORR_FAMILY_PRESSURE, orr__node_subject(node, "batch"),
-                   node->lives, "takes %u operations", process->batch_capacity);
+                   node->lives, "takes %u operation%s", process->batch_capacity,
+                   ORR__S(process->batch_capacity));
     }
     process->lowest_free = DESCRIPTORS_FIRST;
     *ret_state = process;
@@ -160,7 +161,7 @@ static uint64_t delivery(struct orr__process *process, bool waits)
 }
 
 /* The loop is run by its owner and waits: the world moves on meanwhile. */
-static void wait(struct orr__process *process, uint64_t deadline_ns)
+static void wait_until(struct orr__process *process, uint64_t deadline_ns)
 {
     struct orr_world *world = process->world;
     uint64_t limit_ns =
@@ -179,7 +180,7 @@ static int backend_flush(void *state, uint64_t deadline_ns, struct orr_queue *co
     for (uint64_t left = process->batch.count; left > 0; left--)
         orr__operation_start(process, orr_queue_pop(&process->batch));
     if (process->ready.count == 0 && deadline_ns > MONOTONIC_START_NS)
-        wait(process, deadline_ns);
+        wait_until(process, deadline_ns);
     process->wake_pending = false;
     for (uint64_t left = delivery(process, deadline_ns != ORR_WAIT_NOT); left > 0; left--) {
         struct orr_completion *completion = orr_queue_pop(&process->ready);

@@ -174,8 +174,8 @@ static void datagram_arrives(struct orr_world *world, void *object, uint64_t num
     take_packet(packet);
     const char *fate = up ? "arrives" : "lost: the node is down";
     if (orr__tracing(world))
-        orr__trace_line(world, packet->link->name, "datagram#%" PRIu64 " %u bytes %s", number,
-                        packet->length, fate);
+        orr__trace_line(world, packet->link->name, "datagram#%" PRIu64 " %u byte%s %s", number,
+                        packet->length, ORR__S(packet->length), fate);
     if (socket == NULL) {
         reuse_packet(packet);
     } else if (!enqueue(socket, packet)) {

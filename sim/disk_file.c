@@ -470,15 +470,13 @@ static void trace_loss(const struct orr__inode *inode, const char *name, uint64_
                        uint64_t size_before)
 {
     const struct orr_node *node = inode->disk->node;
-    if (!orr__tracing(node->world))
-        return;
     uint64_t fates[3] = {0};
     for (const struct orr__change *change = inode->file.changes.head; change != NULL;
          change = change->next)
         fates[change->fate]++;
-    orr__trace_line(node->world, node->name,
-                    "disk: file \"%s\": unsynced changes: %" PRIu64 " stay, %" PRIu64
-                    " are torn, %" PRIu64 " are lost; size %" PRIu64 ", was %" PRIu64,
+    orr__story_line(node->world, node->name,
+                    "disk: file \"%s\": unsynced changes: %" PRIu64 " kept, %" PRIu64
+                    " torn, %" PRIu64 " lost; size %" PRIu64 ", was %" PRIu64,
                     name, fates[ORR__FATE_WHOLE], fates[ORR__FATE_TORN], fates[ORR__FATE_LOST],
                     size, size_before);
 }

@@ -362,11 +362,10 @@ static void choose_names(struct orr__inode *directory)
         body->keep_count = draw;
     else
         body->keep_count = draw % 2 == 0 ? 0 : body->pending;
-    if (orr__tracing(node->world))
-        orr__trace_line(node->world, node->name,
-                        "disk: directory %" PRIu64 ": unsynced names: %" PRIu64 " of %" PRIu64
-                        " stay, or more that hang together with others",
-                        directory->number, body->keep_count, body->pending);
+    orr__story_line(node->world, node->name,
+                    "disk: directory %" PRIu64 ": unsynced names: at least %" PRIu64 " of %" PRIu64
+                    " kept",
+                    directory->number, body->keep_count, body->pending);
 }
 
 static void keep_next(struct orr__inode *directory, uint64_t sequence)

@@ -106,6 +106,16 @@ void orr__fault(struct orr_world *world, enum orr_fault_family family, const cha
  * event. */
 void orr__trace_hash(struct orr_world *world, uint64_t kind, uint64_t actor, uint64_t a,
                      uint64_t b);
+/* A line of the trace, or, without a trace, of the story: what a reader must know to follow it. */
+void orr__story_line(struct orr_world *world, const char *who, const char *format, ...)
+    ORR_PRINTF(3, 4);
+/* The same of a node that boots or stops: one that does so over and over is told in one line. */
+void orr__story_life(struct orr_world *world, const char *node, const char *format, ...)
+    ORR_PRINTF(3, 4);
+/* Tells what the story holds back: the last of a run of the same fault. */
+void orr__story_settle(struct orr_world *world);
+/* The plural's "s": "%u byte%s", n, ORR__S(n). */
+#define ORR__S(count) ((count) == 1 ? "" : "s")
 /* True when a text trace is wanted: guard the formatting with it. */
 bool orr__tracing(const struct orr_world *world);
 /* A line of the text trace: time, node (or link) column, text. */
@@ -183,8 +193,8 @@ struct orr_node {
     struct orr__disk *disk;
     struct orr__stack *stack;
     uint32_t crash_kinds;
-    bool crash_appointed; /* an event of crash_by_choice is pending */
-    bool exited;          /* ended by itself, and nobody boots it again */
+    bool crash_appointed;            /* an event of crash_by_choice is pending */
+    bool exited;                     /* ended by itself, and nobody boots it again */
     uint64_t op_count[ORR_OP_COUNT]; /* over all lives: the occurrence in "server/fsync#3" */
     uint64_t lives;
     uint64_t step_count;

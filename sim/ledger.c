@@ -5,6 +5,12 @@
  * The hash takes in every event as numbers and stable ids, never as addresses, and stops at the
  * first failed check: what follows is no part of the run. The text of traces and faults is only
  * made when somebody wants to read it; it never changes the hash.
+ *
+ * The story is for eyes: faults, boots, crashes, the check that failed. A run of the same fault is
+ * folded into the first one and a line that counts the others and tells the last. The first is told
+ * at once, because the program may die of it; that line waits in `untold`, which another process
+ * can read when this one has died. With a trace there is no folding: each fault stands
+ * among the events that it changed.
  */
 #include "world.h"
 
@@ -13,8 +19,12 @@
 #include <string.h>
 
 #define HASH_FAULT UINT64_C(0xfa17)
-#define WHO_WIDTH 18
-#define LINE_MAX_BYTES 512
+#define WHO_WIDTH 18       /* of a trace: "client-0->server" */
+#define WHO_WIDTH_STORY 13 /* "! disk-error" */
+#define FAULTS_SHOWN 1     /* before the story folds what goes on */
+#define LIVES_SHOWN 4
+#define LINE_MAX_BYTES ORR_UNTOLD_MAX
+#define TEXT_MAX_BYTES 400 /* so that a line never loses its end */
 
 void orr__trace_hash(struct orr_world *world, uint64_t kind, uint64_t actor, uint64_t a, uint64_t b)
 {
@@ -31,35 +41,134 @@ bool orr__tracing(const struct orr_world *world)
     return world->trace != NULL && !world->failed;
 }
 
-/* "   12.345678ms server             text" */
-static void line(FILE *out, uint64_t now_ns, const char *who, const char *text)
+/* "   12.345678 ms  server             text" */
+static void compose(char line[LINE_MAX_BYTES], uint64_t now_ns, int who_width, const char *who,
+                    const char *text)
 {
-    fprintf(out, "%6" PRIu64 ".%06" PRIu64 "ms  %-*s %s\n", now_ns / ORR_MILLISECOND,
-            now_ns % ORR_MILLISECOND, WHO_WIDTH, who, text);
+    snprintf(line, LINE_MAX_BYTES, "%6" PRIu64 ".%06" PRIu64 " ms  %-*.64s %.399s\n",
+             now_ns / ORR_MILLISECOND, now_ns % ORR_MILLISECOND, who_width, who, text);
+}
+
+static void print_line(FILE *out, uint64_t now_ns, int who_width, const char *who, const char *text)
+{
+    char line[LINE_MAX_BYTES];
+    compose(line, now_ns, who_width, who, text);
+    fputs(line, out);
 }
 
 void orr__trace_line(struct orr_world *world, const char *who, const char *format, ...)
 {
     if (!orr__tracing(world))
         return;
-    char text[LINE_MAX_BYTES];
+    char text[TEXT_MAX_BYTES];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    line(world->trace, world->now_ns, who, text);
+    print_line(world->trace, world->now_ns, WHO_WIDTH, who, text);
 }
 
 void orr_trace(struct orr_world *world, const char *format, ...)
 {
     if (!orr__tracing(world))
         return;
-    char text[LINE_MAX_BYTES];
+    char text[TEXT_MAX_BYTES];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    line(world->trace, world->now_ns, "(scenario)", text);
+    print_line(world->trace, world->now_ns, WHO_WIDTH, "(scenario)", text);
+}
+
+/* ---- the story ------------------------------------------------------------------------------- */
+
+void orr__story_settle(struct orr_world *world)
+{
+    if (world->untold[0] != '\0' && world->story != NULL)
+        fputs(world->untold, world->story);
+    world->untold[0] = '\0';
+    world->fold.count = 0;
+}
+
+/* What strikes often and harms little is the same wherever it strikes; of a disk's error or a
+ * connection's end a reader wants to know each subject. The lives of a node that stops again and
+ * again are one thing, whatever is said of them. */
+static bool continues(const struct orr__fold *fold, const struct orr__fold *next)
+{
+    static const uint32_t frequent = 1u << ORR_FAMILY_PARTIAL | 1u << ORR_FAMILY_LATENCY |
+                                     1u << ORR_FAMILY_REORDER | 1u << ORR_FAMILY_PRESSURE |
+                                     1u << ORR_FAMILY_DATAGRAM;
+    if (fold->count == 0 || fold->kind != next->kind)
+        return false;
+    if (next->kind != ORR__FOLD_LIVES && strcmp(fold->format, next->format) != 0)
+        return false;
+    return (frequent & 1u << next->kind) != 0 || strcmp(fold->subject, next->subject) == 0;
+}
+
+/* Tells a line that may go on a run, or begin one. */
+static void tell_folded(struct orr_world *world, const struct orr__fold *next, const char *who,
+                        const char *text)
+{
+    struct orr__fold *fold = &world->fold;
+    if (!continues(fold, next)) {
+        orr__story_settle(world);
+        *fold = *next;
+    }
+    uint64_t shown = fold->kind == ORR__FOLD_LIVES ? LIVES_SHOWN : FAULTS_SHOWN;
+    if (++fold->count <= shown) {
+        print_line(world->story, world->now_ns, WHO_WIDTH_STORY, who, text);
+        return;
+    }
+    char folded[TEXT_MAX_BYTES + 64];
+    snprintf(folded, sizeof folded, "... x %" PRIu64 ", the last %s", fold->count - shown, text);
+    compose(world->untold, world->now_ns, WHO_WIDTH_STORY, who,
+            fold->count > shown + 1 ? folded : text);
+}
+
+static struct orr__fold fold_of(uint32_t kind, const char *subject, const char *format)
+{
+    struct orr__fold fold = {.kind = kind, .format = format};
+    snprintf(fold.subject, sizeof fold.subject, "%s", subject);
+    return fold;
+}
+
+static bool told(const struct orr_world *world)
+{
+    return !world->failed && (world->trace != NULL || world->story != NULL);
+}
+
+void orr__story_line(struct orr_world *world, const char *who, const char *format, ...)
+{
+    if (!told(world))
+        return;
+    char text[TEXT_MAX_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (world->trace != NULL) {
+        print_line(world->trace, world->now_ns, WHO_WIDTH, who, text);
+        return;
+    }
+    orr__story_settle(world);
+    print_line(world->story, world->now_ns, WHO_WIDTH_STORY, who, text);
+}
+
+void orr__story_life(struct orr_world *world, const char *node, const char *format, ...)
+{
+    if (!told(world))
+        return;
+    char text[TEXT_MAX_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (world->trace != NULL) {
+        print_line(world->trace, world->now_ns, WHO_WIDTH, node, text);
+        return;
+    }
+    struct orr__fold next = fold_of(ORR__FOLD_LIVES, node, format);
+    tell_folded(world, &next, node, text);
 }
 
 void orr__fault(struct orr_world *world, enum orr_fault_family family, const char *subject,
@@ -72,21 +181,39 @@ void orr__fault(struct orr_world *world, enum orr_fault_family family, const cha
     orr__trace_hash(world, HASH_FAULT + (uint64_t)family, orr__actor_id(subject), occurrence, 0);
     if (world->story == NULL && world->trace == NULL)
         return;
-    char what[LINE_MAX_BYTES / 2];
+    char what[TEXT_MAX_BYTES / 2];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    char text[LINE_MAX_BYTES];
+    char text[TEXT_MAX_BYTES];
     snprintf(text, sizeof text, "%s#%" PRIu64 " %s", subject, occurrence, what);
-    const char *name = orr_fault_family_name(family);
-    if (world->trace != NULL) { /* where every event is told, the ledger need not be told again */
-        char marked[WHO_WIDTH];
-        snprintf(marked, sizeof marked, "! %s", name);
-        line(world->trace, world->now_ns, marked, text);
-    } else {
-        line(world->story, world->now_ns, name, text);
+    char who[WHO_WIDTH];
+    snprintf(who, sizeof who, "! %s", orr_fault_family_name(family));
+    if (world->trace != NULL) {
+        print_line(world->trace, world->now_ns, WHO_WIDTH, who, text);
+        return;
     }
+    struct orr__fold next = fold_of((uint32_t)family, subject, format);
+    tell_folded(world, &next, who, text);
+}
+
+/* ---- notes ----------------------------------------------------------------------------------- */
+
+/* If the last note has this text: counts it there instead of a second time. */
+static bool same_note(struct orr_world *world, const char *text, size_t length)
+{
+    char *last = world->notes + world->note_begin;
+    if (world->note_count == 0 || world->note_length != length || memcmp(last, text, length) != 0)
+        return false;
+    size_t room = sizeof world->notes - world->note_begin - length;
+    char times[32];
+    int added = snprintf(times, sizeof times, " (x %" PRIu64 ")\n", world->note_count + 1);
+    if ((size_t)added >= room)
+        return false;
+    memcpy(last + length, times, (size_t)added + 1);
+    world->note_count++;
+    return true;
 }
 
 void orr_note(struct orr_world *world, const char *format, ...)
@@ -101,6 +228,8 @@ void orr_note(struct orr_world *world, const char *format, ...)
     if (length < 0)
         return;
     size_t added = strlen(text);
+    if (same_note(world, text, added))
+        return;
     text[added++] = '\n';
     size_t kept = strlen(world->notes);
     if (kept + added >= sizeof world->notes) { /* the oldest go first */
@@ -112,4 +241,7 @@ void orr_note(struct orr_world *world, const char *format, ...)
     }
     memcpy(world->notes + kept, text, added);
     world->notes[kept + added] = '\0';
+    world->note_begin = kept;
+    world->note_length = added - 1;
+    world->note_count = 1;
 }

@@ -149,7 +149,8 @@ uint64_t orr__link_delay(struct orr_world *world, const struct orr__link *link, 
         uint64_t spike_ns = orr__draw_exponential(world, ORR__SITE_SEGMENT_LATENCY, ~actor,
                                                   occurrence, SPIKE_MEAN_NS);
         orr__fault(world, ORR_FAMILY_LATENCY, orr__link_subject(link, datagram), occurrence,
-                   "delayed %" PRIu64 " us", spike_ns / ORR_MICROSECOND);
+                   "delayed %" PRIu64 ".%03" PRIu64 " ms", spike_ns / ORR_MILLISECOND,
+                   spike_ns / ORR_MICROSECOND % 1000);
         ns += spike_ns;
     }
     return ns;

@@ -242,7 +242,7 @@ static void process_exits(struct orr__process *process, const char *why)
 {
     struct orr_node *node = process->node;
     orr__trace_hash(node->world, EVENT_CRASH, node->id, 0, node->lives);
-    orr__trace_line(node->world, node->name, "%s", why);
+    orr__story_life(node->world, node->name, "%s", why);
     run_crash_function(process);
     end_process(process, ORR_CRASH_PROCESS);
     orr_loop_discard(process->loop);
@@ -264,7 +264,7 @@ void orr_node_start(struct orr_node *node)
         orr_fatal("node %s cannot open its loop: %s", node->name, error);
     node->exited = false;
     orr__trace_hash(world, EVENT_BOOT, node->id, node->lives, 0);
-    orr__trace_line(world, node->name, "boots (life %" PRIu64 ")", node->lives);
+    orr__story_life(world, node->name, "boots (life %" PRIu64 ")", node->lives);
     process->stepping = true;
     process->application = node->program->boot(process->loop, node->config);
     process->stepping = false;

@@ -63,7 +63,8 @@ static uint64_t op_latency(struct orr_node *node, uint8_t op, uint64_t occurrenc
         uint64_t spike_ns =
             orr__draw_exponential(world, ORR__SITE_OP_LATENCY, ~actor, occurrence, SPIKE_MEAN_NS);
         orr__fault(world, ORR_FAMILY_LATENCY, orr__op_subject(node, op), occurrence,
-                   "takes %" PRIu64 " us longer", spike_ns / ORR_MICROSECOND);
+                   "takes %" PRIu64 ".%03" PRIu64 " ms longer", spike_ns / ORR_MILLISECOND,
+                   spike_ns / ORR_MICROSECOND % 1000);
         ns += spike_ns;
     }
     return ns;
@@ -135,8 +136,8 @@ void orr__ready(struct orr__process *process, struct orr_completion *completion,
         orr__strikes(world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, node->id, node->ready_count);
     if (overtakes) {
         orr__fault(world, ORR_FAMILY_REORDER, orr__node_subject(node, "ready"), node->ready_count,
-                   "%s overtakes %" PRIu64 " others", orr_op_name(completion->request.op),
-                   process->ready.count);
+                   "%s overtakes %" PRIu64 " other%s", orr_op_name(completion->request.op),
+                   process->ready.count, ORR__S(process->ready.count));
         orr_queue_push_first(&process->ready, completion);
     } else {
         orr_queue_push(&process->ready, completion);

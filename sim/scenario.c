@@ -10,6 +10,11 @@
 
 #define NUMBER_MAX INT64_MAX
 
+enum {
+    WIDTH_MAX = 80,        /* of what is told to people */
+    FAMILY_WIDTH_MAX = 21, /* ", disk-error 1000000" and a comma */
+};
+
 /* ---- parameters ------------------------------------------------------------------------------ */
 
 static const struct orr_parameter *declared(const struct orr_scenario *scenario, const char *name)
@@ -105,36 +110,42 @@ uint64_t orr_parameter_number(struct orr_world *world, const char *name)
 
 /* ---- the run --------------------------------------------------------------------------------- */
 
-static void tell_swarm(struct orr_world *world)
+void orr__story_begin(struct orr_world *world)
 {
-    if (world->story == NULL)
+    if (world->story == NULL || world->story_begun)
         return;
-    fprintf(world->story, "seed %" PRIu64 ": fault families on, per million chances:", world->seed);
-    bool any = false;
+    world->story_begun = true;
+    fprintf(world->story, "seed %" PRIu64 " lets these faults strike, per million chances:\n",
+            world->seed);
+    int column = 0;
     for (uint32_t family = 0; family < ORR_FAMILY_COUNT; family++) {
         if (world->rates[family] == 0)
             continue;
-        fprintf(world->story, " %s %u", orr_fault_family_name((enum orr_fault_family)family),
-                world->rates[family]);
-        any = true;
+        if (column > WIDTH_MAX - FAMILY_WIDTH_MAX) {
+            fputs(",\n", world->story);
+            column = 0;
+        }
+        column +=
+            fprintf(world->story, "%s%s %u", column == 0 ? "  " : ", ",
+                    orr_fault_family_name((enum orr_fault_family)family), world->rates[family]);
     }
-    fprintf(world->story, "%s\n%s:\n", any ? "" : " none",
-            world->trace != NULL ? "events; faults are marked with !" : "ledger of faults");
+    fprintf(world->story, "%s\n%s, in virtual time (! marks faults):\n",
+            column == 0 ? "  none" : "", world->trace != NULL ? "every event" : "what happened");
 }
 
-static void tell_end(const struct orr_world *world)
+static void tell_end(struct orr_world *world)
 {
     if (world->story == NULL)
         return;
+    uint64_t completions = orr__world_completions(world);
+    orr__story_begin(world);
+    orr__story_settle(world);
     fprintf(world->story,
-            "%" PRIu64 " faults in %" PRIu64 ".%06" PRIu64 " ms of virtual time, %" PRIu64
-            " events, %" PRIu64 " completions\n",
-            world->faults, world->now_ns / ORR_MILLISECOND, world->now_ns % ORR_MILLISECOND,
-            world->events_run, orr__world_completions(world));
-    if (world->failed)
-        fprintf(world->story, "FAILED: %s\n  %s", world->check, world->detail);
-    else
-        fprintf(world->story, "passed: every check held\n");
+            "%" PRIu64 " fault%s in %" PRIu64 ".%06" PRIu64 " ms of virtual time, %" PRIu64
+            " event%s, %" PRIu64 " completion%s\n",
+            world->faults, ORR__S(world->faults), world->now_ns / ORR_MILLISECOND,
+            world->now_ns % ORR_MILLISECOND, world->events_run, ORR__S(world->events_run),
+            completions, ORR__S(completions));
 }
 
 static void fill_outcome(const struct orr_world *world, struct orr_outcome *outcome)
@@ -169,12 +180,13 @@ int orr_scenario_run(const struct orr_scenario *scenario, const struct orr_run_o
     world->scenario = scenario;
     world->options = options;
     world->live_hash = options->live_hash;
+    if (options->untold != NULL)
+        world->untold = options->untold;
     if (options->events_max > 0)
         world->events_max = options->events_max;
     if (options->byte_count > 0 && !orr__lanes_open(world, options->bytes, options->byte_count))
         orr_fatal("no memory for %zu bytes of choices", options->byte_count);
     orr__swarm(world);
-    tell_swarm(world);
     scenario->run(world);
     tell_end(world);
     fill_outcome(world, ret_outcome);

@@ -224,7 +224,8 @@ static void trace_segment(const struct orr__end *from, uint64_t number, uint32_t
         orr__trace_line(world, who, "segment#%" PRIu64 " completes the handshake with %s", number,
                         orr__place_text(&from->peer->place));
     else
-        orr__trace_line(world, who, "segment#%" PRIu64 " %u bytes arrive", number, bytes);
+        orr__trace_line(world, who, "segment#%" PRIu64 " %u byte%s arrive%s", number, bytes,
+                        ORR__S(bytes), bytes == 1 ? "s" : "");
 }
 
 static void segment_arrives(struct orr_world *world, void *object, uint64_t a)

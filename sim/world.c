@@ -190,6 +190,7 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
     world->event_free = ORR__EVENT_NONE;
     world->trace = trace;
     world->story = story;
+    world->untold = world->untold_own;
     return world;
 }
 
@@ -350,7 +351,7 @@ void orr_world_heal(struct orr_world *world)
     if (world->failed || world->healed)
         return;
     world->healed = true;
-    orr__trace_line(world, "(world)", "healed: from here on nothing fails");
+    orr__story_line(world, "(world)", "healed: from here on nothing fails");
     for (uint32_t i = 0; i < world->links_stride * world->links_stride; i++)
         if (world->links[i] != NULL && world->links[i]->cut_until_ns > world->now_ns)
             world->links[i]->cut_until_ns = world->now_ns;
@@ -361,6 +362,7 @@ void orr_world_heal(struct orr_world *world)
 
 void orr__world_began(struct orr_world *world)
 {
+    orr__story_begin(world);
     if (world->node_count == 2 && orr__family_on(world, ORR_FAMILY_PARTITION))
         partition(world, NULL, 0);
 }
@@ -382,7 +384,7 @@ void orr__world_fail(struct orr_world *world, const char *check, const char *whe
              world->now_ns / ORR_MILLISECOND, world->now_ns % ORR_MILLISECOND,
              where != NULL ? ", " : "", where != NULL ? where : "", why, world->notes);
     orr__trace_hash(world, 0xdead, orr__actor_id(check), 0, 0);
-    orr__trace_line(world, "! failed", "%s", check);
+    orr__story_line(world, "! failed", "%s", check);
     world->failed = true;
 }
 

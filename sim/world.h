@@ -40,6 +40,15 @@ struct orr__sometimes {
     uint64_t seen;
 };
 
+/* A run of the same fault, or of boots and stops of one node, that the story folds. */
+#define ORR__FOLD_LIVES ORR_FAMILY_COUNT
+struct orr__fold {
+    uint32_t kind; /* the fault's family, or ORR__FOLD_LIVES */
+    const char *format;
+    char subject[3 * ORR_NODE_NAME_MAX];
+    uint64_t count; /* so far; 0 = no run */
+};
+
 struct orr_world {
     uint64_t seed;
     uint64_t now_ns;
@@ -76,6 +85,10 @@ struct orr_world {
     const struct orr_run_options *options;
     FILE *trace;
     FILE *story;
+    bool story_begun;
+    struct orr__fold fold;
+    char *untold; /* ORR_UNTOLD_MAX bytes: untold_own, or of who called us */
+    char untold_own[ORR_UNTOLD_MAX];
     uint64_t faults;
     uint32_t faults_by_family[ORR_FAMILY_COUNT];
 
@@ -83,6 +96,9 @@ struct orr_world {
     char check[256];
     char detail[ORR__DETAIL_MAX];
     char notes[ORR_NOTE_MAX];
+    size_t note_begin; /* of the last note, in notes */
+    size_t note_length;
+    uint64_t note_count; /* times in a row; 0 = there is none */
     struct orr__sometimes sometimes[ORR_SOMETIMES_MAX];
     uint32_t sometimes_count;
 };
@@ -92,7 +108,7 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story);
 /* Runs the next event if its time is <= limit_ns; else moves the clock to limit_ns. False when it
  * did not run one. */
 bool orr__world_step(struct orr_world *world, uint64_t limit_ns);
-/* Called for each node made: sets off what needs more than one. */
+/* Called for each node made: begins the story, sets off what needs more than one. */
 void orr__world_began(struct orr_world *world);
 /* Ends the run as failed, unless it already is. `where` may be NULL. */
 void orr__world_fail(struct orr_world *world, const char *check, const char *where,
@@ -100,6 +116,11 @@ void orr__world_fail(struct orr_world *world, const char *check, const char *whe
 
 /* Operations ended by a callback so far, in all processes. */
 uint64_t orr__world_completions(const struct orr_world *world);
+
+/* scenario.c */
+/* Tells which faults can strike, once: with the first node, for until then the scenario may set
+ * rates of its own. */
+void orr__story_begin(struct orr_world *world);
 
 /* choice.c */
 void orr__swarm(struct orr_world *world);

@@ -43,6 +43,9 @@ struct orr_backend {
     const char *name;
     uint64_t operations; /* ORR_OP_BIT of each it can do; the loop ends all others with -ENOTSUP */
 
+    /* Whether this system has it and allows it, without opening anything that lasts: 0, or -ENOSYS
+     * or -EPERM with a sentence in options->error. Only the run-time choice asks; NULL = always. */
+    int (*probe)(const struct orr_options *options);
     /* Once per loop, from orr_loop_open. `argument` is what orr_loop_open_with was given. Returns 0
      * or -errno with a sentence in options->error (if there is room). All memory is allocated here.
      */

@@ -30,7 +30,7 @@ struct orr_address {
 /*
  * Reads "127.0.0.1:6379", "[::1]:6379" or "unix:/path". Numbers only: no name is looked up. Returns
  * 0, or -EINVAL if the text is none of these, the port is not 0..65535, or the path is longer than
- * 107 bytes.
+ * 107 bytes (macOS and the BSDs: 103).
  */
 ORR_API int orr_address_parse(const char *text, struct orr_address *ret_address);
 /* Writes the same form, NUL-terminated; ORR_ADDRESS_TEXT_MAX bytes always suffice. Returns its
@@ -81,8 +81,9 @@ ORR_API int orr_peer_address(struct orr_loop *loop, orr_handle socket,
 
 /*
  * Gives the loop a descriptor that something else opened (a pipe, a terminal, a library's socket).
- * On success, the loop owns it: orr_close closes it. Returns a handle; -EMFILE, -EBADF. Under the
- * world: -ENOTSUP.
+ * On success, the loop owns it: orr_close closes it. On epoll and kqueue it is in non-blocking mode
+ * until then, and so is every duplicate of it. Returns a handle; -EMFILE, -EBADF. Under the world:
+ * -ENOTSUP.
  */
 ORR_API orr_handle orr_adopt(struct orr_loop *loop, int32_t descriptor);
 /* The system's own number of a handle, for calls that this interface lacks. -EBADF. */

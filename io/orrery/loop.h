@@ -30,15 +30,21 @@ struct orr_options {
     uint32_t batch_entries; /* operations the backend takes between two
                                flushes, 1..ORR_BATCH_ENTRIES_MAX */
     uint32_t handles_max;   /* handles open at once, 1..ORR_HANDLES_MAX; more answer -EMFILE */
-    char *error;       /* if opening fails: filled with a sentence that says why and what to do */
+    const char
+        *backend; /* "uring", "epoll" or "kqueue": this one or none. NULL = what the environment
+                            variable ORR_BACKEND names, or the fastest that the system allows */
+    char *error;  /* if opening fails: filled with a sentence that says why and what to do */
     size_t error_size; /* bytes at `error`, including the final NUL */
 };
 
 /*
- * Opens a loop on this system's production backend. SIGPIPE is ignored from then on, in the whole
- * process, unless the program handles it itself. All memory the loop will ever need is allocated
- * here. Returns 0; -EINVAL (an option is out of bounds); -ENOMEM; -ENOSYS or -EPERM (io_uring is
- * missing or forbidden, as in many containers), or what the system said. options may be NULL.
+ * Opens a loop on this system's kernel: on Linux io_uring, or epoll where io_uring is missing or
+ * forbidden (in many containers it is); on macOS and the BSDs kqueue. SIGPIPE is ignored from then
+ * on, in the whole process, unless the program handles it itself. All memory the loop will ever
+ * need is allocated here; on epoll and kqueue four threads for operations on files are started,
+ * which take no signals. Returns 0; -EINVAL (an option is out of bounds, or no such backend);
+ * -ENOMEM; -ENOSYS or -EPERM (no backend is there, or all are forbidden: the sentence says which
+ * were tried and why each was refused), or what the system said. options may be NULL.
  */
 ORR_API int orr_loop_open(const struct orr_options *options, struct orr_loop **ret_loop);
 
@@ -90,14 +96,15 @@ ORR_API void orr_wake(struct orr_loop *loop);
 
 /*
  * To nest this loop in another: a descriptor that becomes readable when orr_run_for_ns(loop, 0) has
- * something to do (level-triggered; valid until the loop is closed; -ENOTSUP under the world), and
- * the nanoseconds after which that call is due even so, because of a timer, work that waits inside
- * the loop, or operations not yet flushed: 0 = now, UINT64_MAX = no need.
+ * something to do (level-triggered; valid until the loop is closed; -ENOTSUP under the world, or
+ * why the system makes none: -EMFILE, -ENFILE), and the nanoseconds after which that call is due
+ * even so, because of a timer, work that waits inside the loop, or operations not yet flushed: 0 =
+ * now, UINT64_MAX = no need.
  */
 ORR_API int orr_loop_descriptor(struct orr_loop *loop);
 ORR_API uint64_t orr_loop_timeout_ns(struct orr_loop *loop);
 
-/* The name of the backend: "uring", "world". */
+/* The name of the backend: "uring", "epoll", "kqueue", "world". */
 ORR_API const char *orr_loop_backend_name(const struct orr_loop *loop);
 
 struct orr_statistics {

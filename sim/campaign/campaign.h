@@ -65,6 +65,7 @@ struct orr__capture {
 /* Which seed, and what became of it. */
 struct orr__result {
     struct orr_outcome outcome; /* a crash is in it, too: as failed check and detail */
+    bool check_failed; /* of the scenario or the world; else what failed is how the process ended */
     bool finished; /* the scenario ran to its end: counters and trace hash are the world's own */
     uint32_t output_length;
     char output[ORR__OUTPUT_MAX]; /* only of a seed that failed */
@@ -80,7 +81,8 @@ struct orr__end {
 /* The part of memory through which a child answers. */
 struct orr__slot {
     uint64_t live_hash;
-    uint32_t finished; /* set last: what is in outcome before that is not believed */
+    char untold[ORR_UNTOLD_MAX]; /* of the story */
+    uint32_t finished;           /* set last: what is in outcome before that is not believed */
     struct orr_outcome outcome;
 };
 
@@ -191,10 +193,10 @@ int orr__campaign(const struct orr__command *command);
 int orr__replay(const struct orr__command *command);
 
 /* The pages of --help (help.c). */
-void orr__help(const char *program);
-void orr__help_list(const char *program);
-void orr__help_run(const char *program);
-void orr__help_replay(const char *program);
+void orr__help(const struct orr__command *command);
+void orr__help_list(const struct orr__command *command);
+void orr__help_run(const struct orr__command *command);
+void orr__help_replay(const struct orr__command *command);
 
 /* ---- scenarios (scenarios.c) ----------------------------------------------------------------- */
 
@@ -263,6 +265,8 @@ void orr__progress_show(struct orr__progress *progress, const struct orr__comman
                         uint64_t elapsed_ns);
 void orr__progress_clear(struct orr__progress *progress);
 
+/* "seed 7 fails: crash: SIGSEGV": what failed, in a line. */
+void orr__report_verdict(const struct orr__result *result);
 /* The line of a failing seed at once; the summary and the kept failures at the end. */
 void orr__report_failure(const struct orr__command *command, const struct orr__result *result);
 void orr__report_end(const struct orr__command *command, const struct orr__totals *totals,
@@ -296,6 +300,8 @@ void orr__text_quote(FILE *out, const char *word);
 /* Writes lines with an indent; what could move a terminal's cursor is written as \xNN. */
 void orr__text_indent(FILE *out, const char *text, size_t length, const char *indent);
 
+/* The plural's "s": "%u seed%s", n, ORR__S(n). */
+#define ORR__S(count) ((count) == 1 ? "" : "s")
 #define ORR__AMOUNT_MAX 32
 /* "812", "1.2 k", "3.45 M"; "30 s", "1 h 12 min". Return the buffer. */
 const char *orr__text_count(char buffer[ORR__AMOUNT_MAX], uint64_t count);

@@ -67,7 +67,7 @@ enum { OPTIONS = sizeof known_options / sizeof *known_options };
 struct verb {
     const char *name;
     uint32_t options;
-    void (*help)(const char *program);
+    void (*help)(const struct orr__command *command);
     int (*run)(const struct orr__command *command);
 };
 
@@ -131,8 +131,19 @@ int orr__write_error(const struct orr__command *command, int status)
 static enum next wrong_value(const struct orr__command *command, const char *option,
                              const char *text, const char *wanted)
 {
-    orr__usage_error(command, "--%s %s: this must be %s", option, text, wanted);
+    orr__usage_error(command, "--%s %s: this must be %s", option, *text != '\0' ? text : "''",
+                     wanted);
     return NEXT_WRONG;
+}
+
+/* Which seeds is said once: a second time would silently undo the first. */
+static bool seeds_are_free(const struct orr__command *command, const char *option, const char *text)
+{
+    if (command->seed_given)
+        orr__usage_error(command,
+                         "--%s %s: the seeds are given already; give --seed or --seeds once",
+                         option, text);
+    return !command->seed_given;
 }
 
 static enum next take_seed(struct orr__command *command, const char *text)
@@ -140,6 +151,8 @@ static enum next take_seed(struct orr__command *command, const char *text)
     if (!orr__parse_number(text, &command->seed_first))
         return wrong_value(command, "seed", text,
                            "a number from 0 to 18446744073709551615, decimal or 0x hexadecimal");
+    if (!seeds_are_free(command, "seed", text))
+        return NEXT_WRONG;
     command->seed_last = command->seed_first;
     command->seed_given = true;
     return NEXT_GO_ON;
@@ -150,6 +163,8 @@ static enum next take_seeds(struct orr__command *command, const char *text)
     const char *wanted;
     if (!orr__parse_seeds(text, &command->seed_first, &command->seed_last, &wanted))
         return wrong_value(command, "seeds", text, wanted);
+    if (!seeds_are_free(command, "seeds", text))
+        return NEXT_WRONG;
     command->seed_given = true;
     return NEXT_GO_ON;
 }
@@ -157,14 +172,16 @@ static enum next take_seeds(struct orr__command *command, const char *text)
 static enum next take_time(struct orr__command *command, const char *text)
 {
     if (!orr__parse_duration(text, &command->time_ns) || command->time_ns == 0)
-        return wrong_value(command, "time", text, "a time above 0 like 60s, 5m or 2h");
+        return wrong_value(command, "time", text,
+                           "a time like 60s, 5m or 2h, above 0 and at most 2562047h");
     return NEXT_GO_ON;
 }
 
 static enum next take_timeout(struct orr__command *command, const char *text)
 {
     if (!orr__parse_duration(text, &command->job.timeout_ns))
-        return wrong_value(command, "timeout", text, "a time like 30s, 500ms or 5m, or 0 for none");
+        return wrong_value(command, "timeout", text,
+                           "a time like 30s, 500ms or 5m, at most 2562047h, or 0 for none");
     command->timeout_text = text;
     return NEXT_GO_ON;
 }
@@ -181,7 +198,8 @@ static enum next take_jobs(struct orr__command *command, const char *text)
 static enum next take_failures(struct orr__command *command, const char *text)
 {
     if (!orr__parse_number(text, &command->failures_max))
-        return wrong_value(command, "failures", text, "a number, or 0 to run all seeds");
+        return wrong_value(command, "failures", text,
+                           "a number up to 18446744073709551615, or 0 to run all seeds");
     return NEXT_GO_ON;
 }
 
@@ -242,26 +260,46 @@ static void fill_options(const struct verb *verb, struct option options[OPTIONS 
     options[count] = (struct option){.name = NULL};
 }
 
-/* getopt_long refused an option: says which and why. `refused` is the word that holds it. */
-static enum next refuse(const struct orr__command *command, const struct option *options,
-                        const char *refused, bool no_value)
+/* No option of this name here: says where there is one, and which one here is alike. */
+static void say_unknown(const struct orr__command *command, const struct verb *verb,
+                        const struct option *options, const char *refused)
 {
-    struct orr__nearest nearest = {.wanted = refused + strspn(refused, "-")};
+    const char *name = refused + strspn(refused, "-");
+    struct orr__nearest nearest = {.wanted = name};
+    const struct verb *owner = NULL;
+    size_t length = strcspn(name, "=");
+    for (uint32_t i = 0; i < OPTIONS; i++)
+        for (uint32_t j = 0; j < VERBS && owner == NULL; j++)
+            if ((known_options[i].where & verbs[j].options) != 0 &&
+                strlen(known_options[i].name) == length &&
+                memcmp(known_options[i].name, name, length) == 0)
+                owner = &verbs[j];
+    for (; options->name != NULL; options++)
+        orr__nearest_offer(&nearest, options->name);
+    if (owner != NULL && verb->run == NULL)
+        orr__usage_error(command, "unknown option %s before the command: it goes after '%s'",
+                         refused, owner->name);
+    else if (nearest.name != NULL)
+        orr__usage_error(command, "unknown option %s: did you mean --%s?", refused, nearest.name);
+    else if (owner != NULL)
+        orr__usage_error(command, "unknown option %s: '%s' has it, '%s' has not", refused,
+                         owner->name, verb->name);
+    else
+        orr__usage_error(command, "unknown option %s", refused);
+}
+
+/* getopt_long refused an option: says which and why. `refused` is the word that holds it. */
+static enum next refuse(const struct orr__command *command, const struct verb *verb,
+                        const struct option *options, const char *refused, bool no_value)
+{
     if (no_value)
         orr__usage_error(command, "%s needs a value", refused);
     else if (optopt >= OPTION_HELP)
         orr__usage_error(command, "%s: this option takes no value", refused);
     else if (optopt != 0)
         orr__usage_error(command, "unknown option -%c", optopt);
-    else {
-        for (; options->name != NULL; options++)
-            orr__nearest_offer(&nearest, options->name);
-        if (nearest.name != NULL)
-            orr__usage_error(command, "unknown option %s: did you mean --%s?", refused,
-                             nearest.name);
-        else
-            orr__usage_error(command, "unknown option %s", refused);
-    }
+    else
+        say_unknown(command, verb, options, refused);
     return NEXT_WRONG;
 }
 
@@ -281,7 +319,7 @@ static enum next read_options(struct orr__command *command, const struct verb *v
         if (value == WORD)
             command->words[command->word_count++] = optarg;
         else if (value == '?' || value == ':')
-            next = refuse(command, options, argv[optind - 1], value == ':');
+            next = refuse(command, verb, options, argv[optind - 1], value == ':');
         else
             next = take_option(command, value == 'h' ? OPTION_HELP : value, optarg);
         if (next != NEXT_GO_ON)
@@ -355,7 +393,7 @@ static int finish(const struct orr__command *command, const struct verb *verb, e
     if (next == NEXT_WRONG)
         return ORR__EXIT_USAGE;
     if (next == NEXT_HELP)
-        verb->help(command->program);
+        verb->help(command);
     else
         printf("orrery %s\n", ORR_CAMPAIGN_VERSION);
     return ORR__EXIT_CLEAN;

@@ -1,9 +1,72 @@
 /*
- * help.c: what --help says, each page with examples that can be typed as they stand.
+ * help.c: what --help says, each page with examples that can be typed as they stand: they name
+ * this program and a scenario that it has.
  */
 #include "campaign.h"
 
-void orr__help(const char *program)
+#include <string.h>
+
+/* What the examples run. */
+struct example {
+    const struct orr_scenario *scenario;
+    const struct orr_parameter *parameter; /* of it; NULL = none */
+};
+
+static const struct orr_parameter *find_parameter(const struct orr_scenario *scenario)
+{
+    const struct orr_parameter *parameter = scenario->parameters;
+    for (; parameter != NULL && parameter->name != NULL; parameter++)
+        if (parameter->allowed != NULL)
+            return parameter;
+    return NULL;
+}
+
+/* The first scenario, or better one with a choice to make. */
+static void consider(const struct orr_scenario *scenario, void *context)
+{
+    struct example *example = context;
+    const struct orr_parameter *parameter = find_parameter(scenario);
+    if (example->scenario != NULL && (example->parameter != NULL || parameter == NULL))
+        return;
+    *example = (struct example){.scenario = scenario, .parameter = parameter};
+}
+
+/* " bug=one-off": the first value that is not the default. */
+static void print_choice(const struct orr_parameter *parameter)
+{
+    const char *value = parameter->allowed;
+    size_t length = strcspn(value, "|");
+    if (strlen(parameter->value) == length && memcmp(parameter->value, value, length) == 0 &&
+        value[length] == '|') {
+        value += length + 1;
+        length = strcspn(value, "|");
+    }
+    printf(" %s=%.*s", parameter->name, (int)length, value);
+}
+
+static void print_program(const struct orr__command *command)
+{
+    fputs("  ", stdout);
+    orr__text_quote(stdout, command->program);
+}
+
+/* "  ./note run note bug=one", without the end of the line. */
+static void print_example(const struct orr__command *command, const char *verb)
+{
+    struct example example = {NULL, NULL};
+    orr__scenarios_visit(command, consider, &example);
+    print_program(command);
+    printf(" %s ", verb);
+    if (example.scenario == NULL) {
+        fputs("--load ./scenarios.so SCENARIO", stdout);
+        return;
+    }
+    orr__text_quote(stdout, example.scenario->name);
+    if (example.parameter != NULL)
+        print_choice(example.parameter);
+}
+
+void orr__help(const struct orr__command *command)
 {
     printf("usage: %s COMMAND [ARGUMENT ...]\n"
            "\n"
@@ -18,13 +81,15 @@ void orr__help(const char *program)
            "  --help           this, or after a command: about that command\n"
            "  --version\n"
            "\n"
-           "Example:\n"
-           "  %s list\n"
-           "  %s --load ./scenarios.so run SCENARIO --seeds 10000\n",
-           program, program, program);
+           "Example:\n",
+           command->program);
+    print_program(command);
+    puts(" list");
+    print_example(command, "run");
+    puts(" --seeds 10000");
 }
 
-void orr__help_list(const char *program)
+void orr__help_list(const struct orr__command *command)
 {
     printf("usage: %s list [OPTION ...]\n"
            "\n"
@@ -34,12 +99,13 @@ void orr__help_list(const char *program)
            "  --json           one object per scenario and line\n"
            "  --load FILE.so   adds the scenarios of a shared object\n"
            "\n"
-           "Example:\n"
-           "  %s list --load ./scenarios.so\n",
-           program, program);
+           "Example:\n",
+           command->program);
+    print_program(command);
+    puts(" list --json");
 }
 
-void orr__help_run(const char *program)
+void orr__help_run(const struct orr__command *command)
 {
     printf(
         "usage: %s run SCENARIO [name=value ...] [OPTION ...]\n"
@@ -61,12 +127,13 @@ void orr__help_run(const char *program)
         "\n"
         "Exit status: 0 no seed failed, 1 a seed failed, 2 wrong usage.\n"
         "\n"
-        "Example:\n"
-        "  %s run kv bug=ack-before-fsync --seeds 5000\n",
-        program, ORR__JOBS_MAX, program);
+        "Example:\n",
+        command->program, ORR__JOBS_MAX);
+    print_example(command, "run");
+    puts(" --seeds 5000");
 }
 
-void orr__help_replay(const char *program)
+void orr__help_replay(const struct orr__command *command)
 {
     printf(
         "usage: %s replay SCENARIO [name=value ...] --seed N [OPTION ...]\n"
@@ -82,7 +149,8 @@ void orr__help_replay(const char *program)
         "\n"
         "Exit status: 0 the seed passes, 1 it fails, 2 wrong usage.\n"
         "\n"
-        "Example:\n"
-        "  %s replay kv bug=ack-before-fsync --seed 17 --trace\n",
-        program, program);
+        "Example:\n",
+        command->program);
+    print_example(command, "replay");
+    puts(" --seed 17 --trace");
 }

@@ -39,6 +39,11 @@ int orr__list(const struct orr__command *command)
     orr__scenarios_visit(command, command->json ? print_json : print_scenario, &any);
     if (!any && !command->json)
         puts("There are no scenarios: --load FILE.so brings some.");
+    if (any && !command->json) {
+        fputs("\nTo run one, with other values than these if you like:\n  ", stdout);
+        orr__text_quote(stdout, command->program);
+        puts(" run SCENARIO [name=value ...]");
+    }
     int status = orr__flush();
     return status < 0 ? orr__write_error(command, status) : ORR__EXIT_CLEAN;
 }

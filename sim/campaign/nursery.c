@@ -231,6 +231,7 @@ static void run_seed(struct orr__slot *slot, const struct orr__job *job, uint64_
         .parameter_count = job->parameter_count,
         .trace = job->trace ? stdout : NULL,
         .story = job->replay ? stdout : NULL,
+        .untold = slot->untold,
         .live_hash = &slot->live_hash,
     };
     int status = orr_scenario_run(job->scenario, &options, outcome);
@@ -265,6 +266,7 @@ int orr__nursery_start(struct orr__nursery *nursery, struct orr__child *child,
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
     child->slot->live_hash = 0;
+    child->slot->untold[0] = '\0';
     child->slot->finished = 0;
     pid_t pid = fork();
     if (pid == 0)

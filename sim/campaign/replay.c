@@ -2,8 +2,10 @@
  * replay.c: one seed again, with its story. It runs in a child as in a campaign, so that it
  * begins from the same image and a crash still ends with the trace hash. The child writes its
  * trace and story among its own output, in order, through one pipe; this process hands it on as
- * it comes and adds the verdict.
+ * it comes and adds the verdict, and the line that the story held back if it was cut off.
  */
+#define _POSIX_C_SOURCE 200809L /* strnlen */
+
 #include "campaign.h"
 
 #include <inttypes.h>
@@ -22,18 +24,30 @@ static bool wait_for(struct orr__nursery *nursery, const struct orr__job *job,
     return true;
 }
 
-/* The story of a run that reached its end has told its check and detail already. */
-static void print_verdict(const struct orr__child *child, const struct orr__result *result)
+static void print_untold(const struct orr__child *child)
+{
+    const char *untold = child->slot->untold;
+    orr__text_indent(stdout, untold, strnlen(untold, sizeof child->slot->untold), "");
+}
+
+static void print_verdict(const struct orr__command *command, const struct orr__child *child,
+                          const struct orr__result *result)
 {
     const struct orr_outcome *outcome = &result->outcome;
     uint64_t printed = child->capture.length;
     if (printed > 0 && child->capture.tail[(printed - 1) % ORR__OUTPUT_MAX] != '\n')
         putchar('\n');
-    printf("seed %" PRIu64 " %s", outcome->seed, outcome->failed ? "fails: " : "passes\n");
-    if (outcome->failed)
-        orr__text_indent(stdout, outcome->check, strlen(outcome->check), "");
-    if (outcome->failed && !result->finished)
+    if (!result->finished)
+        print_untold(child);
+    if (outcome->failed) {
+        orr__report_verdict(result);
         orr__text_indent(stdout, outcome->detail, strlen(outcome->detail), "  ");
+        printf("  %s: %s%" PRIu64 "%s --trace\n",
+               command->job.trace ? "replay" : "with every event", command->replay_head,
+               outcome->seed, command->replay_tail);
+    } else {
+        printf("seed %" PRIu64 " passes\n", outcome->seed);
+    }
     printf("trace hash %016" PRIx64 "\n", outcome->trace_hash);
 }
 
@@ -50,7 +64,7 @@ int orr__replay(const struct orr__command *command)
     if (status == 0)
         ended = wait_for(&nursery, &command->job, result);
     if (ended)
-        print_verdict(&nursery.children[0], result);
+        print_verdict(command, &nursery.children[0], result);
     bool failed = result->outcome.failed;
     int number = orr__nursery_signal();
     orr__nursery_close(&nursery);

@@ -7,7 +7,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { OUTPUT_LINES = 20 }; /* of what a failing seed printed */
+enum {
+    OUTPUT_LINES = 20,     /* of what a failing seed printed */
+    WIDTH_MAX = 80,        /* of what is no text of others */
+    FAMILY_WIDTH_MAX = 20, /* ", disk-error 1.23 k" and a comma */
+};
 
 static void print_scenario(const struct orr__job *job)
 {
@@ -16,11 +20,18 @@ static void print_scenario(const struct orr__job *job)
         printf(" %s=%s", job->parameters[i].name, job->parameters[i].value);
 }
 
+/* The name of a check says what should hold; how a process ended is said as it is. */
+void orr__report_verdict(const struct orr__result *result)
+{
+    printf("seed %" PRIu64 " fails%s: ", result->outcome.seed,
+           result->check_failed ? " the check" : "");
+    orr__text_indent(stdout, result->outcome.check, strlen(result->outcome.check), "");
+}
+
 void orr__report_failure(const struct orr__command *command, const struct orr__result *result)
 {
     (void)command;
-    printf("seed %" PRIu64 " fails: ", result->outcome.seed);
-    orr__text_indent(stdout, result->outcome.check, strlen(result->outcome.check), "");
+    orr__report_verdict(result);
 }
 
 /* ---- the summary ----------------------------------------------------------------------------- */
@@ -31,19 +42,20 @@ static void print_seeds(const struct orr__command *command, const struct orr__to
     char elapsed[ORR__AMOUNT_MAX];
     print_scenario(&command->job);
     printf(": %" PRIu64 " seed%s, %" PRIu64 " failed, in %s (%s seeds/s, %u job%s)\n",
-           totals->seeds, totals->seeds == 1 ? "" : "s", totals->failures,
+           totals->seeds, ORR__S(totals->seeds), totals->failures,
            orr__text_time(elapsed, totals->elapsed_ns),
            orr__text_count(rate, orr__per_second(totals->seeds, totals->elapsed_ns)), command->jobs,
-           command->jobs == 1 ? "" : "s");
+           ORR__S(command->jobs));
 }
 
 static void print_speed(const struct orr__totals *totals)
 {
     char count[ORR__AMOUNT_MAX];
     char rate[ORR__AMOUNT_MAX];
-    printf("  %s events (%s/s)", orr__text_count(count, totals->events),
+    printf("  %s event%s (%s/s)", orr__text_count(count, totals->events), ORR__S(totals->events),
            orr__text_count(rate, orr__per_second(totals->events, totals->elapsed_ns)));
-    printf(", %s completions (%s/s)", orr__text_count(count, totals->completions),
+    printf(", %s completion%s (%s/s)", orr__text_count(count, totals->completions),
+           ORR__S(totals->completions),
            orr__text_count(rate, orr__per_second(totals->completions, totals->elapsed_ns)));
     printf(", %s simulated (%" PRIu64 " x real time)\n",
            orr__text_time(count, totals->simulated_ns),
@@ -53,13 +65,19 @@ static void print_speed(const struct orr__totals *totals)
 static void print_faults(const struct orr__totals *totals)
 {
     char count[ORR__AMOUNT_MAX];
-    const char *separator = ": ";
-    printf("  %s faults", orr__text_count(count, totals->faults));
+    int column = printf("  %s fault%s%s", orr__text_count(count, totals->faults),
+                        ORR__S(totals->faults), totals->faults > 0 ? ": " : "");
+    const char *separator = "";
     for (uint32_t i = 0; i < ORR_FAMILY_COUNT; i++) {
         if (totals->faults_by_family[i] == 0)
             continue;
-        printf("%s%s %s", separator, orr_fault_family_name((enum orr_fault_family)i),
-               orr__text_count(count, totals->faults_by_family[i]));
+        if (column > WIDTH_MAX - FAMILY_WIDTH_MAX) {
+            printf(",\n");
+            column = 0;
+            separator = "    ";
+        }
+        column += printf("%s%s %s", separator, orr_fault_family_name((enum orr_fault_family)i),
+                         orr__text_count(count, totals->faults_by_family[i]));
         separator = ", ";
     }
     putchar('\n');
@@ -75,7 +93,7 @@ static void print_stop(const struct orr__command *command, const struct orr__tot
             puts("  stopped at the first failing seed: --failures 0 runs them all");
         else
             printf("  stopped after %" PRIu64 " failing seeds: --failures 0 runs them all\n",
-                   command->failures_max);
+                   totals->failures);
         break;
     case ORR__STOP_TIME:
         puts("  stopped because the time was over");
@@ -99,8 +117,8 @@ static void print_never_seen(const struct orr__totals *totals)
         return;
     for (uint32_t i = 0; i < totals->sometimes_count; i++)
         if (totals->sometimes[i].seen == 0)
-            printf("warning: reached, but not once true in %" PRIu64 " seeds: sometimes \"%s\"\n",
-                   totals->seeds, totals->sometimes[i].text);
+            printf("warning: reached, but not once true in %" PRIu64 " seed%s: sometimes \"%s\"\n",
+                   totals->seeds, ORR__S(totals->seeds), totals->sometimes[i].text);
 }
 
 /* ---- failures -------------------------------------------------------------------------------- */
@@ -127,8 +145,8 @@ static void print_output(const struct orr__result *result)
 static void print_failure(const struct orr__command *command, const struct orr__result *result)
 {
     const struct orr_outcome *outcome = &result->outcome;
-    printf("\nseed %" PRIu64 ": ", outcome->seed);
-    orr__text_indent(stdout, outcome->check, strlen(outcome->check), "");
+    putchar('\n');
+    orr__report_verdict(result);
     orr__text_indent(stdout, outcome->detail, strlen(outcome->detail), "  ");
     print_output(result);
     printf("  trace hash %016" PRIx64 "\n", outcome->trace_hash);

@@ -37,16 +37,49 @@ static int check_scenarios(const struct orr__command *command, const char *path,
     return 0;
 }
 
+/* The name in "undefined symbol: orr_run_once", if it is one of ours; its length or 0. */
+static int missing_symbol(const char *why, const char **ret_name)
+{
+    if (strstr(why, "undefined symbol") == NULL && strstr(why, "symbol not found") == NULL)
+        return 0;
+    const char *name = strstr(why, ": orr_");
+    if (name == NULL)
+        return 0;
+    *ret_name = name + strlen(": ");
+    return (int)strspn(*ret_name, "abcdefghijklmnopqrstuvwxyz0123456789_");
+}
+
+static int cannot_load(const struct orr__command *command, const char *path, const char *why)
+{
+    const char *symbol;
+    int symbol_length = missing_symbol(why, &symbol);
+    if (symbol_length > 0)
+        return orr__error(command,
+                          "cannot load '%s': it takes %.*s from the program that loads it, and %s "
+                          "does not export that: link %s with -rdynamic and with all of "
+                          "liborrery-sim (shared, or static between -Wl,--whole-archive and "
+                          "-Wl,--no-whole-archive), or load the file with the tool orrery",
+                          path, symbol_length, symbol, command->program, command->program);
+    size_t length = strlen(path);
+    if (strncmp(why, path, length) == 0 && strncmp(why + length, ": ", 2) == 0)
+        why += length + 2;
+    bool foreign = strstr(why, "ELF") != NULL || strstr(why, "file too short") != NULL ||
+                   strstr(why, "cannot read file data") != NULL;
+    return orr__error(command, "cannot load '%s': %s%s", path, why,
+                      foreign ? ": this is no shared object (cc -shared -fPIC makes one)" : "");
+}
+
 int orr__scenarios_load(struct orr__command *command)
 {
     for (uint32_t i = 0; i < command->load_count; i++) {
         const char *path = command->loads[i];
+        if (*path == '\0')
+            return orr__usage_error(command, "--load '': this must be the path of a shared object");
         /* Never closed: its scenarios are in use until this process ends. */
         void *object = open_object(path);
         if (object == NULL) {
             const char *why = dlerror();
-            return orr__error(command, "cannot load '%s': %s", path,
-                              why != NULL ? why : "the name is too long");
+            return cannot_load(command, path, why != NULL ? why : "the name is too long");
         }
         const void *symbol = dlsym(object, "orr_scenarios");
         if (symbol == NULL)
@@ -136,8 +169,12 @@ static int unknown_parameter(const struct orr__command *command, const char *wor
         fprintf(out, "%s%s", ftell(out) > 0 ? ", " : "it has ", parameter->name);
     fputs(ftell(out) > 0 ? "" : "it has none", out);
     fclose(out);
-    int status = orr__usage_error(command, "scenario '%s' has no parameter '%.*s': %s",
-                                  command->job.scenario->name, (int)length, word, names);
+    bool seeds =
+        strncmp(word, "seed=", length + 1) == 0 || strncmp(word, "seeds=", length + 1) == 0;
+    int status = seeds ? orr__usage_error(command, "'%s' is no parameter: did you mean --%.*s %s?",
+                                          word, (int)length, word, word + length + 1)
+                       : orr__usage_error(command, "scenario '%s' has no parameter '%.*s': %s",
+                                          command->job.scenario->name, (int)length, word, names);
     free(names);
     return status;
 }
@@ -175,9 +212,30 @@ static int check_value(const struct orr__command *command, const struct orr_para
     return 0;
 }
 
+/* A word that is neither the scenario nor a parameter: what was it meant to be? */
+static int too_much(const struct orr__command *command, const struct orr_scenario *scenario,
+                    const char *word)
+{
+    uint64_t number;
+    const char *option = strcmp(command->verb, "replay") == 0 ? "seed" : "seeds";
+    const struct orr_parameter *parameter = find_parameter(scenario, word, strlen(word));
+    if (parameter != NULL)
+        return orr__usage_error(command, "parameter '%s' needs a value: %s=%s is the default", word,
+                                word, parameter->value);
+    if (orr__parse_number(word, &number))
+        return orr__usage_error(command, "'%s' is too much: did you mean --%s %s?", word, option,
+                                word);
+    return orr__usage_error(command,
+                            "'%s' is too much: after the scenario '%s' come parameters "
+                            "(name=value) and options",
+                            word, scenario->name);
+}
+
 static int take_parameter(struct orr__command *command, const char *word)
 {
     size_t length = strcspn(word, "=");
+    if (length == 0)
+        return orr__usage_error(command, "'%s' has no name: a parameter is name=value", word);
     const struct orr_parameter *parameter = find_parameter(command->job.scenario, word, length);
     if (parameter == NULL)
         return unknown_parameter(command, word, length);
@@ -193,15 +251,14 @@ static int take_parameter(struct orr__command *command, const char *word)
 int orr__scenarios_choose(struct orr__command *command)
 {
     const char *name = NULL;
+    const char *second = NULL;
     for (uint32_t i = 0; i < command->word_count; i++) {
         if (strchr(command->words[i], '=') != NULL)
             continue;
-        if (name != NULL)
-            return orr__usage_error(command,
-                                    "'%s' is too much: after the scenario '%s' come "
-                                    "parameters (name=value) and options",
-                                    command->words[i], name);
-        name = command->words[i];
+        if (name == NULL)
+            name = command->words[i];
+        else if (second == NULL)
+            second = command->words[i];
     }
     if (name == NULL)
         return orr__usage_error(command, "which scenario? '%s list' names them all",
@@ -209,6 +266,8 @@ int orr__scenarios_choose(struct orr__command *command)
     command->job.scenario = find(command, name);
     if (command->job.scenario == NULL)
         return unknown_scenario(command, name);
+    if (second != NULL)
+        return too_much(command, command->job.scenario, second);
     command->job.parameters = command->parameters;
     for (uint32_t i = 0; i < command->word_count; i++) {
         int status =

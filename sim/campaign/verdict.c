@@ -109,6 +109,7 @@ void orr__verdict(const struct orr__child *child, const struct orr__end *end,
 {
     char buffer[ORR__LINE_MAX];
     take_slot(child->slot, child->seed, ret_result);
+    ret_result->check_failed = ret_result->outcome.failed;
     if (!ret_result->outcome.failed) {
         const char *check = name_end(child, end, ret_result->finished, buffer, sizeof buffer);
         if (check != NULL)

@@ -175,7 +175,7 @@ ORR_API bool orr_eventually(struct orr_world *world, bool (*done)(void *context)
                             uint64_t within_ns, const char *text);
 
 /* Adds details to the report of a failing check: call it before the check. Kept: the last
- * ORR_NOTE_MAX bytes. */
+ * ORR_NOTE_MAX bytes; the same text several times in a row is kept once, with their number. */
 ORR_API void orr_note(struct orr_world *world, const char *format, ...) ORR_PRINTF(2, 3);
 #define ORR_NOTE_MAX 2048u
 /* Writes a line of the program's own into the trace (it does not change the trace hash). */
@@ -196,15 +196,19 @@ struct orr_run_options {
     const struct orr_parameter_value *parameters;
     size_t parameter_count;
     FILE *trace; /* every event, one a line; NULL = none */
-    FILE *story; /* the ledger and the failed check, for people; NULL = none */
+    FILE *story; /* faults, boots and the failed check, for people; NULL = none */
     const uint8_t
         *bytes; /* a fuzzer's choices in lanes (see docs/fuzzing.md), NULL = the seed alone */
     size_t byte_count;
     uint64_t events_max; /* more than this is a hang; 0 = ORR_EVENTS_MAX_DEFAULT */
+    char *untold; /* ORR_UNTOLD_MAX bytes: gets the line that the story holds back at the moment,
+                     the last of a run of the same fault, for whoever watches from another process;
+                     NULL = none */
     uint64_t *live_hash; /* gets the rolling trace hash after every event, so that whoever watches
                             from another process knows it when this one dies; NULL = none */
 };
 
+#define ORR_UNTOLD_MAX 512u
 #define ORR_EVENTS_MAX_DEFAULT UINT64_C(20000000)
 #define ORR_SOMETIMES_MAX 64u
 

@@ -46,6 +46,88 @@ static void tick_for(struct orr_world *world, uint64_t ns)
     orr_world_run_for(world, ns);
 }
 
+/* ---- a node that the same fault strikes again and again, and one that does not stay up ------- */
+
+struct asker {
+    struct orr_loop *loop;
+    struct orr_completion ask;
+    struct orr_stat stat;
+    uint64_t asks_left;
+    bool crashes; /* after the last one */
+};
+
+static void on_answer(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct asker *asker = context;
+    (void)result;
+    if (asker->asks_left == 0) {
+        if (asker->crashes)
+            abort();
+        return;
+    }
+    asker->asks_left--;
+    orr_stat(asker->loop, completion, ORR_DIRECTORY_CURRENT, ".", &asker->stat, on_answer, asker);
+}
+
+static void *boot_asker(struct orr_loop *loop, void *config)
+{
+    struct asker *asker = config;
+    asker->loop = loop;
+    on_answer(asker, &asker->ask, 0);
+    return asker;
+}
+
+static void only_latency(struct orr_world *world)
+{
+    for (uint32_t family = 0; family < ORR_FAMILY_COUNT; family++)
+        orr_world_set_rate(world, (enum orr_fault_family)family,
+                           family == ORR_FAMILY_LATENCY ? 1000000 : 0);
+}
+
+static void run_slow(struct orr_world *world)
+{
+    static const struct orr_program program = {.boot = boot_asker};
+    struct asker asker = {
+        .asks_left = orr_parameter_number(world, "faults"),
+        .crashes = strcmp(orr_parameter_text(world, "end"), "crash") == 0,
+    };
+    only_latency(world);
+    orr_node_create(world, "asker", &program, &asker);
+    orr_world_run_for(world, 100 * ORR_SECOND);
+    for (uint32_t i = 0; i < 3; i++)
+        orr_note(world, "the same again");
+    orr_note(world, "something else");
+    orr_always(world, strcmp(orr_parameter_text(world, "end"), "check") != 0, "the end is calm");
+}
+
+static void on_stop(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct clock *clock = context;
+    (void)completion;
+    if (result == 0)
+        orr_stop(clock->loop);
+}
+
+static void *boot_stopper(struct orr_loop *loop, void *config)
+{
+    (void)config;
+    struct clock *clock = orr_malloc(loop, sizeof *clock);
+    if (clock == NULL)
+        return NULL;
+    *clock = (struct clock){.loop = loop};
+    orr_timeout(loop, &clock->tick, ORR_MILLISECOND, on_stop, clock);
+    return clock;
+}
+
+static void run_restless(struct orr_world *world)
+{
+    static const struct orr_program program = {.boot = boot_stopper};
+    only_latency(world);
+    struct orr_node *node = orr_node_create(world, "stopper", &program, NULL);
+    orr_node_allow_crashes(node, ORR_CRASH_PROCESS);
+    orr_world_run_for(world, 100 * ORR_SECOND);
+}
+
 /* ---- ways to end ----------------------------------------------------------------------------- */
 
 static void run_clean(struct orr_world *world)
@@ -212,6 +294,12 @@ static const struct orr_parameter choosy_parameters[] = {
     {NULL, NULL, NULL, NULL},
 };
 
+static const struct orr_parameter slow_parameters[] = {
+    {"faults", "20", NULL, "how many"},
+    {"end", "calm", "calm|check|crash", "what comes after them"},
+    {NULL, NULL, NULL, NULL},
+};
+
 static const struct orr_parameter one_late_parameters[] = {
     {"ms", "300", NULL, "milliseconds of real time that seed 2 takes"},
     {NULL, NULL, NULL, NULL},
@@ -231,7 +319,9 @@ static const struct orr_parameter exits_parameters[] = {
         SCENARIO(some), SCENARIO(fatal), SCENARIO(aborts), SCENARIO(segfaults),                    \
         SCENARIO(exits, .parameters = exits_parameters), SCENARIO(hangs),                          \
         SCENARIO(one_late, .parameters = one_late_parameters), SCENARIO(floods), SCENARIO(forks),  \
-        SCENARIO(leaks), SCENARIO(heap), SCENARIO(choosy, .parameters = choosy_parameters)
+        SCENARIO(leaks), SCENARIO(heap), SCENARIO(restless),                                       \
+        SCENARIO(slow, .parameters = slow_parameters),                                             \
+        SCENARIO(choosy, .parameters = choosy_parameters)
 
 #ifdef CLI_SHARED_OBJECT
 ORR_SCENARIOS(SCENARIOS)

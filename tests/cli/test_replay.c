@@ -1,7 +1,7 @@
 /*
  * test_replay.c: a seed comes back: the same story and the same trace hash every time, also of a
- * crash, and by the very command that the campaign printed. And --load: the same from a shared
- * object.
+ * crash, and by the very command that the campaign printed. What the story folds, and the report of
+ * a campaign beside it. And --load: the same from a shared object.
  */
 #define _GNU_SOURCE 1 /* mkdtemp, symlink */
 
@@ -89,6 +89,110 @@ START_TEST(test_replay__same_story_every_time)
         ck_assert_str_eq(command.out, first);
     }
     free(first);
+}
+END_TEST
+
+/* How many lines hold this text. */
+static size_t count_lines(const char *text)
+{
+    size_t count = 0;
+    for (const char *at = command.out; (at = strstr(at, text)) != NULL; at += strlen(text))
+        count++;
+    return count;
+}
+
+START_TEST(test_replay__folds_what_goes_on)
+{
+    command_run(&command, program, "replay slow --seed 3");
+    ck_assert_int_eq(command.status, 0);
+    ck_contains(command.out, "lets these faults strike, per million chances:\n  latency 1000000\n");
+    ck_contains(command.out, " ms  asker         boots (life 1)\n");
+    ck_contains(command.out, " ms  ! latency     asker/stat#0 takes ");
+    ck_contains(command.out, " ms  ! latency     ... x 19, the last asker/stat#19 takes ");
+    ck_assert_uint_eq(count_lines("! latency"), 2);
+    ck_contains(command.out, "\n20 faults in ");
+    /* Two are told as they are; one has no plural. */
+    command_run(&command, program, "replay slow faults=2 --seed 3");
+    ck_contains(command.out, " ms  ! latency     asker/stat#1 takes ");
+    ck_assert_ptr_null(strstr(command.out, "..."));
+    command_run(&command, program, "replay slow faults=1 --seed 3");
+    ck_contains(command.out, "\n1 fault in ");
+    ck_contains(command.out, ", 1 completion\n");
+    /* With a trace each stands in its place. */
+    command_run(&command, program, "replay slow --seed 3 --trace");
+    ck_assert_uint_eq(count_lines("! latency"), 20);
+    ck_assert_ptr_null(strstr(command.out, "..."));
+}
+END_TEST
+
+/* The last faults before a crash are what matters: they are told although the story held them. */
+START_TEST(test_replay__a_crash_does_not_swallow_the_fold)
+{
+    command_run(&command, program, "replay slow end=crash --seed 3");
+    ck_assert_int_eq(command.status, 1);
+    const char *last = strstr(command.out, "... x 19, the last asker/stat#19 takes ");
+    ck_assert_ptr_nonnull(last);
+    ck_contains(last, "\nseed 3 fails: crash: SIGABRT\n");
+    ck_assert_uint_eq(count_lines("! latency"), 2);
+}
+END_TEST
+
+START_TEST(test_replay__folds_a_node_that_does_not_stay_up)
+{
+    command_run(&command, program, "replay restless --seed 3");
+    ck_assert_int_eq(command.status, 0);
+    ck_contains(command.out, " ms  stopper       boots (life 2)\n");
+    ck_contains(command.out, " ms  stopper       ... x ");
+    ck_assert_uint_eq(count_lines(" ms  stopper "), 5);
+}
+END_TEST
+
+/* A failure is told once, in the words of the check, and ends with the command that shows more. */
+START_TEST(test_replay__ends_with_the_command)
+{
+    command_run(&command, program, "replay slow end=check --seed 3");
+    ck_assert_int_eq(command.status, 1);
+    ck_contains(command.out, " ms  ! failed      the end is calm\n");
+    ck_contains(command.out, "\nseed 3 fails the check: the end is calm\n  at 100000.000000 ms, ");
+    ck_assert_uint_eq(count_lines("something else"), 1);
+    char *line = lines_copy(command.out, -2);
+    ck_assert(starts_with(line, "  with every event: "));
+    command_shell(&command, strchr(line, ':') + 1);
+    ck_assert_int_eq(command.status, 1);
+    ck_contains(command.out, "every event, in virtual time");
+    ck_contains(command.out, "\n  replay: ");
+    free(line);
+}
+END_TEST
+
+START_TEST(test_replay__fits_a_terminal)
+{
+    command_run(&command, command_path("CLI_ORRERY"), "replay kv ms=200 --seed 5");
+    ck_assert_int_eq(command.status, 0);
+    for (const char *line = command.out; *line != '\0'; line += strcspn(line, "\n") + 1)
+        ck_assert_msg(strcspn(line, "\n") <= 100, "%.200s", line);
+}
+END_TEST
+
+START_TEST(test_report__of_one)
+{
+    command_run(&command, program, "run slow faults=1 --seed 1");
+    ck_assert_int_eq(command.status, 0);
+    ck_contains(command.out, ": 1 seed, 0 failed, in ");
+    ck_contains(command.out, "\n  1 fault: latency 1\n");
+    ck_contains(command.out, ", 1 completion (");
+    command_run(&command, program, "run never --seed 1");
+    ck_contains(command.out, "\n  0 faults\n");
+    ck_contains(command.out, "not once true in 1 seed: ");
+}
+END_TEST
+
+/* What a scenario repeats is told once. */
+START_TEST(test_report__notes_are_counted)
+{
+    command_run(&command, program, "run slow end=check");
+    ck_assert_int_eq(command.status, 1);
+    ck_contains(command.out, "\n  the same again (x 3)\n  something else\n");
 }
 END_TEST
 
@@ -192,6 +296,13 @@ int main(void)
     tcase_add_loop_test(tests, test_replay__same_hash_as_the_campaign_ten_times_in_ten, 0,
                         (int)(sizeof failures / sizeof *failures));
     tcase_add_test(tests, test_replay__same_story_every_time);
+    tcase_add_test(tests, test_replay__folds_what_goes_on);
+    tcase_add_test(tests, test_replay__a_crash_does_not_swallow_the_fold);
+    tcase_add_test(tests, test_replay__folds_a_node_that_does_not_stay_up);
+    tcase_add_test(tests, test_replay__ends_with_the_command);
+    tcase_add_test(tests, test_replay__fits_a_terminal);
+    tcase_add_test(tests, test_report__of_one);
+    tcase_add_test(tests, test_report__notes_are_counted);
     tcase_add_test(tests, test_replay__seeds_differ);
     tcase_add_test(tests, test_replay__passes);
     tcase_add_test(tests, test_replay__trace_changes_nothing);

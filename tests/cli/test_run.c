@@ -369,13 +369,14 @@ START_TEST(test_run__report)
 {
     run("run fails --failures 12 --seeds 20");
     ck_assert_int_eq(command.status, 1);
-    ck_assert(starts_with(command.out, "seed 1 fails: sums are right\nseed 2 fails: "));
-    ck_contains(command.out, "\nseed 12 fails: sums are right\n");
+    ck_assert(
+        starts_with(command.out, "seed 1 fails the check: sums are right\nseed 2 fails the "));
+    ck_contains(command.out, "\nseed 12 fails the check: sums are right\n");
     ck_contains(command.out, "fails: 12 seeds, 12 failed, in ");
     ck_contains(command.out, "stopped after 12 failing seeds");
     ck_contains(command.out, "The first 10 of the 12 failing seeds");
-    ck_contains(command.out, "\nseed 10: sums are right\n");
-    ck_assert_ptr_null(strstr(command.out, "\nseed 11: "));
+    ck_contains(command.out, "\n\nseed 10 fails the check: sums are right\n");
+    ck_assert_ptr_null(strstr(command.out, "\n\nseed 11 "));
     ck_contains(command.out, "\\x1b[31m colour");
     ck_assert_ptr_null(strchr(command.out, '\x1b'));
     char *last = lines_copy(command.out, -1);
@@ -510,7 +511,7 @@ START_TEST(test_run__interrupt_tells_what_is_known)
     char text[4096];
     rewind(out);
     text[fread(text, 1, sizeof text - 1, out)] = '\0';
-    ck_assert(starts_with(text, "seed 40 fails: the seed is not 40\n"));
+    ck_assert(starts_with(text, "seed 40 fails the check: the seed is not 40\n"));
     ck_contains(text, ": 58 seeds, 1 failed, in ");
     ck_contains(text, "stopped by a signal");
     fclose(out);

@@ -30,10 +30,10 @@ static const struct {
     {"", "which command?", " --help\n"},
     {"rum", "unknown command 'rum': did you mean 'run'?", " --help\n"},
     {"frobnicate", "unknown command 'frobnicate'", " --help\n"},
-    {"--jobs 3 list", "unknown option --jobs", " --help\n"},
+    {"--jobs 3 list", "unknown option --jobs before the command: it goes after 'run'", " --help\n"},
     {"list clean", "list takes no argument, not 'clean'", " list --help\n"},
     {"list --jsn", "unknown option --jsn: did you mean --json?", " list --help\n"},
-    {"list --seeds 3", "unknown option --seeds", " list --help\n"},
+    {"list --seeds 3", "unknown option --seeds: 'run' has it, 'list' has not", " list --help\n"},
     {"run", "which scenario?", " run --help\n"},
     {"run som", "unknown scenario 'som': did you mean 'some'?", " run --help\n"},
     {"run xyzzy", "unknown scenario 'xyzzy'", " run --help\n"},
@@ -63,22 +63,51 @@ static const struct {
     {"run clean --seeds 18446744073709551616", "this must be a count", " run --help\n"},
     {"run clean --seeds 0x10000000000000000", "this must be a count", " run --help\n"},
     {"run clean --seeds 0x", "this must be a count", " run --help\n"},
-    {"run clean --time 5x", "--time 5x: this must be a time", " run --help\n"},
-    {"run clean --time 0s", "--time 0s: this must be a time above 0", " run --help\n"},
-    {"run clean --time 99999999999h", "this must be a time", " run --help\n"},
+    {"run clean --seeds 9 --seed 5", "--seed 5: the seeds are given already", " run --help\n"},
+    {"run clean --seed 5 --seeds 9", "--seeds 9: the seeds are given already", " run --help\n"},
+    {"replay clean --seed 5 --seed 6", "--seed 6: the seeds are given already", " replay --help\n"},
+    {"run clean 40", "'40' is too much: did you mean --seeds 40?", " run --help\n"},
+    {"replay clean 40", "'40' is too much: did you mean --seed 40?", " replay --help\n"},
+    {"replay choosy seed=6", "'seed=6' is no parameter: did you mean --seed 6?",
+     " replay --help\n"},
+    {"run choosy bug", "parameter 'bug' needs a value: bug=none is the default", " run --help\n"},
+    {"run choosy =3", "'=3' has no name: a parameter is name=value", " run --help\n"},
+    {"run clean --time 5x", "--time 5x: this must be a time like 60s", " run --help\n"},
+    {"run clean --time 0s", "--time 0s: this must be a time like 60s, 5m or 2h, above 0",
+     " run --help\n"},
+    {"run clean --time 99999999999h", "at most 2562047h", " run --help\n"},
+    {"run clean --time", "--time needs a value", " run --help\n"},
     {"run clean --timeout soon", "--timeout soon: this must be a time", " run --help\n"},
+    {"run clean --timeout 2562048h", "at most 2562047h, or 0 for none", " run --help\n"},
     {"run clean --jobs 0", "--jobs 0: this must be a number from 1 to 256", " run --help\n"},
+    {"run clean --jobs -1", "--jobs -1: this must be a number from 1 to 256", " run --help\n"},
+    {"run clean --jobs 18446744073709551616", "this must be a number from 1 to 256",
+     " run --help\n"},
+    {"run clean --jobs", "--jobs needs a value", " run --help\n"},
     {"run clean --jobs 257", "--jobs 257: this must be a number", " run --help\n"},
     {"run clean --failures some", "--failures some: this must be a number", " run --help\n"},
+    {"run clean --failures 18446744073709551616",
+     "this must be a number up to 18446744073709551615, or 0", " run --help\n"},
     {"run clean --json=yes", "--json=yes: this option takes no value", " run --help\n"},
     {"run clean -x", "unknown option -x", " run --help\n"},
-    {"run clean --trace", "unknown option --trace", " run --help\n"},
+    {"run clean --trace", "unknown option --trace: 'replay' has it, 'run' has not",
+     " run --help\n"},
+    {"replay clean --seeds 4", "unknown option --seeds: did you mean --seed?", " replay --help\n"},
     {"replay clean", "which seed? give --seed N", " replay --help\n"},
     {"replay clean --seed 0x1g", "--seed 0x1g: this must be a number", " replay --help\n"},
     {"replay clean --seed 1..2", "--seed 1..2: this must be a number", " replay --help\n"},
     {"replay --seed 1", "which scenario?", " replay --help\n"},
-    {"--load /nowhere/their.so list", "cannot load '/nowhere/their.so': ", NULL},
-    {"--load /dev/null list", "cannot load '/dev/null': ", NULL},
+    {"replay clean --seed 18446744073709551616", "a number from 0 to 18446744073709551615",
+     " replay --help\n"},
+    {"replay clean --seed", "--seed needs a value", " replay --help\n"},
+    {"list --load", "--load needs a value", " list --help\n"},
+    {"list --load=", "--load '': this must be the path of a shared object", " list --help\n"},
+    {"run clean --seed=", "--seed '': this must be a number", " run --help\n"},
+    {"run clean --seeds=", "--seeds '': this must be a count", " run --help\n"},
+    {"--load /nowhere/their.so list", "cannot load '/nowhere/their.so': cannot open", NULL},
+    {"--load /dev/null list", "cannot load '/dev/null': file too short: this is no shared object",
+     NULL},
+    {"--load /tmp list", "cannot load '/tmp': cannot read file data", NULL},
     {"list --load their-own.so", "cannot load 'their-own.so': ./their-own.so", NULL},
 };
 
@@ -108,6 +137,48 @@ START_TEST(test_usage__foreign_object)
     ck_assert_int_eq(command.status, 2);
     ck_assert_str_eq(command.out, "");
     ck_contains(command.err, "has no symbol orr_scenarios: write ORR_SCENARIOS(&your_scenario)");
+}
+END_TEST
+
+/* The program is linked without -rdynamic: nothing in it is there for a shared object to take. */
+START_TEST(test_usage__load_into_a_program_that_exports_nothing)
+{
+    char line[4096];
+    snprintf(line, sizeof line, "list --load %s", command_path("CLI_OBJECT"));
+    command_run(&command, program, line);
+    ck_assert_int_eq(command.status, 2);
+    ck_assert_str_eq(command.out, "");
+    ck_assert_uint_eq(lines_count(command.err), 1);
+    ck_contains(command.err, ": it takes orr_");
+    ck_contains(command.err, "cli-scenarios with -rdynamic");
+}
+END_TEST
+
+/* The examples are lines that this program understands, with a scenario of its own. */
+START_TEST(test_usage__help_can_be_typed)
+{
+    static const struct {
+        const char *line;
+        const char *example;
+    } pages[] = {
+        {"--help", " run slow end=check --seeds 10000\n"},
+        {"list --help", " list --json\n"},
+        {"run --help", " run slow end=check --seeds 5000\n"},
+        {"replay --help", " replay slow end=check --seed 17 --trace\n"},
+    };
+    for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
+        char wanted[4096];
+        command_run(&command, program, pages[i].line);
+        snprintf(wanted, sizeof wanted, "\n  %s%s", program, pages[i].example);
+        ck_contains(command.out, wanted);
+        char *example = lines_copy(command.out, -1);
+        command_shell(&command, example);
+        ck_assert_int_lt(command.status, 2);
+        ck_assert_str_eq(command.err, "");
+        free(example);
+    }
+    command_run(&command, command_path("CLI_ORRERY"), "run --help");
+    ck_contains(command.out, "/orrery run kv bug=ack-before-fsync --seeds 5000\n");
 }
 END_TEST
 
@@ -158,6 +229,7 @@ START_TEST(test_list__for_eyes)
                              "    bug=none  a planted bug\n"
                              "        one of none|one-off|two-off\n"
                              "    size=3  how much\n");
+    ck_contains(command.out, " run SCENARIO [name=value ...]\n");
 }
 END_TEST
 
@@ -187,6 +259,8 @@ int main(void)
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_loop_test(tests, test_usage__wrong, 0, (int)(sizeof wrong / sizeof *wrong));
     tcase_add_test(tests, test_usage__foreign_object);
+    tcase_add_test(tests, test_usage__load_into_a_program_that_exports_nothing);
+    tcase_add_test(tests, test_usage__help_can_be_typed);
     tcase_add_test(tests, test_usage__help_has_an_example);
     tcase_add_test(tests, test_usage__help_names_every_option);
     tcase_add_test(tests, test_usage__version);

@@ -1,9 +1,16 @@
 /*
- * cases.c: the table of tables.
+ * cases.c: the tables of tables.
  */
 #include "tests/conformance/cases.h"
 
-const struct conformance_case *const conformance_tables[] = {
-    cases_loop,   cases_time,     cases_file,   cases_name,   cases_socket,
-    cases_stream, cases_datagram, cases_cancel, cases_kernel, NULL,
+const struct conformance_case *const conformance_common[] = {
+    cases_loop,    cases_time,     cases_file,   cases_name,  cases_socket, cases_stream,
+    cases_streams, cases_datagram, cases_cancel, cases_reuse, cases_load,   NULL,
+};
+
+const struct conformance_case *const conformance_kernel[] = {
+    cases_thread,
+    cases_nested,
+    cases_descriptor,
+    NULL,
 };

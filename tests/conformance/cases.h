@@ -15,10 +15,14 @@ extern const struct conformance_case
     cases_socket[]; /* the immediate calls, connect, accept, poll */
 extern const struct conformance_case cases_stream[]; /* bytes, and the ends of streams */
 extern const struct conformance_case cases_datagram[];
-extern const struct conformance_case cases_cancel[]; /* cancel, close, drain */
-extern const struct conformance_case cases_kernel[]; /* what only a kernel has */
+extern const struct conformance_case cases_streams[]; /* traps: many operations on one stream */
+extern const struct conformance_case cases_cancel[];  /* cancel, close, drain */
+extern const struct conformance_case cases_reuse[];   /* descriptors that come and go */
+extern const struct conformance_case cases_load[];    /* many operations of all kinds at once */
 
-/* All of them, ended by NULL. */
-extern const struct conformance_case *const conformance_tables[];
+/* On kernels only. */
+extern const struct conformance_case cases_thread[];     /* threads, signals, time */
+extern const struct conformance_case cases_nested[];     /* a loop inside another */
+extern const struct conformance_case cases_descriptor[]; /* descriptors, limits of the system */
 
 #endif

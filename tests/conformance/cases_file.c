@@ -87,6 +87,7 @@ static void the_end_of_the_file(void)
     memset(in, 0x77, 200);
     EXPECT(10, read_exact(file, in, 100, 0));
     ck_assert_uint_eq(in[10], 0x77);
+    EXPECT(10, read_exact(file, in, 10, 0)); /* up to the edge */
     EXPECT(4, read_exact(file, in, 100, 6));
     EXPECT(0, END_OF(orr_read, file, in, 100, 10));
     EXPECT(0, END_OF(orr_read, file, in, 100, 11));
@@ -135,6 +136,27 @@ static void a_mebibyte_at_once(void)
     ground_check(in, MIB, 4);
     EXPECT(MIB - 4097, read_exact(file, in, MIB, 4097));
     ck_assert_mem_eq(in, out + 4097, MIB - 4097);
+    ground_close(file);
+}
+
+/* 4 GiB and a little: what is cut to 32 bits asks for less than is there. */
+static void lengths_beyond_one_transfer(void)
+{
+    const size_t length = (size_t)0x100000002;
+    uint8_t *space = ground_space(length + 10);
+    const struct orr_vector vectors[] = {{space + 5, length}, {space, 5}};
+    orr_handle file = ground_file("f");
+    ground_fill(out, 10, 1);
+    EXPECT(10, write_all(file, out, 10, 0));
+    int64_t got = END_OF(orr_read, file, space, length, 0);
+    EXPECT_TRANSFER(10, got);
+    ground_check(space, (size_t)got, 1);
+    got = END_OF(orr_readv, file, vectors, 2, 0);
+    EXPECT_TRANSFER(10, got);
+    ground_check(space + 5, (size_t)got, 1);
+    EXPECT(-EINVAL, read_exact(file, space, length, 0));
+    EXPECT(-EINVAL, write_all(file, space, length, 0));
+    ck_assert_uint_eq(size_of(file), 10);
     ground_close(file);
 }
 
@@ -379,6 +401,7 @@ const struct conformance_case cases_file[] = {
     {.name = "holes_read_as_zero", .run = holes_read_as_zero},
     {.name = "zero_lengths", .run = zero_lengths},
     {.name = "a_mebibyte_at_once", .run = a_mebibyte_at_once},
+    {.name = "lengths_beyond_one_transfer", .run = lengths_beyond_one_transfer},
     {.name = "many_at_once_on_one_handle", .run = many_at_once_on_one_handle, .batch_entries = 16},
     {.name = "two_handles_on_one_file", .run = two_handles_on_one_file},
     {.name = "vectors_scatter_and_gather", .run = vectors_scatter_and_gather},

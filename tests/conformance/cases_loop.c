@@ -84,6 +84,7 @@ static void one_pass_calls_back_only_what_was_ready(void)
 
 static void read_again(struct probe *probe)
 {
+    must(probe->calls < 10000);
     if (probe->result >= 0 && probes[1].calls == 0)
         START(probe, orr_read, *(const orr_handle *)probe->context, bytes, 100, 0);
 }
@@ -155,22 +156,108 @@ static void run_for_ns_lasts_as_long_as_asked(void)
     }
 }
 
-/* While only a timer waits there are few flushes, however long it takes. */
-static void waiting_does_not_spin(void)
-{
-    reset();
-    uint64_t flushes = statistics().flushes;
-    START(&probes[0], orr_timeout, 3 * ORR_MILLISECOND);
-    orr_run_until_idle(ground.loop);
-    ck_assert_uint_le(statistics().flushes, flushes + 8);
-    orr_run_for_ns(ground.loop, 3 * ORR_MILLISECOND);
-    ck_assert_uint_le(statistics().flushes, flushes + 16);
-}
-
 static void stop(struct probe *probe)
 {
     (void)probe;
     orr_stop(ground.loop);
+}
+
+/* The deadline of a run call may lie beyond the end of time. */
+static void a_run_call_without_end(void)
+{
+    static const uint64_t lengths[] = {UINT64_MAX, UINT64_MAX - 1, INT64_MAX};
+    for (uint32_t i = 0; i < 3; i++) {
+        reset();
+        probes[0].then = stop;
+        START(&probes[0], orr_timeout, 500000);
+        orr_run_for_ns(ground.loop, lengths[i]);
+        EXPECT_END(0, &probes[0]);
+    }
+}
+
+/* While only timers and the deadline of a run call wait there are few flushes, however long it
+ * takes, and whatever a system's own clock rounds them to. */
+static void waiting_does_not_spin(void)
+{
+    static const uint64_t lengths[] = {50000, 999000, 1001000, 2900000, 3000000};
+    for (uint32_t i = 0; i < 5; i++) {
+        reset();
+        uint64_t flushes = statistics().flushes;
+        START(&probes[0], orr_timeout, lengths[i]);
+        orr_run_until_idle(ground.loop);
+        ck_assert_uint_le(statistics().flushes, flushes + 8);
+        flushes = statistics().flushes;
+        START(&probes[1], orr_timeout, 3600 * ORR_SECOND);
+        orr_run_for_ns(ground.loop, lengths[i]);
+        ck_assert_uint_le(statistics().flushes, flushes + 8);
+        orr_drain(ground.loop);
+    }
+}
+
+/* Nor does a wake that was taken, or that nobody takes, keep the loop awake. */
+static void a_wake_is_over_when_it_is_over(void)
+{
+    reset();
+    for (uint32_t i = 0; i < 3; i++)
+        orr_wake(ground.loop);
+    if (ground.seed % 2 == 0) {
+        orr_wait_wake(ground.loop, &probes[0].completion, probe_called, &probes[0]);
+        EXPECT_END(0, &probes[0]);
+    }
+    START(&probes[1], orr_timeout, 3600 * ORR_SECOND);
+    uint64_t flushes = statistics().flushes;
+    orr_run_for_ns(ground.loop, 2 * ORR_MILLISECOND);
+    ck_assert_uint_le(statistics().flushes, flushes + 12);
+    orr_wake(ground.loop);
+    orr_run_for_ns(ground.loop, 2 * ORR_MILLISECOND);
+    ck_assert_uint_le(statistics().flushes, flushes + 24);
+}
+
+/* A timed wait that ends leaves nothing behind that would cut the next one short. */
+static void no_timer_of_the_loop_is_left_behind(void)
+{
+    reset();
+    orr_handle file = ground_file("f");
+    START(&probes[0], orr_timeout, 3600 * ORR_SECOND);
+    for (uint32_t i = 1; i <= 40; i++) { /* these waits end before their time */
+        START(&probes[i], orr_fsync, file);
+        probes[i].then = stop;
+        orr_run_for_ns(ground.loop, ORR_MILLISECOND + i * 20000);
+        EXPECT_END(0, &probes[i]);
+    }
+    uint64_t flushes = statistics().flushes;
+    orr_run_for_ns(ground.loop, 3 * ORR_MILLISECOND);
+    ck_assert_uint_le(statistics().flushes, flushes + 8);
+    ck_assert_uint_eq(statistics().in_flight, 1);
+    ground_close(file);
+}
+
+/* What is ready comes at once, though something else is waited for that never comes. */
+static void what_is_ready_is_not_slept_on(void)
+{
+    struct orr_address address;
+    orr_handle listener = ground_listen(ORR_FAMILY_IP4, 1, &address);
+    reset();
+    START(&probes[0], orr_accept, listener, NULL);
+    ground_settle();
+    for (uint32_t i = 1; i < 4; i++) {
+        probes[i].then = stop;
+        tick(&probes[i]);
+    }
+    for (uint32_t i = 1; i < 4; i++) { /* each stops the loop with the rest still ready */
+        orr_run_until_idle(ground.loop);
+        EXPECT_END(0, &probes[i]);
+    }
+    START(&probes[4], orr_recv, 12345, bytes, 1);
+    orr_run_once(ground.loop);
+    EXPECT_END(-EBADF, &probes[4]);
+    START(&probes[5], orr_cancel, &probes[6].completion);
+    orr_run_once(ground.loop);
+    EXPECT_END(-ENOENT, &probes[5]);
+    START(&probes[7], orr_timeout, 0);
+    orr_run_once(ground.loop);
+    EXPECT_END(0, &probes[7]);
+    ck_assert_uint_eq(probes[0].calls, 0);
 }
 
 static void stop_ends_a_run_call(void)
@@ -327,17 +414,50 @@ static void fresh_loop(void)
     reset();
 }
 
-static void run_inside(struct probe *probe)
+/* What must not be called from inside a callback. */
+static void run_once_inside(struct probe *probe)
 {
     (void)probe;
     orr_run_once(ground.loop);
 }
 
-static void run_re_entrantly(void *context)
+static void run_for_inside(struct probe *probe)
 {
-    (void)context;
+    (void)probe;
+    orr_run_for_ns(ground.loop, 0);
+}
+
+static void run_idle_inside(struct probe *probe)
+{
+    (void)probe;
+    orr_run_until_idle(ground.loop);
+}
+
+static void drain_inside(struct probe *probe)
+{
+    (void)probe;
+    orr_drain(ground.loop);
+}
+
+static void close_inside(struct probe *probe)
+{
+    (void)probe;
+    orr_loop_close(ground.loop);
+}
+
+static const struct {
+    void (*inside)(struct probe *probe);
+    const char *name;
+} callback_calls[] = {{run_once_inside, "orr_run_once"},
+                      {run_for_inside, "orr_run_for_ns"},
+                      {run_idle_inside, "orr_run_until_idle"},
+                      {drain_inside, "orr_drain"},
+                      {close_inside, "orr_loop_close"}};
+
+static void call_from_a_callback(void *context)
+{
     fresh_loop();
-    probes[0].then = run_inside;
+    probes[0].then = callback_calls[*(const uint32_t *)context].inside;
     tick(&probes[0]);
     orr_run_once(ground.loop);
 }
@@ -360,7 +480,8 @@ static void close_undrained(void *context)
 
 static void misuse_is_caught(void)
 {
-    DIES(run_re_entrantly, NULL, "orr_run_once", "the loop is running");
+    for (uint32_t i = 0; i < 5; i++)
+        DIES(call_from_a_callback, &i, callback_calls[i].name, "callback");
     DIES(submit_twice, NULL, "timeout at ", "in flight already: timeout submitted at ",
          "cases_loop.c:");
     DIES(close_undrained, NULL, "orr_loop_close", "orr_drain");
@@ -389,7 +510,11 @@ const struct conformance_case cases_loop[] = {
      .run = run_calls_return_when_nothing_is_in_flight},
     {.name = "run_for_zero_does_not_wait", .run = run_for_zero_does_not_wait},
     {.name = "run_for_ns_lasts_as_long_as_asked", .run = run_for_ns_lasts_as_long_as_asked},
+    {.name = "a_run_call_without_end", .run = a_run_call_without_end},
     {.name = "waiting_does_not_spin", .run = waiting_does_not_spin},
+    {.name = "a_wake_is_over_when_it_is_over", .run = a_wake_is_over_when_it_is_over},
+    {.name = "no_timer_of_the_loop_is_left_behind", .run = no_timer_of_the_loop_is_left_behind},
+    {.name = "what_is_ready_is_not_slept_on", .run = what_is_ready_is_not_slept_on},
     {.name = "stop_ends_a_run_call", .run = stop_ends_a_run_call},
     {.name = "the_loop_says_what_it_is", .run = the_loop_says_what_it_is},
     {.name = "ten_thousand_reads", .run = ten_thousand_reads, .batch_entries = 8},

@@ -245,6 +245,27 @@ static void connect_is_refused(void)
     }
 }
 
+/* Many at once: no refusal is taken for a success, in whatever order they are told. */
+static void many_connects_are_refused(void)
+{
+    static orr_handle clients[MANY];
+    struct orr_address address;
+    struct orr_address peer;
+    ground_close(ground_listen(ORR_FAMILY_IP4, 8, &address));
+    reset();
+    for (uint32_t i = 0; i < MANY; i++) {
+        clients[i] = ground_socket(ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
+        START(&probes[i], orr_connect, clients[i], &address);
+    }
+    orr_run_until_idle(ground.loop);
+    for (uint32_t i = 0; i < MANY; i++) {
+        EXPECT_END(-ECONNREFUSED, &probes[i]);
+        EXPECT(-ENOTCONN, orr_peer_address(ground.loop, clients[i], &peer));
+        EXPECT(-EPIPE, END_OF(orr_send, clients[i], "x", 1));
+        ground_close(clients[i]);
+    }
+}
+
 static void connect_to_a_path_that_is_missing(void)
 {
     char text[ORR_ADDRESS_TEXT_MAX];
@@ -355,6 +376,81 @@ static void many_accepts_and_connects(void)
     }
 }
 
+#define QUEUED 6u
+
+static uint64_t count_ended(const struct probe *of, uint32_t count)
+{
+    uint64_t ended = 0;
+    for (uint32_t i = 0; i < count; i++)
+        ended += of[i].calls;
+    return ended;
+}
+
+/* Connections that wait for an accept, then accepts that wait for a connection; each accept takes
+ * one, and one is left without. */
+static void queued_connections_meet_several_accepts(void)
+{
+    for (uint32_t i = 0; i < GROUND_FAMILIES * 2; i++) {
+        struct orr_address address;
+        orr_handle clients[QUEUED];
+        struct probe *left = &probes[2 * QUEUED];
+        orr_handle listener = ground_listen(ground_families[i / 2], QUEUED, &address);
+        if (listener == ORR_HANDLE_NONE)
+            continue;
+        reset();
+        for (uint32_t j = 0; i % 2 == 1 && j < QUEUED; j++)
+            START(&probes[j], orr_accept, listener, NULL);
+        ground_settle();
+        for (uint32_t j = 0; j < QUEUED; j++) {
+            clients[j] = ground_socket(ground_families[i / 2], ORR_SOCKET_STREAM);
+            START(&probes[QUEUED + j], orr_connect, clients[j], &address);
+        }
+        ground_settle();
+        for (uint32_t j = 0; i % 2 == 0 && j < QUEUED; j++)
+            START(&probes[j], orr_accept, listener, NULL);
+        START(left, orr_accept, listener, NULL);
+        for (uint32_t j = 0; j < QUEUED; j++)
+            EXPECT_END(0, &probes[QUEUED + j]);
+        while (count_ended(probes, QUEUED) + left->calls < QUEUED)
+            orr_run_once(ground.loop);
+        ground_settle();
+        ck_assert_uint_eq(count_ended(probes, QUEUED) + left->calls, QUEUED);
+        orr_handle last = ground_socket(ground_families[i / 2], ORR_SOCKET_STREAM);
+        START(&probes[2 * QUEUED + 1], orr_connect, last, &address);
+        EXPECT_END(0, &probes[2 * QUEUED + 1]);
+        for (uint32_t j = 0; j < QUEUED; j++)
+            ground_close(ground_result(&probes[j]));
+        ground_close(ground_result(left));
+        for (uint32_t j = 0; j < QUEUED; j++)
+            ground_close(clients[j]);
+        ground_close(last);
+        ground_close(listener);
+    }
+}
+
+/* The client speaks and is gone before anybody accepts. */
+static void a_connection_that_ended_before_it_was_accepted(void)
+{
+    for (uint32_t i = 0; i < GROUND_FAMILIES; i++) {
+        struct orr_address address;
+        uint8_t bytes[16];
+        orr_handle listener = ground_listen(ground_families[i], 8, &address);
+        if (listener == ORR_HANDLE_NONE)
+            continue;
+        orr_handle client = ground_socket(ground_families[i], ORR_SOCKET_STREAM);
+        EXPECT(0, END_OF(orr_connect, client, &address));
+        EXPECT(5, END_OF(orr_send_all, client, "hello", 5)); /* nobody has accepted yet */
+        ground_close(client);
+        ground_settle();
+        orr_handle server = END_OF(orr_accept, listener, NULL);
+        ck_assert_int_gt(server, 0);
+        EXPECT(5, END_OF(orr_recv_exact, server, bytes, sizeof bytes));
+        ck_assert_mem_eq(bytes, "hello", 5);
+        ground_close(server);
+        ground_close(listener);
+    }
+}
+
 static void accept_where_nobody_listens(void)
 {
     orr_handle socket = ground_socket(ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
@@ -443,12 +539,17 @@ const struct conformance_case cases_socket[] = {
     {.name = "options_are_kept", .run = options_are_kept},
     {.name = "options_of_the_wrong_kind_of_socket", .run = options_of_the_wrong_kind_of_socket},
     {.name = "connect_is_refused", .run = connect_is_refused},
+    {.name = "many_connects_are_refused", .run = many_connects_are_refused, .batch_entries = 4},
     {.name = "connect_to_a_path_that_is_missing", .run = connect_to_a_path_that_is_missing},
     {.name = "connect_a_second_time", .run = connect_a_second_time},
     {.name = "connect_to_another_family", .run = connect_to_another_family},
     {.name = "connect_from_a_bound_socket", .run = connect_from_a_bound_socket},
     {.name = "accept_before_and_after_connect", .run = accept_before_and_after_connect},
     {.name = "many_accepts_and_connects", .run = many_accepts_and_connects, .batch_entries = 16},
+    {.name = "queued_connections_meet_several_accepts",
+     .run = queued_connections_meet_several_accepts},
+    {.name = "a_connection_that_ended_before_it_was_accepted",
+     .run = a_connection_that_ended_before_it_was_accepted},
     {.name = "accept_where_nobody_listens", .run = accept_where_nobody_listens},
     {.name = "accept_without_a_free_handle", .run = accept_without_a_free_handle, .handles_max = 5},
     {.name = "poll_of_a_listener", .run = poll_of_a_listener},

@@ -18,17 +18,9 @@ static void reset(void)
     memset(probes, 0, sizeof probes);
 }
 
-/* Runs a case's body on a fresh pair of each family that the machine has. */
 static void on_each_family(void (*body)(struct pair *pair, enum orr_family family))
 {
-    for (uint32_t i = 0; i < GROUND_FAMILIES; i++) {
-        struct pair pair;
-        if (!ground_pair(ground_families[i], &pair))
-            continue;
-        reset();
-        body(&pair, ground_families[i]);
-        ground_close(pair.listener);
-    }
+    ground_each_pair(reset, body);
 }
 
 static void close_ends(const struct pair *pair)

@@ -175,6 +175,72 @@ static void next_tick_runs_on_the_next_pass(void)
     }
 }
 
+/* A million in flight, which all come, or are all canceled. */
+#define TIMERS 1000000u
+
+static struct orr_completion timers[TIMERS];
+static uint64_t timers_due_ns[TIMERS];
+static uint32_t timers_came;
+static uint32_t timers_canceled;
+
+static void timer_ended(void *context, struct orr_completion *completion, int64_t result)
+{
+    (void)completion;
+    must(result == 0 || result == -ECANCELED);
+    if (result < 0) {
+        timers_canceled++;
+    } else {
+        must(orr_now(ground.loop) >= *(const uint64_t *)context);
+        timers_came++;
+    }
+}
+
+static void start_timers(uint64_t shortest_ns)
+{
+    for (uint32_t i = 0; i < TIMERS; i++) {
+        uint64_t length_ns = shortest_ns + i * UINT64_C(7919) % 1000 * 1000;
+        timers_due_ns[i] = orr_now(ground.loop) + length_ns;
+        orr_timeout(ground.loop, &timers[i], length_ns, timer_ended, &timers_due_ns[i]);
+    }
+}
+
+static void a_million_timers(void)
+{
+    timers_came = 0;
+    timers_canceled = 0;
+    start_timers(0);
+    orr_run_until_idle(ground.loop);
+    ck_assert_uint_eq(timers_came, TIMERS);
+    start_timers(3600 * ORR_SECOND);
+    orr_drain(ground.loop);
+    ck_assert_uint_eq(timers_came, TIMERS);
+    ck_assert_uint_eq(timers_canceled, TIMERS);
+}
+
+static void tick_again(struct probe *probe)
+{
+    if (probe->calls < 50)
+        tick(probe);
+}
+
+/* Each pass has something ready; the timers that are due come all the same, in the very pass. */
+static void timers_are_not_stranded_behind_what_is_ready(void)
+{
+    reset();
+    for (uint32_t i = 1; i < 20; i++) {
+        probes[i].then = tick_again;
+        tick(&probes[i]);
+    }
+    for (uint32_t pass = 1; pass < 50; pass++) {
+        probe_reset(&probes[0]);
+        START(&probes[0], orr_timeout, 0);
+        orr_run_for_ns(ground.loop, 0);
+        EXPECT_END(0, &probes[0]);
+        ck_assert_uint_eq(probes[19].calls, pass);
+    }
+    orr_run_until_idle(ground.loop);
+}
+
 /* ---- wake ------------------------------------------------------------------------------------ */
 
 static void a_wake_before_the_wait(void)
@@ -297,6 +363,9 @@ const struct conformance_case cases_time[] = {
     {.name = "a_timer_is_not_starved_by_others", .run = a_timer_is_not_starved_by_others},
     {.name = "a_timer_is_canceled", .run = a_timer_is_canceled},
     {.name = "many_timers", .run = many_timers},
+    {.name = "a_million_timers", .run = a_million_timers, .once = true},
+    {.name = "timers_are_not_stranded_behind_what_is_ready",
+     .run = timers_are_not_stranded_behind_what_is_ready},
     {.name = "next_tick_runs_on_the_next_pass", .run = next_tick_runs_on_the_next_pass},
     {.name = "a_wake_before_the_wait", .run = a_wake_before_the_wait},
     {.name = "a_wake_from_a_callback", .run = a_wake_from_a_callback},

@@ -1,15 +1,17 @@
 /*
  * conformance.h: the loop's contract as a table of cases, written once against <orrery/io.h> and
- * run on every backend.
+ * run on every backend. A second table holds what only a kernel has (threads, foreign descriptors,
+ * signals, a loop inside another) and runs on the backends that stand on one.
  *
- *   cases_*.c     the cases, in the order of the contract's subjects
- *   conformance.c what cases share, and the run over drivers and cases
- *   on_*.c        the drivers: one for each backend, each with a main of its own
+ *   cases_*.c     the cases, in the order of the contract's subjects; cases.c holds the two tables
+ *   conformance.c what cases share, and the run over a driver's table
+ *   on_*.c        the drivers, each with a main of its own: a kernel's, the world's
  *
  * A case gets a fresh ground: a loop and an empty directory. It must leave nothing in flight that
  * drain cannot end. What a backend may do differently, a case must allow on all backends; what a
- * backend may not, it must refuse on all. Where two systems may differ by their nature the ground
- * says so (enum conformance_needs), and nowhere else.
+ * backend may not, it must refuse on all, so that every backend passes the same number of cases.
+ * Where two systems differ by their nature the ground says so (enum conformance_needs), and nowhere
+ * else.
  *
  * The same cases run on a strained world, whose transfers are partial, whose batches are tiny and
  * whose completions come late and out of order. So a case asks for one attempt only where it means
@@ -28,17 +30,19 @@ struct conformance_case {
     uint32_t batch_entries; /* of the loop, 0 = the default */
     uint32_t handles_max;
     uint32_t needs; /* enum conformance_needs, ored */
+    bool once;      /* no choice of a world changes it, and it is long: one seed is enough */
 };
 
 enum conformance_needs {
-    NEEDS_KERNEL = 1u << 0,      /* threads, foreign descriptors, a pollable descriptor */
-    NEEDS_SOCKET_FILES = 1u << 1 /* the name of a Unix socket is an entry of a directory */
+    NEEDS_SLEEPERS = 1u << 1,    /* who sleeps in poll on the loop's descriptor is woken */
+    NEEDS_SOCKET_FILES = 1u << 0 /* the name of a Unix socket is an entry of a directory */
 };
 
 /* What a driver does. */
 struct conformance_driver {
     const char *name;
-    uint32_t has;   /* enum conformance_needs, ored */
+    const struct conformance_case *const *tables; /* conformance_common or conformance_kernel */
+    uint32_t has;                                 /* enum conformance_needs, ored */
     uint32_t seeds; /* each case runs with seeds 0 .. seeds - 1, one after the other */
     bool strained;  /* transfers may be partial, completions late and out of order */
     /* Why this machine cannot run it, or NULL. */
@@ -68,6 +72,10 @@ struct ground {
 };
 
 extern struct ground ground;
+
+/* Tables of cases, ended by NULL: for every backend; for those on a kernel. */
+extern const struct conformance_case *const conformance_common[];
+extern const struct conformance_case *const conformance_kernel[];
 
 /* Runs all cases on a driver, or says why not; the exit status. */
 int conformance_main(const struct conformance_driver *driver);
@@ -110,6 +118,8 @@ struct orr_loop *ground_open_loop(const struct orr_options *options);
 /* Bytes that tell their place, different for each `salt`. */
 void ground_fill(void *bytes, size_t length, uint32_t salt);
 void ground_check(const void *bytes, size_t length, uint32_t salt);
+/* Address space that costs nothing until it is touched; unmapped with the case's process. */
+void *ground_space(size_t length);
 
 /* A file of the ground's directory, opened for reading and writing, created if need be. */
 orr_handle ground_file(const char *name);
@@ -138,6 +148,14 @@ struct pair {
 /* False where the machine has no such family. */
 bool ground_pair(enum orr_family family, struct pair *ret_pair);
 void ground_close_pair(const struct pair *pair);
+/* Runs a body on a fresh pair of each family that the machine has, after a reset of the probes; it
+ * must close the two ends. */
+void ground_each_pair(void (*reset)(void), void (*body)(struct pair *pair, enum orr_family family));
+
+/* An IPv4 listener that takes no more connections: its backlog is full. `connect` is in flight on
+ * the client *ret_client, and nobody answers it as long as nothing is accepted. */
+orr_handle ground_full_listener(struct probe *connect, orr_handle *ret_client,
+                                struct orr_address *ret_address);
 
 /* A bound datagram socket and its address; ORR_HANDLE_NONE as above. */
 orr_handle ground_datagram(enum orr_family family, struct orr_address *ret_address);

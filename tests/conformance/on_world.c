@@ -66,6 +66,7 @@ int main(int argc, char **argv)
     const bool strained = argc > 1 && strcmp(argv[1], "strained") == 0;
     const struct conformance_driver driver = {
         .name = strained ? "world-strained" : "world",
+        .tables = conformance_common,
         .seeds = strained ? 20 : 2,
         .strained = strained,
         .unavailable = unavailable,

@@ -9,6 +9,9 @@
 Meson's own exit status counts programs; here every case of a TAP program counts. A program that
 crashed, hung or lied about its plan counts as one failure more than its cases say, and so does one
 that ended well without a single result: Meson calls that skipped, here it is a test that cannot fail.
+
+Before the last line stands a table of the conformance suite, if it ran: a line for each backend, which
+is what follows the slash in the name of a test called conformance.../BACKEND.
 """
 
 import argparse
@@ -29,6 +32,7 @@ class Sum:
         self.failed = 0
         self.skipped = []
         self.failures = []  # (title, lines of the log)
+        self.conformance = []  # (label, test, backend, passed, failed, skipped)
 
     def fail(self, title, log=()):
         self.failed += 1
@@ -87,6 +91,27 @@ def count_program(total, title, program):
         total.fail(f"{title} ({ending(program)})", log_of(program))
 
 
+def is_conformance(name):
+    return name.startswith("conformance") and name.count("/") == 1
+
+
+def count_one(total, label, program, cases):
+    """A program, with its cases if it printed any; what it adds to the table of backends."""
+    name = program["name"].split(" / ")[-1]
+    before = (total.passed, total.failed, len(total.skipped))
+    title = f"{label}: {program['name'].split(':', 1)[-1]}"
+    if cases is not None:
+        count_cases(total, title, program, cases)
+    else:
+        count_program(total, title, program)
+    after = (total.passed, total.failed, len(total.skipped))
+    if is_conformance(name):
+        counts = [now - then for now, then in zip(after, before)]
+        if counts == [0, 0, 1]:
+            counts[2] = "all"
+        total.conformance.append([label] + name.split("/") + counts)
+
+
 def count_log(total, label, log):
     try:
         with open(log + ".json", encoding="utf-8") as file:
@@ -98,12 +123,22 @@ def count_log(total, label, log):
     if not programs:
         total.fail(f"{label}: no test ran")
     for program in programs:
-        title = f"{label}: {program['name'].split(':', 1)[-1]}"
         own = [suite for suite in root if suite.get("name", "").endswith("." + program["name"])]
-        if own:
-            count_cases(total, title, program, own[0].findall("testcase"))
-        else:
-            count_program(total, title, program)
+        count_one(total, label, program, own[0].findall("testcase") if own else None)
+
+
+def print_conformance(total):
+    if not total.conformance:
+        return
+    head = ["build", "test", "backend", "passed", "failed", "skipped"]
+    rows = [head] + sorted(([str(field) for field in row] for row in total.conformance),
+                           key=lambda row: row[:3])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    print()
+    for row in rows:
+        names = [row[i].ljust(widths[i]) for i in range(3)]
+        counts = [row[i].rjust(widths[i]) for i in range(3, len(head))]
+        print("  ".join(names + counts))
 
 
 def print_sum(total):
@@ -112,6 +147,7 @@ def print_sum(total):
     for title, log in total.failures:
         print(f"\nFAILED: {title}")
         print("".join(f"    {line}\n" for line in log), end="")
+    print_conformance(total)
     print(f"\n{total.passed} passed, {total.failed} failed")
 
 

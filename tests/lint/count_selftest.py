@@ -32,7 +32,21 @@ PROGRAMS = {
     "plain-bad": ("echo the reason >&2; exit 1", False, 0, 1, 0),
     "plain-error": ("exit 99", False, 0, 1, 0),
     "plain-skipped": ("echo no io_uring; exit 77", False, 0, 0, 1),
+    "conformance/quartz": ("echo 1..2; echo ok 1 - a; echo ok 2 - b", True, 2, 0, 0),
+    "conformance-kernel/quartz": ("echo 1..3; echo ok 1 - a; echo not ok 2 - b;"
+                                  " echo 'ok 3 - c # SKIP no thread'", True, 1, 1, 1),
+    "conformance/amber": ("echo '1..0 # SKIP no amber'", True, 0, 0, 1),
+    "conformance/crash": ("echo 1..2; echo ok 1 - a; kill -SEGV $$", True, 1, 1, 0),
 }
+
+# The lines of the table that those called conformance.../BACKEND make, without the label.
+TABLE = {
+    "conformance/quartz": "conformance quartz 2 0 0",
+    "conformance-kernel/quartz": "conformance-kernel quartz 1 1 1",
+    "conformance/amber": "conformance amber 0 0 all",
+    "conformance/crash": "conformance crash 1 1 0",
+}
+HEAD = "build test backend passed failed skipped"
 
 
 def write_project(folder, names):
@@ -57,6 +71,13 @@ def count(*arguments):
     return result.returncode, result.stdout
 
 
+def table_of(output):
+    """The lines between the last two empty ones, each with single spaces, if they are the table."""
+    parts = output.strip("\n").split("\n\n")
+    lines = [" ".join(line.split()) for line in parts[-2].splitlines()] if len(parts) > 1 else []
+    return lines[1:] if lines and lines[0] == HEAD else []
+
+
 def demand(condition, text):
     if not condition:
         raise AssertionError(text)
@@ -65,18 +86,20 @@ def demand(condition, text):
 def case_program(build, name):
     """One program alone: its line of the log, as if no other had run."""
     logs = f"{build}/meson-logs"
+    own = f"{logs}/{name.replace('/', '-')}"
     with open(f"{logs}/all.json", encoding="utf-8") as log:
         lines = [line for line in log if json.loads(line)["name"].endswith(f" / {name}")]
     demand(len(lines) == 1, f"{len(lines)} results of {name}")
-    with open(f"{logs}/{name}.json", "w", encoding="utf-8") as log:
+    with open(f"{own}.json", "w", encoding="utf-8") as log:
         log.writelines(lines)
-    shutil.copy(f"{logs}/all.junit.xml", f"{logs}/{name}.junit.xml")
-    status, output = count("count", f"label={logs}/{name}")
+    shutil.copy(f"{logs}/all.junit.xml", f"{own}.junit.xml")
+    status, output = count("count", f"label={own}")
     _, _, passed, failed, skipped = PROGRAMS[name]
     demand(output.endswith(f"\n{passed} passed, {failed} failed\n"), output)
     demand(output.count("skipped: label: ") == skipped, output)
     demand((f"FAILED: label: suite-{name} / {name}" in output) == (failed > 0), output)
     demand(status == (1 if failed else 0), f"status {status}")
+    demand(table_of(output) == ([f"label {TABLE[name]}"] if name in TABLE else []), output)
     if name in ("bad", "plain-bad"):
         demand({"bad": "# why", "plain-bad": "the reason"}[name] in output, output)
 
@@ -88,6 +111,8 @@ def case_together(build):
     status, output = count("count", "--broken", "gcc: does not compile", f"a={log}", f"b={log}")
     demand(output.endswith(f"\n{2 * passed} passed, {2 * failed + 1} failed\n"), output)
     demand("FAILED: gcc: does not compile" in output, output)
+    demand(table_of(output) == [f"{label} {line}" for label in "ab" for line in
+                                sorted(TABLE.values())], output)
     demand(status == 1, f"status {status}")
 
 

@@ -249,10 +249,11 @@ def case_tidy():
                     for file in ("io/good.c", "sim/bad.c", "tests/other.c")]
         with open(os.path.join(root, "compile_commands.json"), "w", encoding="utf-8") as file:
             json.dump(commands, file)
-        if lint.tidy_sources(tree, root) != ["io/good.c", "sim/bad.c"]:
-            raise AssertionError(f"clang-tidy reads {lint.tidy_sources(tree, root)}")
-        expect(lint.check_tidy(tree, root, "io/good.c"), None)
-        expect(lint.check_tidy(tree, root, "sim/bad.c"), "clang-analyzer")
+        folder, compiled = lint.tidy_database(root)
+        if lint.tidy_sources(tree, compiled) != ["io/good.c", "sim/bad.c"]:
+            raise AssertionError(f"clang-tidy reads {lint.tidy_sources(tree, compiled)}")
+        expect(lint.check_tidy(tree, folder, "io/good.c"), None)
+        expect(lint.check_tidy(tree, folder, "sim/bad.c"), "clang-analyzer")
 
 
 # ---- the run -------------------------------------------------------------------------------------

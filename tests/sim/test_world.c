@@ -312,6 +312,18 @@ START_TEST(test_world__an_external_loop_moves_the_world)
 }
 END_TEST
 
+START_TEST(test_world__knows_no_kernel)
+{
+    struct orr_world *world = orr_world_create(1, NULL);
+    struct orr_loop *loop;
+    ck_assert_int_eq(orr_node_open_loop(world, "a", NULL, &loop), 0);
+    ck_assert_int_eq(orr_loop_descriptor(loop), -ENOTSUP);
+    ck_assert_int_eq(orr_adopt(loop, 0), -ENOTSUP);
+    orr_loop_close(loop);
+    orr_world_destroy(world);
+}
+END_TEST
+
 START_TEST(test_world__memory_is_the_nodes)
 {
     struct orr_world *world = orr_world_create(1, NULL);
@@ -347,6 +359,7 @@ int main(void)
     tcase_add_test(tests, test_world__too_many_events_are_a_hang);
     tcase_add_test(tests, test_world__notes_keep_the_newest);
     tcase_add_test(tests, test_world__an_external_loop_moves_the_world);
+    tcase_add_test(tests, test_world__knows_no_kernel);
     tcase_add_test(tests, test_world__memory_is_the_nodes);
     return suite_run("world", tests);
 }

@@ -1,6 +1,7 @@
 /*
- * on_uring.c: the conformance suite on this system's production backend. Directories are made in a
- * temporary one, which is removed when all cases have run, also after a case that failed.
+ * on_kernel.c: the conformance suite on a production backend, which argv[1] names; with argv[2] =
+ * "kernel", the cases that only a kernel can run. Directories are made in a temporary one, which is
+ * removed when all cases have run, also after a case that failed.
  */
 #define _XOPEN_SOURCE 700 /* mkdtemp, nftw */
 #include "conformance.h"
@@ -11,23 +12,35 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* libkqueue does part of its work in threads, and a kqueue of it polls readable only for them. */
+#if defined(OVER_LIBKQUEUE)
+#define SLEEPERS 0u
+#else
+#define SLEEPERS NEEDS_SLEEPERS
+#endif
+
+static const char *backend = ""; /* none has this name */
+
 static char base[] = "/tmp/orrery-XXXXXX";
 
+static int open_loop(const struct orr_options *options, uint64_t seed, struct orr_loop **ret_loop)
+{
+    struct orr_options forced = options != NULL ? *options : (struct orr_options){0};
+    (void)seed;
+    forced.backend = backend;
+    return orr_loop_open(&forced, ret_loop);
+}
+
+/* A misspelled name is not a reason: then every case fails. */
 static const char *unavailable(void)
 {
     static char sentence[512];
     const struct orr_options options = {.error = sentence, .error_size = sizeof sentence};
     struct orr_loop *loop;
-    int status = orr_loop_open(&options, &loop);
+    int status = open_loop(&options, 0, &loop);
     if (status == 0)
         orr_loop_close(loop);
     return status == -ENOSYS || status == -EPERM ? sentence : NULL;
-}
-
-static int open_loop(const struct orr_options *options, uint64_t seed, struct orr_loop **ret_loop)
-{
-    (void)seed;
-    return orr_loop_open(options, ret_loop);
 }
 
 static orr_handle make_directory(struct orr_loop *loop, char *ret_prefix)
@@ -36,7 +49,7 @@ static orr_handle make_directory(struct orr_loop *loop, char *ret_prefix)
     snprintf(path, sizeof path, "%s/%d", base, (int)getpid());
     snprintf(ret_prefix, CONFORMANCE_PREFIX_MAX, "%s/", path);
     ck_assert_int_eq(mkdir(path, 0755), 0);
-    (void)loop;
+    ck_assert_str_eq(orr_loop_backend_name(loop), ground.driver->name);
     return END_OF(orr_open, ORR_DIRECTORY_CURRENT, path, ORR_OPEN_READ | ORR_OPEN_DIRECTORY, 0);
 }
 
@@ -67,11 +80,13 @@ static void end(void)
         perror(base);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    static const struct conformance_driver uring = {
-        .name = "uring",
-        .has = NEEDS_KERNEL | NEEDS_SOCKET_FILES,
+    const bool kernel = argc > 2 && strcmp(argv[2], "kernel") == 0;
+    const struct conformance_driver driver = {
+        .name = argc > 1 ? argv[1] : "",
+        .tables = kernel ? conformance_kernel : conformance_common,
+        .has = NEEDS_SOCKET_FILES | SLEEPERS,
         .seeds = 1,
         .unavailable = unavailable,
         .open = open_loop,
@@ -80,5 +95,6 @@ int main(void)
         .begin = begin,
         .end = end,
     };
-    return conformance_main(&uring);
+    backend = driver.name;
+    return conformance_main(&driver);
 }
