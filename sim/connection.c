@@ -229,7 +229,8 @@ static void shut_down(struct orr__end *end, int error)
     end->shut_send = true;
     end->out.written = end->out.sent;
     if (end->socket != NULL && end->socket->connecting != NULL) {
-        end->error = 0; /* the connect reports it */
+        if (!orr__socket_hears_twice(end->socket))
+            end->error = 0; /* the connect reports it */
         orr__socket_connected(end->socket, error);
     }
     orr__stream_wake(end);
@@ -487,6 +488,11 @@ void orr__end_send_reset(struct orr__end *from, bool answers)
     bool chosen = connection->severed; /* gets through whatever happens */
     if (!chosen && orr__link_is_cut(world, link)) {
         reset_lost(from->peer, answers);
+        return;
+    }
+    if (orr__arrives_at_once(from, occurrence)) {
+        connection->references++;
+        reset_arrives(world, from->peer, occurrence);
         return;
     }
     uint64_t at_ns = orr__now(world) + orr__link_delay(world, link, false, occurrence);

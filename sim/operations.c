@@ -155,9 +155,11 @@ static int64_t vectored(struct orr__file *file, const struct orr_completion *com
     bool reads = completion->request.op == ORR_OP_READV;
     uint64_t offset = completion->request.arguments.transfer.offset;
     const struct orr_vector *vectors = completion->request.arguments.transfer.vectors;
-    if (left == 0) /* errors come all the same */
-        return reads ? orr__file_read(file, NULL, 0, offset)
-                     : orr__file_write(file, NULL, 0, offset);
+    if (left == 0) { /* errors come all the same, but what it would read is not looked at */
+        int64_t none = reads ? orr__file_read(file, NULL, 0, offset)
+                             : orr__file_write(file, NULL, 0, offset);
+        return none == -EISDIR ? 0 : none;
+    }
     for (uint32_t i = 0; i < completion->request.arguments.transfer.length && left > 0; i++) {
         uint32_t length = vectors[i].length < left ? (uint32_t)vectors[i].length : left;
         if (length == 0)
@@ -301,12 +303,18 @@ static struct orr__process *time_has_come(struct orr_completion *completion)
     return NULL;
 }
 
-/* As in a kernel whose workers may have begun with it. */
+/* Somebody may have begun with it: a choice. */
+static bool cancel_comes_in_time(struct orr__process *process,
+                                 const struct orr_completion *completion)
+{
+    return orr__draw_below(process->world, ORR__SITE_CANCEL,
+                           op_actor(process->node, completion->request.op),
+                           (uint64_t)completion->result, 2) == 0;
+}
+
 void orr__operation_cancel(struct orr__process *process, struct orr_completion *completion)
 {
-    if (orr__draw_below(process->world, ORR__SITE_CANCEL,
-                        op_actor(process->node, completion->request.op),
-                        (uint64_t)completion->result, 2) == 0)
+    if (cancel_comes_in_time(process, completion))
         completion->request.backend_bits |= ORR__CANCEL_ASKED;
 }
 
@@ -447,7 +455,10 @@ void orr__operation_start(struct orr__process *process, struct orr_completion *c
     completion->previous = NULL;
     completion->result = (int64_t)occurrence;
     process->in_world++;
-    if (op == ORR_OP_CLOSE || op == ORR_OP_SHUTDOWN) {
+    if ((completion->request.backend_bits & ORR__CANCEL_ASKED) != 0 &&
+        cancel_comes_in_time(process, completion)) {
+        orr__ready(process, completion, -ECANCELED);
+    } else if (op == ORR_OP_CLOSE || op == ORR_OP_SHUTDOWN) {
         if (!end_is_overtaken(process, completion, occurrence))
             end_descriptor(process, completion, occurrence);
     } else if (on_sockets(op)) {

@@ -20,7 +20,7 @@
 
 #define BACKLOG_MAX 4096u
 #define BACKLOG_SMALL 3u
-#define NOTICED_LATER_NS (2 * ORR_MICROSECOND)
+#define WOKEN_LATER_NS (2 * ORR_MICROSECOND)
 #define BUFFER_MAX (2 * 212992)
 #define RECEIVE_BUFFER_MIN 2304
 #define SEND_BUFFER_MIN 4608
@@ -331,6 +331,58 @@ int orr__socket_option_get(struct orr__socket *socket, enum orr_socket_option op
     return 0;
 }
 
+/* ---- who waits is woken, perhaps later than others --------------------------------------------- */
+
+static bool strikes_waiter(const struct orr__socket *socket, const struct orr_completion *waits)
+{
+    struct orr_node *node = socket->stack->node;
+    return waits != NULL && orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER,
+                                         orr__mix(node->id, waits->request.op),
+                                         (uint64_t)waits->result);
+}
+
+/* The event names a descriptor, not a socket: that may be gone by then, or be another. */
+static bool wake_later(const struct orr__socket *socket, const struct orr_completion *waits,
+                       orr__event_run run)
+{
+    struct orr_node *node = socket->stack->node;
+    if (!strikes_waiter(socket, waits))
+        return false;
+    orr__fault(node->world, ORR_FAMILY_REORDER, orr__op_subject(node, waits->request.op),
+               (uint64_t)waits->result, "is woken later");
+    orr__schedule(node->world, orr__now(node->world) + WOKEN_LATER_NS, run, socket->process,
+                  socket->process, (uint64_t)waits->request.descriptor);
+    return true;
+}
+
+static void admit_arrived(struct orr__socket *listener);
+
+static struct orr__socket *woken_socket(void *process, uint64_t descriptor)
+{
+    const struct orr__descriptor *entry = orr__descriptor_get(process, (int32_t)descriptor);
+    return entry != NULL && entry->kind == ORR__DESCRIPTOR_SOCKET ? entry->socket : NULL;
+}
+
+static void receiver_woken(struct orr_world *world, void *process, uint64_t descriptor)
+{
+    (void)world;
+    struct orr__socket *socket = woken_socket(process, descriptor);
+    if (socket != NULL && socket->listening)
+        admit_arrived(socket);
+    else if (socket != NULL && socket->end != NULL)
+        orr__stream_wake_receivers(socket);
+}
+
+bool orr__socket_notices_later(struct orr__socket *socket)
+{
+    return wake_later(socket, socket->in.head, receiver_woken);
+}
+
+bool orr__socket_hears_twice(const struct orr__socket *socket)
+{
+    return strikes_waiter(socket, socket->in.head);
+}
+
 /* ---- poll ------------------------------------------------------------------------------------ */
 
 static uint32_t listener_events(const struct orr__socket *socket)
@@ -378,7 +430,7 @@ static uint32_t events_wanted(const struct orr__socket *socket,
     return events & (completion->request.arguments.events | always);
 }
 
-void orr__socket_changed(struct orr__socket *socket)
+static void answer_polls(struct orr__socket *socket)
 {
     struct orr_completion *completion = socket->polls.head;
     while (completion != NULL) {
@@ -390,6 +442,20 @@ void orr__socket_changed(struct orr__socket *socket)
         }
         completion = next;
     }
+}
+
+static void polls_woken(struct orr_world *world, void *process, uint64_t descriptor)
+{
+    (void)world;
+    struct orr__socket *socket = woken_socket(process, descriptor);
+    if (socket != NULL)
+        answer_polls(socket);
+}
+
+void orr__socket_changed(struct orr__socket *socket)
+{
+    if (!wake_later(socket, socket->polls.head, polls_woken))
+        answer_polls(socket);
 }
 
 static void submit_poll(struct orr__socket *socket, struct orr_completion *completion)
@@ -589,34 +655,10 @@ static void admit_arrived(struct orr__socket *listener)
     }
 }
 
-static void noticed(struct orr_world *world, void *object, uint64_t descriptor)
-{
-    (void)world;
-    const struct orr__descriptor *entry = orr__descriptor_get(object, (int32_t)descriptor);
-    if (entry != NULL && entry->kind == ORR__DESCRIPTOR_SOCKET && entry->socket->listening)
-        admit_arrived(entry->socket);
-}
-
-/* The accept that waits may be woken later than one that is submitted meanwhile. */
-static bool noticed_later(struct orr__socket *listener)
-{
-    struct orr_node *node = listener->stack->node;
-    struct orr_completion *waits = listener->in.head;
-    uint64_t actor = orr__mix(node->id, ORR_OP_ACCEPT);
-    if (waits == NULL || !orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, actor,
-                                       (uint64_t)waits->result))
-        return false;
-    orr__fault(node->world, ORR_FAMILY_REORDER, orr__op_subject(node, ORR_OP_ACCEPT),
-               (uint64_t)waits->result, "is woken later");
-    orr__schedule(node->world, orr__now(node->world) + NOTICED_LATER_NS, noticed,
-                  listener->process, listener->process, (uint64_t)waits->request.descriptor);
-    return true;
-}
-
 void orr__socket_arrived(struct orr__socket *listener)
 {
     orr__socket_changed(listener);
-    if (!noticed_later(listener))
+    if (!orr__socket_notices_later(listener))
         admit_arrived(listener);
 }
 

@@ -362,7 +362,7 @@ void orr__stream_transmit(struct orr__end *end)
             return;
         }
     }
-    if (end->shut_send && !flow->fin_sent)
+    if (orr__end_state(end) == ORR__END_OPEN && end->shut_send && !flow->fin_sent)
         flow->fin_sent = depart(end, 0, SEGMENT_FIN);
 }
 
@@ -542,6 +542,7 @@ void orr__stream_wake(struct orr__end *end)
     if (socket == NULL)
         return;
     orr__socket_changed(socket);
-    orr__stream_wake_receivers(socket);
+    if (!orr__socket_notices_later(socket))
+        orr__stream_wake_receivers(socket);
     orr__stream_wake_senders(socket);
 }

@@ -294,22 +294,35 @@ static void add_stream_transfer(struct maker *maker)
     add(maker, (struct step){.op = op, .slot = pick(maker, PAIRED), .length = length});
 }
 
+static uint32_t count_of(const struct maker *maker, enum guess wanted)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 1; i < SLOTS; i++)
+        count += maker->slots[i] == wanted ? 1 : 0;
+    return count;
+}
+
+static void add_datagram_transfer(struct maker *maker, uint8_t slot, uint8_t other)
+{
+    static const uint8_t ops[] = {STEP_RECV_FROM, STEP_RECV, STEP_SEND, STEP_CONNECT};
+    uint8_t op = STEP_SEND_TO;
+    if (one_in(&maker->dice, 2))
+        op = ops[throw_die(&maker->dice, sizeof ops)];
+    add(maker, (struct step){.op = op, .slot = slot, .other = other, .length = some_length(maker)});
+    if (op == STEP_SEND_TO && one_in(&maker->dice, 2))
+        add(maker,
+            (struct step){.op = STEP_RECV_FROM, .slot = other, .length = some_length(maker)});
+}
+
 static void add_datagram_step(struct maker *maker)
 {
-    uint8_t slot = pick(maker, DATAGRAM);
-    uint8_t other = pick(maker, DATAGRAM);
-    if (slot == 0 || other == 0) {
-        slot = add_socket(maker, ORR_SOCKET_DATAGRAM);
-        add(maker, (struct step){.op = STEP_BIND, .slot = slot, .other = slot});
+    if (count_of(maker, DATAGRAM) < 2) {
+        uint8_t made = add_socket(maker, ORR_SOCKET_DATAGRAM);
+        add(maker, (struct step){.op = STEP_BIND, .slot = made, .other = made});
         return;
     }
-    static const uint8_t ops[] = {STEP_SEND_TO, STEP_SEND_TO, STEP_RECV_FROM, STEP_RECV_FROM,
-                                  STEP_RECV,    STEP_SEND,    STEP_CONNECT,   STEP_SEND_TO};
-    uint8_t op = ops[throw_die(&maker->dice, sizeof ops)];
-    if (op == STEP_SEND_TO && one_in(&maker->dice, 5))
-        other = slot;
-    add(maker,
-        (struct step){.op = op, .slot = slot, .other = other, .length = some_length(maker)});
+    uint8_t slot = pick(maker, DATAGRAM);
+    add_datagram_transfer(maker, slot, pick(maker, DATAGRAM));
 }
 
 static void add_option(struct maker *maker)
@@ -361,7 +374,7 @@ static void add_end(struct maker *maker)
 
 static void add_socket_step(struct maker *maker)
 {
-    switch (throw_die(&maker->dice, 16)) {
+    switch (throw_die(&maker->dice, 17)) {
     case 0:
     case 1:
         add_pair(maker);
@@ -377,6 +390,7 @@ static void add_socket_step(struct maker *maker)
         break;
     case 5:
     case 6:
+    case 16:
         add_datagram_step(maker);
         break;
     case 7:

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define HANG_NS (20 * ORR_SECOND)
+#define HANG_HURRY_NS ORR_SECOND
 #define WORLD_HANG_NS (2000 * ORR_SECOND)
 #define WORLD_PATIENCE_NS (20 * ORR_SECOND)
 #define STRAIN_PER_MILLION 300000u
@@ -22,17 +23,21 @@ void (*world_canary)(const struct program *program, struct record *record);
 
 /* ---- kernels --------------------------------------------------------------------------------- */
 
-const char *const kernels[] = {"uring", NULL};
+/* The backends of this build: DIFFERENTIAL_KERNELS where they are not the system's own. */
+#if defined(DIFFERENTIAL_KERNELS)
+const char *const kernels[] = {DIFFERENTIAL_KERNELS, NULL};
+#elif defined(__linux__)
+const char *const kernels[] = {"uring", "epoll", NULL};
+#else
+const char *const kernels[] = {"kqueue", NULL};
+#endif
 
 static int kernel_open(const char *kernel, const struct orr_options *options,
                        struct orr_loop **ret_loop)
 {
-    int status = orr_loop_open(options, ret_loop);
-    if (status == 0 && strcmp(orr_loop_backend_name(*ret_loop), kernel) != 0) {
-        orr_loop_close(*ret_loop);
-        return -ENOTSUP;
-    }
-    return status;
+    struct orr_options forced = *options;
+    forced.backend = kernel;
+    return orr_loop_open(&forced, ret_loop);
 }
 
 const char *kernel_unavailable(const char *kernel)
@@ -40,7 +45,6 @@ const char *kernel_unavailable(const char *kernel)
     static char sentence[512];
     const struct orr_options options = {.error = sentence, .error_size = sizeof sentence};
     struct orr_loop *loop;
-    snprintf(sentence, sizeof sentence, "%s is not this system's backend", kernel);
     int status = kernel_open(kernel, &options, &loop);
     if (status == 0)
         orr_loop_close(loop);
@@ -55,7 +59,8 @@ static struct {
     uint64_t count;
 } here;
 
-static char base[] = "/tmp/orrery-XXXXXX";
+static uint64_t hang_ns = HANG_NS;
+static char base[32];
 
 static void fail(const char *what)
 {
@@ -77,9 +82,15 @@ static void remove_tree(const char *path)
         fail(path);
 }
 
+void kernels_hurry(void)
+{
+    hang_ns = HANG_HURRY_NS;
+}
+
 void kernels_begin(void)
 {
     umask(022);
+    snprintf(base, sizeof base, "/tmp/orrery-XXXXXX");
     if (mkdtemp(base) == NULL)
         fail(base);
 }
@@ -174,7 +185,7 @@ void kernel_run(const char *kernel, const struct program *program, uint64_t pati
                             .socket_prefix = prefix,
                             .ip4 = ip4,
                             .patience_ns = patience_ns,
-                            .hang_ns = HANG_NS,
+                            .hang_ns = hang_ns,
                             .settle_scale = 1};
     run_program(program, &ground, ret_record);
     close_directory(here.loop, ground.directory);
@@ -224,6 +235,13 @@ static uint32_t scale_of(const struct world_options *options)
     return options->kind == WORLD_ANY ? scales[bits_of(options->seed) >> 20 & 3] : 1;
 }
 
+static uint64_t pass_of(const struct world_options *options)
+{
+    static const uint64_t passes_ns[] = {0, ORR_MICROSECOND, 30 * ORR_MICROSECOND,
+                                         ORR_MILLISECOND};
+    return options->kind == WORLD_ANY ? passes_ns[bits_of(options->seed) >> 24 & 3] : 0;
+}
+
 void world_run(const struct world_options *options, const struct program *program,
                struct record *ret_record)
 {
@@ -245,7 +263,7 @@ void world_run(const struct world_options *options, const struct program *progra
                             .patience_ns = WORLD_PATIENCE_NS,
                             .hang_ns = WORLD_HANG_NS,
                             .settle_scale = scale_of(options),
-                            .pass_ns = scale_of(options) > 1 ? scale_of(options) * 100 : 0,
+                            .pass_ns = pass_of(options),
                             .heal = heal,
                             .context = world};
     run_program(program, &ground, ret_record);

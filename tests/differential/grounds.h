@@ -22,6 +22,8 @@ void kernels_end(void);
 void kernel_run(const char *kernel, const struct program *program, uint64_t patience_ns,
                 struct record *ret_record);
 void kernels_close(void);
+/* From now on, what takes a second hangs: for the shrinker, which asks often. */
+void kernels_hurry(void);
 
 enum world_kind {
     WORLD_CALM,     /* nothing is out of the ordinary */

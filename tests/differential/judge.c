@@ -84,7 +84,11 @@ static void compare(struct verdict *verdict, const struct program *program)
 {
     for (uint32_t i = 0; i < program->count; i++)
         if (!same_outcome(&kernel_record.outcomes[i], &world_record.outcomes[i])) {
-            disagree(verdict, i, "the answers differ");
+            char why[sizeof verdict->why];
+            snprintf(why, sizeof why, "%s answers %s | %s", step_name(program->steps[i].op),
+                     result_text(&kernel_record.outcomes[i]),
+                     result_text(&world_record.outcomes[i]));
+            disagree(verdict, i, why);
             return;
         }
     uint32_t count = kernel_record.entry_count > world_record.entry_count
@@ -163,7 +167,7 @@ static void judge_determined(struct verdict *verdict, const struct program *prog
         check_rules(verdict, &kernel_record);
         if (!verdict->disagrees)
             compare(verdict, program);
-        if (!verdict->disagrees)
+        if (!verdict->disagrees || kernel_record.hangs)
             break;
     }
     if (!verdict->disagrees)
@@ -172,6 +176,21 @@ static void judge_determined(struct verdict *verdict, const struct program *prog
 
 /* ---- racing programs ------------------------------------------------------------------------- */
 
+/* POSIX leaves open what a stream socket is after a connect that failed; what is in flight beside it
+ * finds it before or after. */
+static bool is_beside_failed_connect(const struct program *program, uint32_t at)
+{
+    const struct step *step = &program->steps[at];
+    if (!step_receives(step->op) && !step_sends(step->op) && step->op != STEP_POLL &&
+        step->op != STEP_SHUTDOWN)
+        return false;
+    for (uint32_t i = 0; i < at; i++)
+        if (program->steps[i].op == STEP_CONNECT && program->steps[i].slot == step->slot &&
+            kernel_record.outcomes[i].fate == FATE_ENDED && kernel_record.outcomes[i].result < 0)
+            return true;
+    return false;
+}
+
 /* The contract lets a cancel say any of three things, and a timer be canceled or not. That they
  * agree, and that timers are not early, the run has checked; which one it is follows from how fast
  * callbacks are, of which a world knows nothing. */
@@ -179,6 +198,8 @@ static bool is_ruled(const struct program *program, uint32_t at)
 {
     uint8_t op = program->steps[at].op;
     if (kernel_record.outcomes[at].fate == FATE_SKIPPED) /* for what was in flight just then */
+        return true;
+    if (is_beside_failed_connect(program, at))
         return true;
     return (op == STEP_CANCEL || op == STEP_TIMEOUT) &&
            kernel_record.outcomes[at].fate == FATE_ENDED;
@@ -220,7 +241,10 @@ static void judge_racing(struct verdict *verdict, const struct program *program,
     snprintf(verdict->where, sizeof verdict->where, "%s and all of %u worlds", kernel, WORLDS_MAX);
     for (uint32_t i = 0; i < program->count; i++)
         if (!seen[i]) {
-            disagree(verdict, i, "no world shows the kernel's outcome (beside it: the last world's)");
+            char why[sizeof verdict->why];
+            snprintf(why, sizeof why, "%s answers %s, which no world does (beside it: the last one)",
+                     step_name(program->steps[i].op), result_text(&kernel_record.outcomes[i]));
+            disagree(verdict, i, why);
             return;
         }
     disagree(verdict, STEPS_MAX, "no world leaves behind what the kernel does");

@@ -153,6 +153,7 @@ static void wait_for_all(struct run *run)
         orr_run_once(run->loop);
     if (run->hangs)
         run_break(run, "step %u does not end", at);
+    run->record->hangs = run->hangs;
     model_waited(&run->model);
 }
 

@@ -43,6 +43,7 @@ struct record {
     bool large; /* see model.h */
     struct entry entries[ENTRIES_MAX];
     char broken[200]; /* the rule of the contract that the run broke; "" = none */
+    bool hangs;       /* the rule was that operations end */
 };
 
 /* Where a program runs. */

@@ -50,6 +50,7 @@ bool judge_apart(const struct program *program)
         pid_t child = begin_apart(true);
         if (child == 0) {
             struct verdict verdict;
+            kernels_hurry();
             judge(program, &verdict);
             kernels_close();
             _exit(verdict.disagrees ? EXIT_FAILURE : EXIT_SUCCESS);
@@ -96,6 +97,7 @@ void disagreement_print(FILE *file, uint64_t seed)
     if (child == 0) {
         struct verdict verdict;
         for (uint32_t i = 0; i < PRINT_TRIES; i++) {
+            kernels_hurry();
             judge(&program, &verdict);
             if (verdict.disagrees)
                 break;
