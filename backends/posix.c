@@ -382,14 +382,22 @@ static const struct {
     [ORR_SOCKET_ONLY_IP6] = {IPPROTO_IPV6, IPV6_V6ONLY},
 };
 
+/* Of an option of another kind of socket, Linux says either. */
+static int option_error(void)
+{
+    return errno == EOPNOTSUPP ? -ENOPROTOOPT : -errno;
+}
+
 int orr__posix_option_set(void *state, int32_t descriptor, enum orr_socket_option option,
                           int32_t value)
 {
     const int number = value;
 
     (void)state;
-    return (int)answer(setsockopt(descriptor, socket_options[option].level,
-                                  socket_options[option].name, &number, sizeof number));
+    if (setsockopt(descriptor, socket_options[option].level, socket_options[option].name, &number,
+                   sizeof number) != 0)
+        return option_error();
+    return 0;
 }
 
 int orr__posix_option_get(void *state, int32_t descriptor, enum orr_socket_option option,
@@ -401,7 +409,7 @@ int orr__posix_option_get(void *state, int32_t descriptor, enum orr_socket_optio
     (void)state;
     if (getsockopt(descriptor, socket_options[option].level, socket_options[option].name, &number,
                    &size) != 0)
-        return -errno;
+        return option_error();
     *ret_value = number;
     return 0;
 }

@@ -238,9 +238,12 @@ static int64_t with_reported_error(struct orr__watch *watch,
     return result < 0 && result != ORR__NOT_READY ? result : error;
 }
 
-static bool receives(uint8_t op)
+/* What an operation that would have to wait ends with, after a shutdown of receiving. */
+static int64_t result_when_shut(uint8_t op)
 {
-    return op == ORR_OP_RECV || op == ORR_OP_RECV_FROM;
+    if (op == ORR_OP_ACCEPT)
+        return -EINVAL;
+    return op == ORR_OP_RECV || op == ORR_OP_RECV_FROM ? 0 : ORR__NOT_READY;
 }
 
 /* A new connect has nothing to do with an error from before; for one that waits it is the
@@ -266,8 +269,8 @@ static bool attempt(struct orr__readiness *readiness, struct orr__watch *watch,
     else
         result = with_reported_error(watch, completion,
                                      orr__attempt(completion, (enum orr__kind)watch->kind));
-    if (result == ORR__NOT_READY && watch->shut && receives(completion->request.op))
-        result = 0;
+    if (result == ORR__NOT_READY && watch->shut)
+        result = result_when_shut(completion->request.op);
     if (result == ORR__NOT_READY)
         return false;
     watch->stuck = false;
@@ -320,8 +323,8 @@ static void start_close(struct orr__readiness *readiness, struct orr_completion 
         complete(completion, orr__posix_perform(completion), completed);
 }
 
-/* A datagram socket that is shut down is readable for ever, and yet a receive that does not wait is
- * told to come again: the engine must know better. Linux shuts down what has no peer, too. */
+/* A datagram socket, or a listener of Unix streams, that is shut down is readable for ever, and yet
+ * a call that does not wait is told to come again: the engine must know better. Linux shuts down what has no peer, too. */
 static void start_shutdown(struct orr__readiness *readiness, struct orr_completion *completion,
                            struct orr_queue *completed)
 {

@@ -131,22 +131,30 @@ static enum orr_submit backend_cancel(void *state, struct orr_completion *comple
         orr__socket_cancel(process, socket, completion);
         return ORR_SUBMIT_QUEUED;
     }
-    default: /* a file operation under way cannot be stopped; what is ready is over */
+    case ORR__PLACE_LATER:
+        orr__operation_cancel(process, completion);
+        return ORR_SUBMIT_QUEUED;
+    default: /* what is ready is over */
         return ORR_SUBMIT_DONE;
     }
 }
 
-/* How many completions this flush delivers. */
-static uint64_t delivery(struct orr__process *process)
+/* How many completions this flush delivers; one that does not wait perhaps none, as where a kernel
+ * has not come to it yet. */
+static uint64_t delivery(struct orr__process *process, bool waits)
 {
     struct orr_node *node = process->node;
     uint64_t count = process->ready.count;
     uint64_t flush = node->flush_count++;
-    if (count <= 1 || !orr__strikes(process->world, ORR_FAMILY_PRESSURE, ORR__SITE_READY_LIMIT,
-                                    node->id, flush * 2))
+    uint64_t least = waits ? 1 : 0;
+    if (count <= least || !orr__strikes(process->world, ORR_FAMILY_PRESSURE, ORR__SITE_READY_LIMIT,
+                                        node->id, flush * 2))
         return count;
-    uint64_t limit = 1 + orr__draw_below(process->world, ORR__SITE_READY_LIMIT, node->id,
-                                         flush * 2 + 1, count - 1);
+    uint64_t bound = waits ? count - 1 : count + 1; /* progress even where all strikes */
+    uint64_t limit = least + orr__draw_below(process->world, ORR__SITE_READY_LIMIT, node->id,
+                                             flush * 2 + 1, bound);
+    if (limit == count)
+        return count;
     orr__fault(process->world, ORR_FAMILY_PRESSURE, orr__node_subject(node, "flush"), flush,
                "delivers %" PRIu64 " of %" PRIu64 " completions", limit, count);
     return limit;
@@ -174,7 +182,7 @@ static int backend_flush(void *state, uint64_t deadline_ns, struct orr_queue *co
     if (process->ready.count == 0 && deadline_ns > MONOTONIC_START_NS)
         wait_until(process, deadline_ns);
     process->wake_pending = false;
-    for (uint64_t left = delivery(process); left > 0; left--) {
+    for (uint64_t left = delivery(process, deadline_ns != ORR_WAIT_NOT); left > 0; left--) {
         struct orr_completion *completion = orr_queue_pop(&process->ready);
         orr_backend_complete(completed, completion, completion->result);
     }

@@ -205,6 +205,21 @@ static void schedule(struct orr__connection *connection, uint64_t time_ns, orr__
     orr__schedule(connection->world, time_ns, run, NULL, object, a);
 }
 
+/* A packet of the handshake: arrives at once, or later. */
+static void travel(struct orr__end *from, uint64_t occurrence, orr__event_run run)
+{
+    struct orr__connection *connection = from->connection;
+    struct orr_world *world = connection->world;
+    if (orr__arrives_at_once(from, occurrence)) {
+        connection->references++;
+        run(world, connection, occurrence);
+        return;
+    }
+    uint64_t at_ns = orr__now(world) + orr__link_delay(world, from->out.link, false, occurrence);
+    from->out.arrival_ns = at_ns;
+    schedule(connection, at_ns, run, connection, occurrence);
+}
+
 /* The end takes no part any more: no byte leaves or is expected, and its operations end. */
 static void shut_down(struct orr__end *end, int error)
 {
@@ -214,7 +229,8 @@ static void shut_down(struct orr__end *end, int error)
     end->shut_send = true;
     end->out.written = end->out.sent;
     if (end->socket != NULL && end->socket->connecting != NULL) {
-        end->error = 0; /* the connect reports it */
+        if (!orr__socket_hears_twice(end->socket))
+            end->error = 0; /* the connect reports it */
         orr__socket_connected(end->socket, error);
     }
     orr__stream_wake(end);
@@ -284,9 +300,7 @@ static void answer_syn(struct orr__connection *connection)
         syn_lost(connection, "the answer's link is cut");
         return;
     }
-    uint64_t at_ns = orr__now(world) + orr__link_delay(world, link, false, occurrence);
-    connection->ends[1].out.arrival_ns = at_ns;
-    schedule(connection, at_ns, syn_ack_arrives, connection, occurrence);
+    travel(&connection->ends[1], occurrence, syn_ack_arrives);
 }
 
 /* Several sockets may listen on one port: the most exact address wins, then a choice as the
@@ -316,7 +330,12 @@ static void refuse(struct orr__connection *connection, const char *why)
     if (orr__tracing(connection->world))
         orr__trace_line(connection->world, end->peer->out.link->name, "connection refused: %s %s",
                         why, orr__place_text(&end->place));
-    orr__end_send_reset(end, true);
+    if (orr__arrives_at_once(end, end->out.link->segments)) {
+        end->out.link->segments++;
+        orr__end_reset(end->peer);
+    } else {
+        orr__end_send_reset(end, true);
+    }
 }
 
 static void hold_half_open(struct orr__connection *connection, struct orr__socket *listener,
@@ -374,9 +393,7 @@ static void send_syn(struct orr__connection *connection)
         syn_lost(connection, "the link is cut");
         return;
     }
-    uint64_t at_ns = orr__now(world) + orr__link_delay(world, link, false, occurrence);
-    end->out.arrival_ns = at_ns;
-    schedule(connection, at_ns, syn_arrives, connection, occurrence);
+    travel(end, occurrence, syn_arrives);
 }
 
 void orr__connection_begin(struct orr__socket *socket)
@@ -471,6 +488,11 @@ void orr__end_send_reset(struct orr__end *from, bool answers)
     bool chosen = connection->severed; /* gets through whatever happens */
     if (!chosen && orr__link_is_cut(world, link)) {
         reset_lost(from->peer, answers);
+        return;
+    }
+    if (orr__arrives_at_once(from, occurrence)) {
+        connection->references++;
+        reset_arrives(world, from->peer, occurrence);
         return;
     }
     uint64_t at_ns = orr__now(world) + orr__link_delay(world, link, false, occurrence);

@@ -147,8 +147,8 @@ static void answer_unreachable(struct orr_world *world, struct orr__packet *pack
 
 static bool enqueue(struct orr__socket *socket, struct orr__packet *packet)
 {
-    if (socket->shut_receive || (socket->queue_first != NULL &&
-                                 socket->queued_bytes + packet->length > socket->queue_capacity))
+    if (socket->queue_first != NULL &&
+        socket->queued_bytes + packet->length > socket->queue_capacity)
         return false;
     if (socket->queue_last != NULL)
         socket->queue_last->next = packet;
@@ -280,6 +280,8 @@ static int destination(const struct orr__socket *socket, const struct orr_datagr
     }
     enum orr_family family = orr_address_family(&datagram->peer);
     bool maps = socket->family == ORR_FAMILY_IP6 && family == ORR_FAMILY_IP4;
+    if (maps && socket->options[ORR_SOCKET_ONLY_IP6] != 0)
+        return -ENETUNREACH;
     int status = orr__place_read(&datagram->peer, maps ? family : socket->family, ret_to);
     if (status < 0)
         return status;
@@ -299,6 +301,8 @@ static int64_t send_one(struct orr__socket *socket, const struct orr_completion 
         completion->request.op == ORR_OP_SEND_TO ? completion->request.arguments.datagram : NULL;
     struct orr__span span;
     orr__span_of(completion, &span);
+    if (socket->port == NULL && orr__port_bind(socket) < 0)
+        return -EAGAIN;
     if (span.length > LENGTH_MAX)
         return -EMSGSIZE;
     struct orr__place to;
@@ -309,8 +313,6 @@ static int64_t send_one(struct orr__socket *socket, const struct orr_completion 
         return take_error(socket);
     if (socket->shut_send)
         return -EPIPE;
-    if (socket->port == NULL && orr__port_bind(socket) < 0)
-        return -EAGAIN;
     transmit(socket, &to, &span);
     return span.length;
 }

@@ -64,6 +64,8 @@ enum orr__site {
     ORR__SITE_PORT,        /* ephemeral port */
     ORR__SITE_DIRECTORY,   /* order of a directory listing */
     ORR__SITE_CLOCK,       /* where a node's clocks start */
+    ORR__SITE_CANCEL,      /* whether a file operation is canceled in time */
+    ORR__SITE_LOOPBACK,    /* whether a segment to the same machine takes no time */
     ORR__SITE_COUNT
 };
 

@@ -277,6 +277,11 @@ void orr__socket_arrived(struct orr__socket *listener);
 struct orr_completion *orr__queue_take(struct orr_queue *queue, bool second);
 /* Ends the connect that waits, if one does. */
 void orr__socket_connected(struct orr__socket *socket, int error);
+/* True if REORDER lets what waits to receive or to accept be woken later than others, which then
+ * come first. */
+bool orr__socket_notices_later(struct orr__socket *socket);
+/* True if REORDER lets a recv that waits hear of an error that the connect reports, too. */
+bool orr__socket_hears_twice(const struct orr__socket *socket);
 /* True if REORDER lets the second of several waiting operations go first. */
 bool orr__socket_reorders(const struct orr__socket *socket, const struct orr_queue *queue);
 
@@ -343,6 +348,8 @@ static inline bool orr__listener_has_room(const struct orr__socket *listener)
 
 /* ---- stream.c -------------------------------------------------------------------------------- */
 
+/* True if a segment that leaves now takes no time. */
+bool orr__arrives_at_once(const struct orr__end *end, uint64_t number);
 /* Bytes that recv would find. */
 uint64_t orr__stream_readable(const struct orr__end *end);
 /* True if send would find a good part of the buffer free. */

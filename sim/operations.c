@@ -155,6 +155,11 @@ static int64_t vectored(struct orr__file *file, const struct orr_completion *com
     bool reads = completion->request.op == ORR_OP_READV;
     uint64_t offset = completion->request.arguments.transfer.offset;
     const struct orr_vector *vectors = completion->request.arguments.transfer.vectors;
+    if (left == 0) { /* errors come all the same, but what it would read is not looked at */
+        int64_t none =
+            reads ? orr__file_read(file, NULL, 0, offset) : orr__file_write(file, NULL, 0, offset);
+        return none == -EISDIR ? 0 : none;
+    }
     for (uint32_t i = 0; i < completion->request.arguments.transfer.length && left > 0; i++) {
         uint32_t length = vectors[i].length < left ? (uint32_t)vectors[i].length : left;
         if (length == 0)
@@ -264,14 +269,53 @@ static void file_operation(struct orr__process *process, struct orr_completion *
     orr__ready(process, completion, perform_file(process, file, completion, mark));
 }
 
-/* The event carries the completion, whose `previous` (ours meanwhile) carries the process. */
+/* ---- operations whose time comes later ------------------------------------------------------- */
+
+static void later(struct orr__process *process, struct orr_completion *completion, uint64_t ns,
+                  orr__event_run run, uint64_t argument)
+{
+    bool canceled = (completion->request.backend_bits & ORR__CANCEL_ASKED) != 0;
+    completion->request.backend_bits = ORR__PLACE_LATER;
+    completion->previous = (struct orr_completion *)(void *)process;
+    orr__schedule(process->world, process->world->now_ns + ns, run, process, completion, argument);
+    if (canceled)
+        orr__operation_cancel(process, completion);
+}
+
+/* The event carries the completion, whose `previous` (ours meanwhile) carries the process. NULL if
+ * it was canceled in time: then it has ended without having done anything. */
+static struct orr__process *time_has_come(struct orr_completion *completion)
+{
+    struct orr__process *process = (struct orr__process *)(void *)completion->previous;
+    completion->previous = NULL;
+    if ((completion->request.backend_bits & ORR__CANCEL_ASKED) == 0)
+        return process;
+    orr__ready(process, completion, -ECANCELED);
+    return NULL;
+}
+
+/* Somebody may have begun with it: a choice. */
+static bool cancel_comes_in_time(struct orr__process *process,
+                                 const struct orr_completion *completion)
+{
+    return orr__draw_below(process->world, ORR__SITE_CANCEL,
+                           op_actor(process->node, completion->request.op),
+                           (uint64_t)completion->result, 2) == 0;
+}
+
+void orr__operation_cancel(struct orr__process *process, struct orr_completion *completion)
+{
+    if (cancel_comes_in_time(process, completion))
+        completion->request.backend_bits |= ORR__CANCEL_ASKED;
+}
+
 static void file_done(struct orr_world *world, void *object, uint64_t mark)
 {
     (void)world;
     struct orr_completion *completion = object;
-    struct orr__process *process = (struct orr__process *)(void *)completion->previous;
-    completion->previous = NULL;
-    file_operation(process, completion, mark);
+    struct orr__process *process = time_has_come(completion);
+    if (process != NULL)
+        file_operation(process, completion, mark);
 }
 
 /* ---- starting operations, at the flush ------------------------------------------------------- */
@@ -367,10 +411,42 @@ static void start_file_operation(struct orr__process *process, struct orr_comple
     /* What is no sync needs no mark: its number then tells simultaneous events apart. */
     uint64_t mark = syncs && file != NULL ? orr__file_sync_mark(file) : occurrence;
     uint64_t latency_ns = op_latency(process->node, op, occurrence);
-    completion->request.backend_bits = ORR__PLACE_FILE;
-    completion->previous = (struct orr_completion *)(void *)process;
-    orr__schedule(process->world, process->world->now_ns + latency_ns, file_done, process,
-                  completion, mark);
+    later(process, completion, latency_ns, file_done, mark);
+}
+
+static void end_descriptor(struct orr__process *process, struct orr_completion *completion,
+                           uint64_t occurrence)
+{
+    if (completion->request.op == ORR_OP_CLOSE)
+        orr__ready(process, completion,
+                   orr__descriptor_close(process, completion->request.descriptor));
+    else
+        start_socket_operation(process, completion, occurrence);
+}
+
+static void end_comes(struct orr_world *world, void *object, uint64_t occurrence)
+{
+    (void)world;
+    struct orr_completion *completion = object;
+    struct orr__process *process = time_has_come(completion);
+    if (process != NULL)
+        end_descriptor(process, completion, occurrence);
+}
+
+/* A kernel may leave shutdown and close to its workers, or to the end of the system call: what was
+ * submitted after them on other handles can be first. */
+static bool end_is_overtaken(struct orr__process *process, struct orr_completion *completion,
+                             uint64_t occurrence)
+{
+    struct orr_node *node = process->node;
+    uint8_t op = completion->request.op;
+    if (!orr__strikes(process->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, op_actor(node, op),
+                      occurrence))
+        return false;
+    orr__fault(process->world, ORR_FAMILY_REORDER, orr__op_subject(node, op), occurrence,
+               "takes effect later");
+    later(process, completion, op_latency(node, op, occurrence), end_comes, occurrence);
+    return true;
 }
 
 void orr__operation_start(struct orr__process *process, struct orr_completion *completion)
@@ -381,11 +457,15 @@ void orr__operation_start(struct orr__process *process, struct orr_completion *c
     completion->previous = NULL;
     completion->result = (int64_t)occurrence;
     process->in_world++;
-    if (op == ORR_OP_CLOSE)
-        orr__ready(process, completion,
-                   orr__descriptor_close(process, completion->request.descriptor));
-    else if (on_sockets(op) || transfers_on_socket(process, completion))
+    if ((completion->request.backend_bits & ORR__CANCEL_ASKED) != 0 &&
+        cancel_comes_in_time(process, completion)) {
+        orr__ready(process, completion, -ECANCELED);
+    } else if (op == ORR_OP_CLOSE || op == ORR_OP_SHUTDOWN) {
+        if (!end_is_overtaken(process, completion, occurrence))
+            end_descriptor(process, completion, occurrence);
+    } else if (on_sockets(op) || transfers_on_socket(process, completion)) {
         start_socket_operation(process, completion, occurrence);
-    else
+    } else {
         start_file_operation(process, completion, occurrence);
+    }
 }

@@ -20,6 +20,7 @@
 
 #define BACKLOG_MAX 4096u
 #define BACKLOG_SMALL 3u
+#define WOKEN_LATER_NS (2 * ORR_MICROSECOND)
 #define BUFFER_MAX (2 * 212992)
 #define RECEIVE_BUFFER_MIN 2304
 #define SEND_BUFFER_MIN 4608
@@ -168,7 +169,7 @@ static int bind_name(struct orr__socket *socket, const struct orr_address *addre
         status = orr__disk_make_socket(disk, path, NULL);
     if (status < 0)
         return status;
-    if (socket->port != NULL)
+    if (socket->port != NULL || socket->name.length > 0) /* an accepted one has its listener's */
         return -EINVAL;
     status = orr__disk_make_socket(disk, path, &socket->inode);
     if (status < 0)
@@ -196,6 +197,8 @@ int orr__socket_bind(struct orr__process *process, struct orr__socket *socket,
     status = orr__port_bind(socket);
     if (status < 0)
         socket->local = before;
+    else if (socket->family == ORR_FAMILY_IP6 && !orr__place_is_any(&place))
+        socket->options[ORR_SOCKET_ONLY_IP6] = 1; /* it can have no other peers, says the kernel */
     return status;
 }
 
@@ -280,8 +283,6 @@ static bool has_option(const struct orr__socket *socket, enum orr_socket_option 
         return socket->transport == ORR__TCP;
     case ORR_SOCKET_ONLY_IP6:
         return socket->family == ORR_FAMILY_IP6;
-    case ORR_SOCKET_REUSE_PORT:
-        return socket->transport != ORR__UNIX;
     default:
         return option < ORR_SOCKET_OPTION_COUNT;
     }
@@ -311,7 +312,8 @@ static void apply_buffers(struct orr__socket *socket)
 
 int orr__socket_option_set(struct orr__socket *socket, enum orr_socket_option option, int32_t value)
 {
-    if (!has_option(socket, option))
+    if (!has_option(socket, option) ||
+        (option == ORR_SOCKET_REUSE_PORT && value != 0 && socket->transport == ORR__UNIX))
         return -ENOPROTOOPT;
     switch (option) {
     case ORR_SOCKET_RECEIVE_BUFFER:
@@ -345,6 +347,58 @@ int orr__socket_option_get(struct orr__socket *socket, enum orr_socket_option op
         value = socket->transport == ORR__TCP ? SEND_BUFFER_DEFAULT : OTHER_BUFFER_DEFAULT;
     *ret_value = value;
     return 0;
+}
+
+/* ---- who waits is woken, perhaps later than others --------------------------------------------- */
+
+static bool strikes_waiter(const struct orr__socket *socket, const struct orr_completion *waits)
+{
+    struct orr_node *node = socket->stack->node;
+    return waits != NULL &&
+           orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER,
+                        orr__mix(node->id, waits->request.op), (uint64_t)waits->result);
+}
+
+/* The event names a descriptor, not a socket: that may be gone by then, or be another. */
+static bool wake_later(const struct orr__socket *socket, const struct orr_completion *waits,
+                       orr__event_run run)
+{
+    struct orr_node *node = socket->stack->node;
+    if (!strikes_waiter(socket, waits))
+        return false;
+    orr__fault(node->world, ORR_FAMILY_REORDER, orr__op_subject(node, waits->request.op),
+               (uint64_t)waits->result, "is woken later");
+    orr__schedule(node->world, orr__now(node->world) + WOKEN_LATER_NS, run, socket->process,
+                  socket->process, (uint64_t)waits->request.descriptor);
+    return true;
+}
+
+static void admit_arrived(struct orr__socket *listener);
+
+static struct orr__socket *woken_socket(void *process, uint64_t descriptor)
+{
+    const struct orr__descriptor *entry = orr__descriptor_get(process, (int32_t)descriptor);
+    return entry != NULL && entry->kind == ORR__DESCRIPTOR_SOCKET ? entry->socket : NULL;
+}
+
+static void receiver_woken(struct orr_world *world, void *process, uint64_t descriptor)
+{
+    (void)world;
+    struct orr__socket *socket = woken_socket(process, descriptor);
+    if (socket != NULL && socket->listening)
+        admit_arrived(socket);
+    else if (socket != NULL && socket->end != NULL)
+        orr__stream_wake_receivers(socket);
+}
+
+bool orr__socket_notices_later(struct orr__socket *socket)
+{
+    return wake_later(socket, socket->in.head, receiver_woken);
+}
+
+bool orr__socket_hears_twice(const struct orr__socket *socket)
+{
+    return strikes_waiter(socket, socket->in.head);
 }
 
 /* ---- poll ------------------------------------------------------------------------------------ */
@@ -394,7 +448,7 @@ static uint32_t events_wanted(const struct orr__socket *socket,
     return events & (completion->request.arguments.events | always);
 }
 
-void orr__socket_changed(struct orr__socket *socket)
+static void answer_polls(struct orr__socket *socket)
 {
     struct orr_completion *completion = socket->polls.head;
     while (completion != NULL) {
@@ -406,6 +460,20 @@ void orr__socket_changed(struct orr__socket *socket)
         }
         completion = next;
     }
+}
+
+static void polls_woken(struct orr_world *world, void *process, uint64_t descriptor)
+{
+    (void)world;
+    struct orr__socket *socket = woken_socket(process, descriptor);
+    if (socket != NULL)
+        answer_polls(socket);
+}
+
+void orr__socket_changed(struct orr__socket *socket)
+{
+    if (!wake_later(socket, socket->polls.head, polls_woken))
+        answer_polls(socket);
 }
 
 static void submit_poll(struct orr__socket *socket, struct orr_completion *completion)
@@ -469,7 +537,11 @@ static int64_t connect_name(struct orr__socket *socket, struct orr_completion *c
 static int route(struct orr__socket *socket, const struct orr_address *target)
 {
     struct orr__place remote;
-    int status = orr__place_read(target, socket->family, &remote);
+    bool maps = socket->transport == ORR__UDP && socket->family == ORR_FAMILY_IP6 &&
+                orr_address_family(target) == ORR_FAMILY_IP4;
+    if (maps && socket->options[ORR_SOCKET_ONLY_IP6] != 0)
+        return -EAFNOSUPPORT;
+    int status = orr__place_read(target, maps ? ORR_FAMILY_IP4 : socket->family, &remote);
     if (status < 0)
         return status;
     struct orr__place source;
@@ -508,6 +580,8 @@ static int64_t connect_again(struct orr__socket *socket)
 static int64_t connect_place(struct orr__socket *socket, struct orr_completion *completion)
 {
     const struct orr_address *target = completion->request.arguments.peer.target;
+    if (target->length < sizeof(sa_family_t))
+        return -EINVAL;
     if (socket->transport == ORR__UDP) {
         int status = route(socket, target);
         if (status == 0)
@@ -592,14 +666,20 @@ static int64_t accept_first(struct orr__socket *listener, const struct orr_compl
     return descriptor;
 }
 
-void orr__socket_arrived(struct orr__socket *listener)
+static void admit_arrived(struct orr__socket *listener)
 {
-    orr__socket_changed(listener);
     while (listener->in.head != NULL && listener->arrived.count > 0) {
         struct orr_completion *completion =
             orr__queue_take(&listener->in, orr__socket_reorders(listener, &listener->in));
         orr__ready(listener->process, completion, accept_first(listener, completion));
     }
+}
+
+void orr__socket_arrived(struct orr__socket *listener)
+{
+    orr__socket_changed(listener);
+    if (!orr__socket_notices_later(listener))
+        admit_arrived(listener);
 }
 
 static void submit_accept(struct orr__socket *socket, struct orr_completion *completion)
@@ -609,8 +689,11 @@ static void submit_accept(struct orr__socket *socket, struct orr_completion *com
                    socket->transport == ORR__UDP ? -EOPNOTSUPP : -EINVAL);
         return;
     }
+    if (socket->arrived.count > 0) {
+        orr__ready(socket->process, completion, accept_first(socket, completion));
+        return;
+    }
     orr_queue_push(&socket->in, completion);
-    orr__socket_arrived(socket);
     if (socket->shut_receive)
         refuse_waiting(socket);
 }

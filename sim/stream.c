@@ -19,6 +19,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define SEGMENT_MAX 16384u
 #define RING_FIRST_SIZE 1024u
@@ -264,6 +265,16 @@ static bool sever(struct orr__end *end, uint64_t number)
     return true;
 }
 
+/* On one machine a kernel may carry a segment within the system call that sends it. */
+bool orr__arrives_at_once(const struct orr__end *end, uint64_t number)
+{
+    const struct orr_world *world = end->connection->world;
+    const struct orr__flow *flow = &end->out;
+    return flow->link == end->peer->out.link && flow->arrival_ns < orr__now(world) &&
+           orr__draw_below(end->connection->world, ORR__SITE_LOOPBACK, flow->link->id, number, 4) ==
+               0;
+}
+
 /* One segment leaves. False if it does not: the link is cut, or the connection is. */
 static bool depart(struct orr__end *end, uint32_t bytes, uint32_t flags)
 {
@@ -284,6 +295,10 @@ static bool depart(struct orr__end *end, uint32_t bytes, uint32_t flags)
     }
     if (bytes > 0 && sever(end, number))
         return false;
+    if (orr__arrives_at_once(end, number)) {
+        arrive(end, bytes, flags);
+        return true;
+    }
     uint64_t at_ns = orr__now(world) + orr__link_delay(world, flow->link, false, number);
     if (at_ns <= flow->arrival_ns)
         at_ns = flow->arrival_ns + 1;
@@ -347,7 +362,7 @@ void orr__stream_transmit(struct orr__end *end)
             return;
         }
     }
-    if (end->shut_send && !flow->fin_sent)
+    if (orr__end_state(end) == ORR__END_OPEN && end->shut_send && !flow->fin_sent)
         flow->fin_sent = depart(end, 0, SEGMENT_FIN);
 }
 
@@ -425,6 +440,13 @@ static void forget_datagram(const struct orr_completion *completion)
     completion->request.arguments.datagram->truncated = false;
 }
 
+/* Unlike TCP, a Unix stream tells whose bytes they are, if the peer has a name. */
+static void name_sender(const struct orr__socket *socket, struct orr_datagram *datagram)
+{
+    if (socket->peer_name.length > sizeof(sa_family_t))
+        datagram->peer = socket->peer_name;
+}
+
 static int64_t recv_bytes(struct orr__socket *socket, struct orr_completion *completion)
 {
     struct orr__end *end = socket->end;
@@ -439,6 +461,8 @@ static int64_t recv_bytes(struct orr__socket *socket, struct orr_completion *com
             ring_take(&end->peer->out, piece->base, step);
         left -= step;
     }
+    if (length > 0 && completion->request.op == ORR_OP_RECV_FROM && end->connection->instant)
+        name_sender(socket, completion->request.arguments.datagram);
     return length;
 }
 
@@ -521,6 +545,7 @@ void orr__stream_wake(struct orr__end *end)
     if (socket == NULL)
         return;
     orr__socket_changed(socket);
-    orr__stream_wake_receivers(socket);
+    if (!orr__socket_notices_later(socket))
+        orr__stream_wake_receivers(socket);
     orr__stream_wake_senders(socket);
 }

@@ -138,12 +138,11 @@ void orr__process_free(struct orr__process *process);
 void orr__process_closed(struct orr__process *process);
 void orr__schedule_step(struct orr__process *process);
 
-/* Where an operation is (request.backend_bits), and whether its cancel was asked for while it was
- * in the batch. */
+/* Where an operation is (request.backend_bits), and whether its cancel was asked for. */
 enum orr__place {
     ORR__PLACE_BATCH = 1,
     ORR__PLACE_SOCKET,
-    ORR__PLACE_FILE,
+    ORR__PLACE_LATER, /* an event ends it, or starts it */
     ORR__PLACE_READY,
     ORR__PLACE_MASK = 0x0f,
     ORR__CANCEL_ASKED = 0x10
@@ -152,6 +151,8 @@ enum orr__place {
 /* operations.c */
 /* Hands an operation of the batch over: it ends at once, or later. */
 void orr__operation_start(struct orr__process *process, struct orr_completion *completion);
+/* Cancels an operation that waits for its event, or does not: that is a choice. */
+void orr__operation_cancel(struct orr__process *process, struct orr_completion *completion);
 /* close(2) of any descriptor: 0 or -EBADF. */
 int64_t orr__descriptor_close(struct orr__process *process, int32_t descriptor);
 /* "server/what" for ledger names; valid until the next call. */
