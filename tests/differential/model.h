@@ -39,6 +39,7 @@ struct model_slot {
     bool guess;      /* bound to an address that another had or has, or not: who knows */
     bool refused;    /* a datagram met a closed port: the next operation hears of it */
     bool shut;
+    bool mute; /* a datagram socket whose sends end with -EPIPE */
 };
 
 struct model_connection {

@@ -103,6 +103,8 @@ static void send_datagram(struct model *model, struct model_slot *slot, const st
         slot->refused = false;
         return;
     }
+    if (slot->mute)
+        return;
     for (uint32_t i = 1; i < SLOTS && address != 0; i++) {
         struct model_slot *to = &model->slots[i];
         if (to->kind != MODEL_DATAGRAM || to->address != address || to->family != slot->family ||
@@ -132,6 +134,8 @@ static void take_shutdown(struct model *model, const struct step *step)
     struct model_slot *slot = &model->slots[step->slot];
     if (slot->kind != MODEL_CONNECTED) {
         slot->shut = slot->shut || slot->kind == MODEL_STREAM || step->kind != ORR_SHUTDOWN_SEND;
+        slot->mute =
+            slot->mute || (slot->kind == MODEL_DATAGRAM && step->kind != ORR_SHUTDOWN_RECV);
         return;
     }
     struct model_connection *connection = connection_of(model, slot);
