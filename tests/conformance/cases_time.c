@@ -257,6 +257,10 @@ static void a_wake_before_the_wait(void)
     ck_assert_uint_eq(probes[2].calls, 0);
     orr_wake(ground.loop);
     EXPECT_END(0, &probes[2]);
+    orr_wake(ground.loop);
+    ground_settle(); /* the loop has seen it, nobody has taken it */
+    wait_wake(&probes[3]);
+    EXPECT_END(0, &probes[3]);
 }
 
 static void wake_up(struct probe *probe)
