@@ -177,8 +177,16 @@ static void adoption_gives_the_mode_back(void)
     }
 }
 
+static uint64_t flushes(void)
+{
+    struct orr_statistics statistics;
+    orr_loop_statistics(ground.loop, &statistics);
+    return statistics.flushes;
+}
+
 /* The file stays open when one of its descriptors is closed, and so may what the kernel was told to
- * watch. Neither is the closed one heard of again, nor the other less. */
+ * watch. Neither is the closed one heard of again (which would keep the loop awake), nor
+ * the other less. */
 static void two_descriptors_of_one_file(void)
 {
     for (uint32_t round = 0; round < 4; round++) {
@@ -199,6 +207,9 @@ static void two_descriptors_of_one_file(void)
         ground_settle();
         ck_assert_int_eq(write(ends[1], "x", 1), 1);
         EXPECT_END(ORR_POLL_IN, &probes[round < 2 ? 1 - round % 2 : round % 2]);
+        uint64_t before = flushes();
+        orr_run_for_ns(ground.loop, 2 * ORR_MILLISECOND); /* the byte is there, nobody waits */
+        ck_assert_uint_le(flushes(), before + 16);
         ground_close(third);
         ground_close(round < 2 ? second : first);
         close(ends[1]);

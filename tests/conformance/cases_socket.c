@@ -263,6 +263,20 @@ static void many_connects_are_refused(void)
     }
 }
 
+/* Refused long after the submit: the system asks again, and by then nobody listens. */
+static void a_connect_that_is_refused_late(void)
+{
+    struct orr_address address;
+    struct orr_address peer;
+    orr_handle client;
+    reset();
+    orr_handle listener = ground_full_listener(&probes[0], &client, &address);
+    ground_close(listener);
+    EXPECT_END(-ECONNREFUSED, &probes[0]);
+    EXPECT(-ENOTCONN, orr_peer_address(ground.loop, client, &peer));
+    ground_close(client);
+}
+
 static void connect_to_a_path_that_is_missing(void)
 {
     char text[ORR_ADDRESS_TEXT_MAX];
@@ -535,6 +549,7 @@ const struct conformance_case cases_socket[] = {
     {.name = "options_of_the_wrong_kind_of_socket", .run = options_of_the_wrong_kind_of_socket},
     {.name = "connect_is_refused", .run = connect_is_refused},
     {.name = "many_connects_are_refused", .run = many_connects_are_refused, .batch_entries = 4},
+    {.name = "a_connect_that_is_refused_late", .run = a_connect_that_is_refused_late},
     {.name = "connect_to_a_path_that_is_missing", .run = connect_to_a_path_that_is_missing},
     {.name = "connect_a_second_time", .run = connect_a_second_time},
     {.name = "connect_to_another_family", .run = connect_to_another_family},
