@@ -324,7 +324,8 @@ static void start_close(struct orr__readiness *readiness, struct orr_completion 
 }
 
 /* A datagram socket, or a listener of Unix streams, that is shut down is readable for ever, and yet
- * a call that does not wait is told to come again: the engine must know better. Linux shuts down what has no peer, too. */
+ * a call that does not wait is told to come again: the engine must know better. Linux shuts down
+ * what has no peer, too. */
 static void start_shutdown(struct orr__readiness *readiness, struct orr_completion *completion,
                            struct orr_queue *completed)
 {

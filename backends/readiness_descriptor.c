@@ -1,8 +1,9 @@
 /*
  * readiness_descriptor.c: how the engine gets to know a descriptor, and how it forgets one.
  *
- * The model: sockets that the engine makes or accepts are non-blocking from the start. Whatever else
- * comes to it is looked at once, when it is adopted or first waited on, and switched if need be.
+ * The model: sockets that the engine makes or accepts are non-blocking from the start. Whatever
+ * else comes to it is looked at once, when it is adopted or first waited on, and switched if need
+ * be.
  *
  * Invariants: a descriptor is forgotten before it is closed, with everything that the poller was
  * told or is still to be told of it. The blocking mode belongs to the open file, so whoever shares

@@ -3,8 +3,8 @@
  *
  * The model: `lanes` chains of operations go on side by side until the time is up. In "read" and
  * "direct" all lanes share one file, and an operation reads a random page of it; in "sync" each
- * lane has a file of its own, and an operation overwrites a random page of it and makes that durable
- * (write, then fdatasync). Every program draws the same pages in the same order.
+ * lane has a file of its own, and an operation overwrites a random page of it and makes that
+ * durable (write, then fdatasync). Every program draws the same pages in the same order.
  *
  * Arguments: read|direct|sync LANES MILLISECONDS PATH; the files are PATH.0, PATH.1 ..., and exist.
  * What is measured is this process with all its threads, without the opening of loop and files;

@@ -249,8 +249,8 @@ void orr__stack_process_ended(struct orr__stack *stack, struct orr__process *pro
 uint32_t orr__vectors_length(const struct orr_completion *completion);
 
 /* The operations on sockets, at the moment of the flush: ACCEPT CONNECT RECV SEND RECV_FROM SEND_TO
- * SHUTDOWN POLL (of a socket) READ WRITE READV WRITEV (of a socket, at offset 0). The operation ends by orr__ready, now or later. `occurrence` is the
- * node's count of that operation. */
+ * SHUTDOWN POLL (of a socket) READ WRITE READV WRITEV (of a socket, at offset 0). The operation
+ * ends by orr__ready, now or later. `occurrence` is the node's count of that operation. */
 void orr__socket_submit(struct orr__process *process, struct orr__socket *socket,
                         struct orr_completion *completion, uint64_t occurrence);
 /* Takes a waiting operation back and ends it with -ECANCELED. */

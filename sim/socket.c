@@ -349,7 +349,8 @@ int orr__socket_option_get(struct orr__socket *socket, enum orr_socket_option op
     return 0;
 }
 
-/* ---- who waits is woken, perhaps later than others --------------------------------------------- */
+/* ---- who waits is woken, perhaps later than others
+ * --------------------------------------------- */
 
 static bool strikes_waiter(const struct orr__socket *socket, const struct orr_completion *waits)
 {

@@ -1,7 +1,7 @@
 /*
  * scenario.c: the kv server in the simulated world: clients over a network that cuts and resets, a
- * server that is killed and loses its power (by the seed's faults, and in ambushes that the scenario
- * lays whatever families the seed has), a disk that fails. Whatever happens, every
+ * server that is killed and loses its power (by the seed's faults, and in ambushes that the
+ * scenario lays whatever families the seed has), a disk that fails. Whatever happens, every
  * acknowledged write survives, no read goes back in time, replies answer their commands, and once
  * the faults end every client is served.
  */

@@ -222,7 +222,8 @@ static void on_streams(void)
     ground_close_pair(&pair);
 }
 
-/* What was there is received first. A socket without a peer is told so, and shut down all the same. */
+/* What was there is received first. A socket without a peer is told so, and shut down all the
+ * same. */
 static void after_a_shutdown(void)
 {
     for (uint32_t with_peer = 0; with_peer < 2; with_peer++) {

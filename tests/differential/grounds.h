@@ -32,8 +32,8 @@ enum world_kind {
     WORLD_FAULTY    /* disks fail, connections break */
 };
 
-/* Partial transfers show in a program that asks for single attempts; tiny buffers in one that has much
- * under way. */
+/* Partial transfers show in a program that asks for single attempts; tiny buffers in one that has
+ * much under way. */
 struct world_options {
     enum world_kind kind;
     uint64_t seed;

@@ -176,8 +176,8 @@ static void judge_determined(struct verdict *verdict, const struct program *prog
 
 /* ---- racing programs ------------------------------------------------------------------------- */
 
-/* POSIX leaves open what a stream socket is after a connect that failed; what is in flight beside it
- * finds it before or after. */
+/* POSIX leaves open what a stream socket is after a connect that failed; what is in flight beside
+ * it finds it before or after. */
 static bool is_beside_failed_connect(const struct program *program, uint32_t at)
 {
     const struct step *step = &program->steps[at];

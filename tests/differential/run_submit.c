@@ -34,8 +34,8 @@ static bool names_socket_file(const struct run *run, const struct step *step)
            other->family == ORR_FAMILY_UNIX && other->is_closed;
 }
 
-/* Where io_uring and the system calls of the same kernel differ: io_uring reads both names before it
- * looks anything up, and does not ask a directory for nothing. */
+/* Where io_uring and the system calls of the same kernel differ: io_uring reads both names before
+ * it looks anything up, and does not ask a directory for nothing. */
 static bool differs_by_call(const struct step *step)
 {
     bool reads = step->op == STEP_READ || step->op == STEP_READ_EXACT || step->op == STEP_READV;
