@@ -107,6 +107,7 @@ static enum orr_submit backend_submit(void *state, struct orr_completion *comple
 {
     struct orr__process *process = state;
     struct orr_queue *batch = &process->batch;
+    orr__police_submit(process, completion);
     if (batch->count >= process->batch_capacity) {
         orr__schedule_step(process);
         return ORR_SUBMIT_FULL;

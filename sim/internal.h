@@ -8,6 +8,7 @@
  *   node.c       nodes and processes: boot, crash, restart
  *   backend.c    the vtable of a process's loop: batch, ready list, descriptors
  *   operations.c an operation's faults, latency, effect and end; which room does what
+ *   police.c     rules of the interface that a program breaks
  *   network.c    links; socket.c sockets; stream.c TCP and Unix streams; datagram.c UDP
  *   disk.c       a file system with page cache and durable image
  *   campaign/    outside of the world: seeds in child processes, progress, the command line
@@ -259,6 +260,8 @@ void orr__socket_cancel(struct orr__process *process, struct orr__socket *socket
 /* close(2): FIN, or RST if unread bytes are thrown away. Nothing waits on it (the loop sees to
  * that). */
 void orr__socket_close(struct orr__process *process, struct orr__socket *socket);
+
+bool orr__socket_is_stream(const struct orr__socket *socket);
 
 /* The immediate calls; results as in calls.h. */
 int orr__socket_create(struct orr__process *process, enum orr_family family,

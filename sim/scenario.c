@@ -177,6 +177,7 @@ int orr_scenario_run(const struct orr_scenario *scenario, const struct orr_run_o
                              sizeof ret_outcome->detail))
             return -EINVAL;
     struct orr_world *world = orr__world_new(options->seed, options->trace, options->story);
+    orr_world_police(world);
     world->scenario = scenario;
     world->options = options;
     world->live_hash = options->live_hash;

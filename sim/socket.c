@@ -70,6 +70,11 @@ struct orr__socket *orr__socket_new(struct orr__process *process, enum orr__tran
     return socket;
 }
 
+bool orr__socket_is_stream(const struct orr__socket *socket)
+{
+    return socket->transport != ORR__UDP;
+}
+
 int orr__socket_create(struct orr__process *process, enum orr_family family,
                        enum orr_socket_type type, struct orr__socket **ret_socket)
 {

@@ -81,6 +81,7 @@ struct orr_world {
     } workload[ORR__WORKLOAD_SITES_MAX];
     uint32_t workload_count;
 
+    bool policed; /* police.c looks at what is submitted */
     const struct orr_scenario *scenario;
     const struct orr_run_options *options;
     FILE *trace;
@@ -157,6 +158,10 @@ void orr__operation_cancel(struct orr__process *process, struct orr_completion *
 int64_t orr__descriptor_close(struct orr__process *process, int32_t descriptor);
 /* "server/what" for ledger names; valid until the next call. */
 const char *orr__node_subject(const struct orr_node *node, const char *what);
+
+/* police.c */
+/* Fails the world if this operation breaks a rule; it has just been submitted. */
+void orr__police_submit(struct orr__process *process, const struct orr_completion *completion);
 
 /* backend.c */
 /* The object behind a descriptor, or NULL if it is of another kind, or free. */

@@ -9,7 +9,8 @@
  * carry its own descriptors.
  *
  * From submit until completion the backend owns the completion's `next`, `previous`, `result` and
- * `request.backend_bits`; it reads the rest of `request` and touches nothing else.
+ * `request.backend_bits`; it reads the rest of `request` and touches nothing else. For a look at
+ * what else is in flight on the handle, `handle_next` leads from a completion to the older ones.
  */
 #ifndef ORRERY_BACKEND_H
 #define ORRERY_BACKEND_H

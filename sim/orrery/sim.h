@@ -260,6 +260,9 @@ ORR_API int orr_command_line(int argc, char **argv, const struct orr_scenario *c
 /* A world with no scenario around it, without faults unless rates are set; trace may be NULL. */
 ORR_API struct orr_world *orr_world_create(uint64_t seed, FILE *trace);
 ORR_API void orr_world_destroy(struct orr_world *world);
+/* From here on a program that breaks a rule of the interface fails the world, as it does in every
+ * scenario: a second recv or send in flight on a stream. */
+ORR_API void orr_world_police(struct orr_world *world);
 /* A loop of a node without a program, which the caller runs itself (orr_run_once and the like move
  * the world on while they wait) and ends with orr_loop_close. Returns 0 or -errno. */
 ORR_API int orr_node_open_loop(struct orr_world *world, const char *name,
