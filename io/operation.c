@@ -54,7 +54,7 @@ static const struct operation operations[ORR_OP_COUNT] = {
                        EHOSTUNREACH, ENETUNREACH, EMSGSIZE,   EDESTADDRREQ}},
     [ORR_OP_READV] = {"readv",
                       {EIO, EISDIR, EINVAL, ESPIPE, EOVERFLOW, ENXIO, ENOMEM, ENOBUFS, EAGAIN,
-                       ECONNRESET, ETIMEDOUT}},
+                       ECONNRESET, ETIMEDOUT, ENOTCONN, ECONNREFUSED, EHOSTUNREACH}},
     [ORR_OP_WRITEV] = {"writev",
                        {EIO,          EINVAL,      EFBIG,      ENOSPC,      EDQUOT,   EROFS,
                         EPERM,        ESPIPE,      EOVERFLOW,  ENXIO,       ENOMEM,   ENOBUFS,

@@ -34,8 +34,8 @@ ORR_API void orr_accept(struct orr_loop *loop, struct orr_completion *completion
 /*
  * Connects a stream socket, or fixes the peer of a datagram socket. Result: 0; -ECONNREFUSED,
  * -ETIMEDOUT, -EHOSTUNREACH, -ENETUNREACH, -ECONNRESET, -EADDRINUSE, -EADDRNOTAVAIL, -EAFNOSUPPORT,
- * -EISCONN, -EALREADY, -ENOENT, -ENOTDIR, -ELOOP and -EAGAIN (Unix sockets: no such path, backlog
- * full), -EACCES, -EPERM, -EPROTOTYPE, -ENOTSOCK.
+ * -EISCONN, -EALREADY, -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG and -EAGAIN (Unix sockets: no such
+ * path, backlog full), -EACCES, -EPERM, -EPROTOTYPE, -ENOTSOCK.
  */
 ORR_API void orr_connect(struct orr_loop *loop, struct orr_completion *completion,
                          orr_handle socket, const struct orr_address *peer, orr_callback callback,
