@@ -7,9 +7,10 @@
  *                 0                   released                                        length
  *
  * A reply is held until the log is durable up to what had been appended when its command ran: the
- * writes that it reports or shows are then safe, whoever made them. The held part is divided by at
- * most MARKS_MAX marks; when they run out the last one is moved on, which can only delay a reply,
- * and not for long, since each batch of the log frees marks.
+ * writes that it reports or shows are then safe, whoever made them. The held part is divided by a
+ * mark for each batch of the log that replies wait for: the one being written and the one that
+ * gathers. A batch becomes durable or fails as a whole, and so do the replies under its mark; a
+ * mark that spanned two would call a durable write failed when only the second one is.
  *
  * One recv and one send are in flight at most. Buffers in flight belong to the loop, hence two for
  * replies: `outgoing` stands still while it is sent, `replies` grows. `request` grows only while no
@@ -28,7 +29,7 @@
 #include "commands.h"
 #include "ensure.h"
 
-#define MARKS_MAX 4u
+#define MARKS_MAX 2u
 
 /* Room for a recv, at least; and a buffer beyond this is given back once it is empty. */
 #define RECV_LENGTH ((size_t)16 * 1024)
@@ -144,9 +145,10 @@ static void hold_reply(struct kv_connection *connection)
     }
     uint32_t last = connection->mark_count - 1;
     bool is_new =
-        connection->mark_count == 0 || (connection->mark_count < MARKS_MAX &&
-                                        connection->marks[last].sequence < log->sequence_appended);
+        connection->mark_count == 0 || (connection->marks[last].sequence <= log->sequence_writing &&
+                                        log->sequence_writing < log->sequence_appended);
     if (is_new) {
+        kv_ensure(connection->mark_count < MARKS_MAX);
         last = connection->mark_count++;
         connection->marks[last].reply_count = 0;
     }
@@ -437,8 +439,8 @@ void kv_connection_advance(struct kv_connection *connection)
     if (connection->is_closing) {
         return;
     }
-    run_commands(connection);
     release_replies(connection);
+    run_commands(connection);
     if (!connection->is_closing && connection->is_starved && !connection->is_finishing &&
         !connection->is_ending) {
         start_recv(connection);

@@ -196,6 +196,7 @@ static void fail_write(struct kv_log *log, int64_t result)
     empty_batch(&log->writing);
     log->is_committing = false;
     log->sequence_appended = log->sequence_durable;
+    log->sequence_writing = log->sequence_durable;
     log->write_error = result;
     log->read_only_until_ns = orr_now(log->loop) + KV_LOG_READ_ONLY_NS;
     kv_log__report(log,
