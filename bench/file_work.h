@@ -108,8 +108,8 @@ static inline void work_begin(struct work *work, int argc, char **argv)
     for (int lane = 0; lane < work->lanes; lane++)
         work->files[lane] =
             lane == 0 || work->sync ? work_open(argv[4], lane, work->sync, direct) : work->files[0];
-    struct stat status;
-    if (fstat(work->files[0], &status) != 0 || status.st_size < WORK_PAGE_BYTES)
+    struct stat status; /* of the last file: where there are several, the first may be longer */
+    if (fstat(work->files[work->lanes - 1], &status) != 0 || status.st_size < WORK_PAGE_BYTES)
         work_die("fstat of a file of at least a page", -EINVAL);
     work->pages = (uint64_t)status.st_size / WORK_PAGE_BYTES;
     work->state = 1;
