@@ -27,7 +27,7 @@ static void prepare(int lane)
         io_uring_prep_write(sqe, file, buffer, WORK_PAGE_BYTES, work_offset(&work));
     else
         io_uring_prep_read(sqe, file, buffer, WORK_PAGE_BYTES, work_offset(&work));
-    sqe->user_data = (uint64_t)lane;
+    io_uring_sqe_set_data64(sqe, (unsigned)lane);
 }
 
 /* True if the lane goes on. */
