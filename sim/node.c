@@ -316,14 +316,20 @@ static void step(struct orr_world *world, void *object, uint64_t a)
         appoint(process);
 }
 
+uint64_t orr__step_delay(struct orr__process *process)
+{
+    struct orr_node *node = process->node;
+    return orr__draw_range(process->world, ORR__SITE_STEP_DELAY, node->id, node->step_count++, 200,
+                           5 * ORR_MICROSECOND);
+}
+
 void orr__schedule_step(struct orr__process *process)
 {
     if (process->step_scheduled || process->external)
         return;
     process->step_scheduled = true;
     struct orr_node *node = process->node;
-    uint64_t delay_ns = orr__draw_range(process->world, ORR__SITE_STEP_DELAY, node->id,
-                                        node->step_count++, 200, 5 * ORR_MICROSECOND);
+    uint64_t delay_ns = orr__step_delay(process);
     orr__schedule(process->world, process->world->now_ns + delay_ns, step, process, process,
                   node->id);
 }

@@ -137,6 +137,8 @@ int orr__process_open(struct orr_node *node, const struct orr_options *options, 
 void orr__process_free(struct orr__process *process);
 /* The backend's close: the loop is gone, and so is the process. */
 void orr__process_closed(struct orr__process *process);
+/* How long it is until the next pass of a process that has something to do: a choice. */
+uint64_t orr__step_delay(struct orr__process *process);
 void orr__schedule_step(struct orr__process *process);
 
 /* Where an operation is (request.backend_bits), and whether its cancel was asked for. */

@@ -83,17 +83,19 @@ static void a_recv_waits(void)
     close_datagrams(&of);
 }
 
+/* A socket of a strained world may have room for one only. */
 static void edges_are_kept(void)
 {
+    const uint32_t count = ground.driver->strained ? 1 : 10;
     struct datagrams of;
     ck_assert(open_datagrams(ORR_FAMILY_IP4, &of));
-    for (uint32_t i = 1; i <= 10; i++)
+    for (uint32_t i = 1; i <= count; i++)
         EXPECT(i, send_to(of.first, &of.second_address, out, i));
     uint32_t seen = 0;
-    for (uint32_t i = 1; i <= 10; i++) {
+    for (uint32_t i = 1; i <= count; i++) {
         struct orr_datagram got = {.buffer = in, .length = 100};
         int64_t length = END_OF(orr_recv_from, of.second, &got);
-        ck_assert(length >= 1 && length <= 10 && (seen >> length & 1u) == 0);
+        ck_assert(length >= 1 && length <= count && (seen >> length & 1u) == 0);
         seen |= 1u << length;
     }
     close_datagrams(&of);

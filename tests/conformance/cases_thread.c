@@ -1,6 +1,6 @@
 /*
  * cases_thread.c: what only a kernel has, where threads and time come in: wakes from threads and
- * signal handlers, signals, processor time, work that never ends (rules 2, 7, 8, 12 and 13).
+ * signal handlers, signals, processor time (rules 2, 7, 8, 12 and 13).
  */
 #define _GNU_SOURCE 1 /* pthread_kill, setitimer */
 #include "tests/conformance/cases.h"
@@ -332,59 +332,6 @@ static void timers_count_from_their_submit(void)
     ck_assert_uint_ge(orr_now(ground.loop), due_ns[1]);
 }
 
-/* A world's clock stands still as long as something is ready, a kernel's does not. */
-static void tick_again(struct probe *probe)
-{
-    if (probe->result == 0)
-        orr_next_tick(ground.loop, &probe->completion, probe_called, probe);
-}
-
-/* Work that never ends does not keep a run call from ending. */
-static void run_for_ns_ends_though_work_never_does(void)
-{
-    reset();
-    for (uint32_t i = 1; i < 8; i++) {
-        probes[i].then = tick_again;
-        orr_next_tick(ground.loop, &probes[i].completion, probe_called, &probes[i]);
-    }
-    START(&probes[0], orr_timeout, 200000);
-    orr_run_for_ns(ground.loop, 100000);
-    orr_run_for_ns(ground.loop, 300000);
-    EXPECT_END(0, &probes[0]);
-    orr_drain(ground.loop);
-}
-
-static void zero_again(struct probe *probe)
-{
-    if (probe->result == 0 && probes[0].calls + probes[1].calls + probes[2].calls < 3)
-        START(probe, orr_timeout, 0);
-}
-
-/* Timers that start themselves again at once keep neither bytes, nor files, nor later timers from
- * coming. */
-static void a_zero_timer_that_starts_again_starves_nobody(void)
-{
-    struct pair pair;
-    uint8_t byte;
-    ck_assert(ground_pair(ORR_FAMILY_IP4, &pair));
-    orr_handle file = ground_file("f");
-    reset();
-    START(&probes[0], orr_recv, pair.client, &byte, 1);
-    START(&probes[1], orr_fsync, file);
-    START(&probes[2], orr_timeout, 300000);
-    START(&probes[3], orr_send_all, pair.server, "x", 1);
-    for (uint32_t i = 4; i < 16; i++) {
-        probes[i].then = zero_again;
-        START(&probes[i], orr_timeout, 0);
-    }
-    EXPECT_END(1, &probes[0]);
-    EXPECT_END(0, &probes[1]);
-    EXPECT_END(0, &probes[2]);
-    orr_run_until_idle(ground.loop);
-    ground_close(file);
-    ground_close_pair(&pair);
-}
-
 /* ---- a loop in each thread ------------------------------------------------------------------- */
 
 /* probe_called counts for one thread only. */
@@ -434,10 +381,6 @@ const struct conformance_case cases_thread[] = {
     {.name = "the_deadline_is_checked_after_every_callback",
      .run = the_deadline_is_checked_after_every_callback},
     {.name = "timers_count_from_their_submit", .run = timers_count_from_their_submit},
-    {.name = "run_for_ns_ends_though_work_never_does",
-     .run = run_for_ns_ends_though_work_never_does},
-    {.name = "a_zero_timer_that_starts_again_starves_nobody",
-     .run = a_zero_timer_that_starts_again_starves_nobody},
     {.name = "a_loop_in_each_thread", .run = a_loop_in_each_thread},
     {.name = NULL},
 };

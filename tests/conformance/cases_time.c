@@ -241,6 +241,60 @@ static void timers_are_not_stranded_behind_what_is_ready(void)
     orr_run_until_idle(ground.loop);
 }
 
+/* ---- work that never ends -------------------------------------------------------------------- */
+
+static void tick_until_canceled(struct probe *probe)
+{
+    if (probe->result == 0)
+        tick(probe);
+}
+
+/* Work that never ends does not keep a run call from ending. */
+static void run_for_ns_ends_though_work_never_does(void)
+{
+    reset();
+    for (uint32_t i = 1; i < 8; i++) {
+        probes[i].then = tick_until_canceled;
+        tick(&probes[i]);
+    }
+    START(&probes[0], orr_timeout, 200000);
+    orr_run_for_ns(ground.loop, 100000);
+    orr_run_for_ns(ground.loop, 300000);
+    EXPECT_END(0, &probes[0]);
+    orr_drain(ground.loop);
+}
+
+static void zero_again(struct probe *probe)
+{
+    if (probe->result == 0 && probes[0].calls + probes[1].calls + probes[2].calls < 3)
+        START(probe, orr_timeout, 0);
+}
+
+/* Timers that start themselves again at once keep neither bytes, nor files, nor later timers from
+ * coming. */
+static void a_zero_timer_that_starts_again_starves_nobody(void)
+{
+    struct pair pair;
+    uint8_t byte;
+    ck_assert(ground_pair(ORR_FAMILY_IP4, &pair));
+    orr_handle file = ground_file("f");
+    reset();
+    START(&probes[0], orr_recv, pair.client, &byte, 1);
+    START(&probes[1], orr_fsync, file);
+    START(&probes[2], orr_timeout, 300000);
+    START(&probes[3], orr_send_all, pair.server, "x", 1);
+    for (uint32_t i = 4; i < 16; i++) {
+        probes[i].then = zero_again;
+        START(&probes[i], orr_timeout, 0);
+    }
+    EXPECT_END(1, &probes[0]);
+    EXPECT_END(0, &probes[1]);
+    EXPECT_END(0, &probes[2]);
+    orr_run_until_idle(ground.loop);
+    ground_close(file);
+    ground_close_pair(&pair);
+}
+
 /* ---- wake ------------------------------------------------------------------------------------ */
 
 static void a_wake_before_the_wait(void)
@@ -370,6 +424,10 @@ const struct conformance_case cases_time[] = {
     {.name = "a_million_timers", .run = a_million_timers, .once = true},
     {.name = "timers_are_not_stranded_behind_what_is_ready",
      .run = timers_are_not_stranded_behind_what_is_ready},
+    {.name = "run_for_ns_ends_though_work_never_does",
+     .run = run_for_ns_ends_though_work_never_does},
+    {.name = "a_zero_timer_that_starts_again_starves_nobody",
+     .run = a_zero_timer_that_starts_again_starves_nobody},
     {.name = "next_tick_runs_on_the_next_pass", .run = next_tick_runs_on_the_next_pass},
     {.name = "a_wake_before_the_wait", .run = a_wake_before_the_wait},
     {.name = "a_wake_from_a_callback", .run = a_wake_from_a_callback},

@@ -312,6 +312,30 @@ START_TEST(test_world__an_external_loop_moves_the_world)
 }
 END_TEST
 
+static void tick_again(void *context, struct orr_completion *completion, int64_t result)
+{
+    if (result == 0)
+        orr_next_tick(context, completion, tick_again, context);
+}
+
+/* Nothing moves in it any more but the clock. */
+START_TEST(test_world__run_for_ns_ends_in_a_failed_world)
+{
+    struct orr_world *world = orr_world_create(1, NULL);
+    struct orr_loop *loop;
+    struct orr_completion tick = {0};
+    ck_assert_int_eq(orr_node_open_loop(world, "a", NULL, &loop), 0);
+    orr_next_tick(loop, &tick, tick_again, loop);
+    orr_run_for_ns(loop, ORR_MILLISECOND);
+    (void)orr_always(world, false, "fails");
+    orr_run_for_ns(loop, ORR_MILLISECOND);
+    ck_assert(orr_in_flight(&tick));
+    orr_drain(loop);
+    orr_loop_close(loop);
+    orr_world_destroy(world);
+}
+END_TEST
+
 START_TEST(test_world__knows_no_kernel)
 {
     struct orr_world *world = orr_world_create(1, NULL);
@@ -359,6 +383,7 @@ int main(void)
     tcase_add_test(tests, test_world__too_many_events_are_a_hang);
     tcase_add_test(tests, test_world__notes_keep_the_newest);
     tcase_add_test(tests, test_world__an_external_loop_moves_the_world);
+    tcase_add_test(tests, test_world__run_for_ns_ends_in_a_failed_world);
     tcase_add_test(tests, test_world__knows_no_kernel);
     tcase_add_test(tests, test_world__memory_is_the_nodes);
     return suite_run("world", tests);
