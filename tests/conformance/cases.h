@@ -21,10 +21,11 @@ extern const struct conformance_case cases_streams[]; /* traps: many operations 
 extern const struct conformance_case cases_cancel[];  /* cancel, close, drain */
 extern const struct conformance_case cases_reuse[];   /* descriptors that come and go */
 extern const struct conformance_case cases_load[];    /* many operations of all kinds at once */
+extern const struct conformance_case cases_limit[];   /* what the system has an end of */
 
 /* On kernels only. */
-extern const struct conformance_case cases_thread[];     /* threads, signals, time */
+extern const struct conformance_case cases_thread[];     /* threads, signals, processor time */
 extern const struct conformance_case cases_nested[];     /* a loop inside another */
-extern const struct conformance_case cases_descriptor[]; /* descriptors, limits of the system */
+extern const struct conformance_case cases_descriptor[]; /* descriptors of the system */
 
 #endif

@@ -1,18 +1,15 @@
 /*
  * cases_descriptor.c: what only a kernel has, where descriptors come in: which the loop holds and
- * gives back, foreign ones, the limits of the process, signals of broken pipes, calls that block,
- * lengths beyond what one system call takes, connects that nobody answers (rules 2, 4, 10 and 13).
+ * gives back, foreign ones, signals of broken pipes, calls that block, lengths beyond what one
+ * system call takes (rules 2, 4, 10 and 13).
  */
-#define _GNU_SOURCE 1 /* F_GETFD, pipe, TCP_USER_TIMEOUT */
+#define _GNU_SOURCE 1 /* F_GETFD, pipe */
 #include "tests/conformance/cases.h"
 
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -216,92 +213,7 @@ static void two_descriptors_of_one_file(void)
     }
 }
 
-/* ---- limits of the process ------------------------------------------------------------------- */
-
-#define FILLERS_MAX 64
-
-/* Descriptors that take all the room that the process has left. */
-struct fillers {
-    int descriptors[FILLERS_MAX];
-    uint32_t count;
-};
-
-/* Some room is left below it. */
-static void set_limit(void)
-{
-    struct rlimit limit;
-    int highest = fcntl(STDERR_FILENO, F_DUPFD, 40);
-    ck_assert_int_ge(highest, 0);
-    close(highest);
-    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = (rlim_t)highest;
-    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
-
-static void fill_up(struct fillers *fillers)
-{
-    int descriptor;
-    fillers->count = 0;
-    while ((descriptor = dup(STDERR_FILENO)) >= 0) {
-        ck_assert_uint_lt(fillers->count, FILLERS_MAX);
-        fillers->descriptors[fillers->count++] = descriptor;
-    }
-    ck_assert_uint_gt(fillers->count, 2);
-}
-
-static void close_all(const struct fillers *fillers)
-{
-    for (uint32_t i = 0; i < fillers->count; i++)
-        close(fillers->descriptors[i]);
-}
-
-/* The process has no descriptor left. Who waits to be accepted is accepted when there is one. */
-static void the_limit_of_the_process(void)
-{
-    struct orr_address address;
-    struct fillers fillers;
-    orr_handle listener = ground_listen(ORR_FAMILY_IP4, 8, &address);
-    orr_handle client = ground_socket(ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
-    ground_close(ground_file("f"));
-    EXPECT(0, END_OF(orr_connect, client, &address));
-    set_limit();
-    fill_up(&fillers);
-    EXPECT(-EMFILE, orr_socket(ground.loop, ORR_FAMILY_IP4, ORR_SOCKET_STREAM));
-    EXPECT(-EMFILE, END_OF(orr_open, ground.directory, "f", ORR_OPEN_READ, 0));
-    EXPECT(-EMFILE, END_OF(orr_accept, listener, NULL));
-    close_all(&fillers);
-    orr_handle server = END_OF(orr_accept, listener, NULL);
-    ck_assert_int_gt(server, 0);
-    ground_close(server);
-    ground_close(client);
-    ground_close(listener);
-}
-
-/* The same for an accept that waited already when the last descriptor went (io_uring keeps one for
- * it). */
-static void the_limit_of_the_process_while_waiting(void)
-{
-    struct orr_address address;
-    struct fillers fillers;
-    orr_handle listener = ground_listen(ORR_FAMILY_IP4, 8, &address);
-    orr_handle client = ground_socket(ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
-    reset();
-    set_limit();
-    START(&probes[0], orr_accept, listener, NULL);
-    ground_settle();
-    fill_up(&fillers);
-    START(&probes[1], orr_connect, client, &address);
-    EXPECT_END(0, &probes[1]);
-    orr_handle server = ground_result(&probes[0]);
-    ck_assert_msg(server > 0 || server == -EMFILE, "%s", probe_text(server));
-    close_all(&fillers);
-    if (server == -EMFILE)
-        server = END_OF(orr_accept, listener, NULL);
-    ck_assert_int_gt(server, 0);
-    ground_close(server);
-    ground_close(client);
-    ground_close(listener);
-}
+/* ---- broken pipes ---------------------------------------------------------------------------- */
 
 /* Neither a pipe nor a socket that is written to like a file raises a signal. */
 static void no_signal_from_a_broken_pipe(void)
@@ -403,41 +315,21 @@ static void transfers_beyond_the_longest_are_cut(void)
     ground_close(null);
 }
 
-/* ---- nobody answers -------------------------------------------------------------------------- */
-
-/* The listener's backlog is full, so that the system drops what comes; after a second of trying, by
- * the socket's own limit, the kernel gives up. */
-static void a_connect_times_out(void)
-{
-    struct orr_address address;
-    const unsigned limit_ms = 100;
-    orr_handle stuck;
-    orr_handle listener = ground_full_listener(&probes[0], &stuck, &address);
-    orr_handle client = ground_socket(ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
-    ck_assert_int_eq(setsockopt(orr_descriptor(ground.loop, client), IPPROTO_TCP, TCP_USER_TIMEOUT,
-                                &limit_ms, sizeof limit_ms),
-                     0);
-    START(&probes[1], orr_connect, client, &address);
-    EXPECT_END(-ETIMEDOUT, &probes[1]);
-    ground_close(client);
-    ground_close(stuck);
-    ground_close(listener);
-}
-
 const struct conformance_case cases_descriptor[] = {
+    /* Descriptors of this process: a world's are numbers of its own, which nothing inherits. */
     {.name = "every_descriptor_is_close_on_exec", .run = every_descriptor_is_close_on_exec},
     {.name = "a_loop_leaves_no_descriptor", .run = a_loop_leaves_no_descriptor},
+    /* Foreign descriptors: a world adopts none, for nothing outside of it may act in it. */
     {.name = "adopted_descriptors", .run = adopted_descriptors},
     {.name = "adoption_gives_the_mode_back", .run = adoption_gives_the_mode_back},
     {.name = "two_descriptors_of_one_file", .run = two_descriptors_of_one_file},
-    {.name = "the_limit_of_the_process", .run = the_limit_of_the_process},
-    {.name = "the_limit_of_the_process_while_waiting",
-     .run = the_limit_of_the_process_while_waiting},
+    /* Pipes are adopted, and signals are this system's. */
     {.name = "no_signal_from_a_broken_pipe", .run = no_signal_from_a_broken_pipe},
     {.name = "no_signal_though_the_program_handles_it",
      .run = no_signal_though_the_program_handles_it},
+    /* A world's disk has no FIFOs: the interface cannot make one. */
     {.name = "an_open_that_blocks_blocks_nobody", .run = an_open_that_blocks_blocks_nobody},
+    /* A device that keeps nothing is adopted; a world's disk would keep all of the bytes. */
     {.name = "transfers_beyond_the_longest_are_cut", .run = transfers_beyond_the_longest_are_cut},
-    {.name = "a_connect_times_out", .run = a_connect_times_out},
     {.name = NULL},
 };

@@ -1,10 +1,12 @@
 /*
  * cases_load.c: operations of all kinds at once, over small batches: files beside timers and
- * sockets, their cancels and closes, completions that go from queue to queue, and what the kernel
- * may still point to after the submit (rules 1, 2, 5, 6, 9 and 10).
+ * sockets, their cancels and closes, completions that go from queue to queue, what the kernel may
+ * still point to after the submit, what is submitted last, and where callbacks run (rules 1, 2, 5,
+ * 6, 9 and 10).
  */
 #include "tests/conformance/cases.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -384,6 +386,109 @@ static void nothing_in_flight_lies_on_the_stack(void)
     ground_close(of.listener);
 }
 
+/* ---- what is submitted last ------------------------------------------------------------------ */
+
+/* A connection from the ground's loop to another: the ends, in that order. */
+static void connect_to(struct orr_loop *second, orr_handle ret_ends[2])
+{
+    struct orr_loop *first = ground.loop;
+    struct orr_address address;
+    char text[ORR_ADDRESS_TEXT_MAX];
+    ground.loop = second;
+    orr_handle listener = ground_socket(ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
+    EXPECT(0, orr_address_parse("0.0.0.0:0", &address));
+    EXPECT(0, orr_bind(second, listener, &address));
+    EXPECT(0, orr_listen(second, listener, 1));
+    EXPECT(0, orr_local_address(second, listener, &address));
+    snprintf(text, sizeof text, "%s:%u", ground.driver->second_host, orr_address_port(&address));
+    EXPECT(0, orr_address_parse(text, &address));
+    START(&probes[1], orr_accept, listener, NULL);
+    ground.loop = first;
+    ret_ends[0] = ground_socket(ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
+    START(&probes[0], orr_connect, ret_ends[0], &address);
+    while (probes[0].calls == 0 || probes[1].calls == 0) {
+        orr_run_for_ns(first, 0);
+        orr_run_for_ns(second, 0);
+    }
+    EXPECT_END(0, &probes[0]);
+    ret_ends[1] = probes[1].result;
+    ck_assert_int_gt(ret_ends[1], 0);
+}
+
+static void send_from_the_callback(struct probe *probe)
+{
+    START(&probes[1], orr_send, *(const orr_handle *)probe->context, "x", 1);
+}
+
+/* What a callback submits last is handed over before the run call returns: whoever waits for it
+ * outside need not run the loop again. */
+static void what_a_callback_submits_is_on_its_way(void)
+{
+    struct orr_loop *first = ground.loop;
+    struct orr_loop *second = ground_open_loop(NULL);
+    orr_handle ends[2];
+    reset();
+    connect_to(second, ends);
+    for (uint32_t i = 0; i < 3; i++) {
+        uint8_t byte = 0;
+        reset();
+        probes[0].then = send_from_the_callback;
+        probes[0].context = &ends[0];
+        orr_next_tick(first, &probes[0].completion, probe_called, &probes[0]);
+        if (i == 0)
+            orr_run_for_ns(first, 0);
+        else if (i == 1)
+            orr_run_once(first);
+        else
+            orr_run_for_ns(first, 1);
+        ck_assert_uint_eq(probes[0].calls, 1);
+        ground.loop = second;
+        EXPECT(1, END_OF(orr_recv, ends[1], &byte, 1));
+        ground.loop = first;
+        EXPECT_END(1, &probes[1]);
+    }
+    orr_loop_close(second);
+}
+
+/* ---- threads --------------------------------------------------------------------------------- */
+
+static pthread_t main_thread;
+
+static void check_thread(struct probe *probe)
+{
+    (void)probe;
+    must(pthread_equal(main_thread, pthread_self()));
+}
+
+/* Whatever a backend does in threads of its own, nobody is called back there. */
+static void callbacks_come_on_the_loops_thread(void)
+{
+    struct pair pair;
+    orr_handle file = ground_file("f");
+    ck_assert(ground_pair(ORR_FAMILY_UNIX, &pair));
+    main_thread = pthread_self();
+    for (uint32_t round = 0; round < 100; round++) {
+        reset();
+        for (uint32_t i = 0; i < 9; i++)
+            probes[i].then = check_thread;
+        START(&probes[0], orr_write_all, file, out[0], sizeof out[0], 0);
+        START(&probes[1], orr_fdatasync, file);
+        START(&probes[2], orr_read, file, in[0], 10, 0);
+        START(&probes[3], orr_stat, ground.directory, "f", &status);
+        START(&probes[4], orr_mkdir, ground.directory, "f", 0755);
+        START(&probes[5], orr_recv, pair.client, in[1], 1);
+        START(&probes[6], orr_send, pair.server, out[0], 1);
+        orr_wait_wake(ground.loop, &probes[7].completion, probe_called, &probes[7]);
+        START(&probes[8], orr_timeout, 100000);
+        orr_wake(ground.loop);
+        orr_run_until_idle(ground.loop);
+        for (uint32_t i = 0; i < 9; i++)
+            ck_assert_uint_eq(probes[i].calls, 1);
+    }
+    ground_close_pair(&pair);
+    ground_close(file);
+}
+
 const struct conformance_case cases_load[] = {
     {.name = "files_beside_timers_and_sockets",
      .run = files_beside_timers_and_sockets,
@@ -400,5 +505,7 @@ const struct conformance_case cases_load[] = {
      .run = completions_go_from_queue_to_queue,
      .batch_entries = 2},
     {.name = "nothing_in_flight_lies_on_the_stack", .run = nothing_in_flight_lies_on_the_stack},
+    {.name = "what_a_callback_submits_is_on_its_way", .run = what_a_callback_submits_is_on_its_way},
+    {.name = "callbacks_come_on_the_loops_thread", .run = callbacks_come_on_the_loops_thread},
     {.name = NULL},
 };

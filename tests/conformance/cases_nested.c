@@ -10,8 +10,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NESTED_TIMERS 10u
-
 static struct probe probes[16];
 static uint8_t in[100];
 
@@ -183,67 +181,8 @@ static void a_timed_wait_leaves_nothing_behind(void)
     ground_close_pair(&pair);
 }
 
-static void write_from_the_callback(struct probe *probe)
-{
-    START(&probes[1], orr_write, *(const orr_handle *)probe->context, "x", 1, 0);
-}
-
-/* What a callback submits last is handed over before the run call returns: whoever waits for it
- * outside need not run the loop again. */
-static void what_a_callback_submits_is_on_its_way(void)
-{
-    int ends[2];
-    ck_assert_int_eq(pipe(ends), 0);
-    orr_handle writer = orr_adopt(ground.loop, ends[1]);
-    for (uint32_t i = 0; i < 3; i++) {
-        struct pollfd poll_of = {.fd = ends[0], .events = POLLIN};
-        reset();
-        probes[0].then = write_from_the_callback;
-        probes[0].context = &writer;
-        orr_next_tick(ground.loop, &probes[0].completion, probe_called, &probes[0]);
-        if (i == 0)
-            orr_run_for_ns(ground.loop, 0);
-        else if (i == 1)
-            orr_run_once(ground.loop);
-        else
-            orr_run_for_ns(ground.loop, 1);
-        ck_assert_uint_eq(probes[0].calls, 1);
-        ck_assert_int_eq(poll(&poll_of, 1, HANG_MS), 1);
-        ck_assert_int_eq(read(ends[0], in, 1), 1);
-        EXPECT_END(1, &probes[1]);
-    }
-    ground_close(writer);
-    close(ends[0]);
-}
-
-/* Another loop needs no more than the descriptor and the time to the next step. */
-static void timers_of_a_nested_loop(void)
-{
-    static uint64_t due_ns[NESTED_TIMERS];
-    uint32_t steps = 0;
-    reset();
-    orr_run_for_ns(ground.loop, 0);
-    step_until_quiet();
-    probe_count = 0;
-    for (uint32_t i = 0; i < NESTED_TIMERS; i++) {
-        due_ns[i] = orr_now(ground.loop) + i * 700000;
-        START(&probes[i], orr_timeout, i * 700000);
-    }
-    for (; probe_count < NESTED_TIMERS; steps++) {
-        struct pollfd poll_of = {.fd = orr_loop_descriptor(ground.loop), .events = POLLIN};
-        uint64_t left_ns = orr_loop_timeout_ns(ground.loop);
-        ck_assert_uint_lt(left_ns, ORR_SECOND);
-        (void)poll(&poll_of, 1, (int)((left_ns + 999999) / 1000000));
-        orr_run_for_ns(ground.loop, 0);
-        for (uint32_t i = 0; i < NESTED_TIMERS; i++)
-            must(probes[i].calls == 0 || orr_now(ground.loop) >= due_ns[i]);
-    }
-    ck_assert_uint_eq(orr_loop_timeout_ns(ground.loop), UINT64_MAX);
-    for (uint32_t i = 0; i < NESTED_TIMERS; i++)
-        EXPECT_END(0, &probes[i]);
-    ck_assert_uint_le(steps, 4 * NESTED_TIMERS);
-}
-
+/* All of these sleep in poll on the loop's descriptor; a world has none, because nothing in it
+ * happens while its program sleeps in this system. */
 const struct conformance_case cases_nested[] = {
     {.name = "the_descriptor_tells_when_a_step_is_due",
      .run = the_descriptor_tells_when_a_step_is_due,
@@ -252,7 +191,5 @@ const struct conformance_case cases_nested[] = {
      .run = the_descriptor_wakes_a_sleeper,
      .needs = NEEDS_SLEEPERS},
     {.name = "a_timed_wait_leaves_nothing_behind", .run = a_timed_wait_leaves_nothing_behind},
-    {.name = "what_a_callback_submits_is_on_its_way", .run = what_a_callback_submits_is_on_its_way},
-    {.name = "timers_of_a_nested_loop", .run = timers_of_a_nested_loop, .needs = NEEDS_SLEEPERS},
     {.name = NULL},
 };

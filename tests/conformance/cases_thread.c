@@ -1,6 +1,6 @@
 /*
- * cases_thread.c: what only a kernel has, where threads and time come in: wakes from threads and
- * signal handlers, signals, processor time (rules 2, 7, 8, 12 and 13).
+ * cases_thread.c: what only a kernel has, where threads come in: wakes from threads and signal
+ * handlers, signals, processor time (rules 7, 8, 12 and 13).
  */
 #define _GNU_SOURCE 1 /* pthread_kill, setitimer */
 #include "tests/conformance/cases.h"
@@ -210,45 +210,7 @@ static void signals_interrupt_nothing(void)
     ground_close(file);
 }
 
-/* ---- threads and time ------------------------------------------------------------------------ */
-
-static pthread_t main_thread;
-
-static void check_thread(struct probe *probe)
-{
-    (void)probe;
-    must(pthread_equal(main_thread, pthread_self()));
-}
-
-/* Whatever a backend does in threads of its own, nobody is called back there. */
-static void callbacks_come_on_the_loops_thread(void)
-{
-    struct pair pair;
-    struct orr_stat status;
-    orr_handle file = ground_file("f");
-    ck_assert(ground_pair(ORR_FAMILY_UNIX, &pair));
-    main_thread = pthread_self();
-    for (uint32_t round = 0; round < 100; round++) {
-        reset();
-        for (uint32_t i = 0; i < 9; i++)
-            probes[i].then = check_thread;
-        START(&probes[0], orr_write_all, file, out, sizeof out, 0);
-        START(&probes[1], orr_fdatasync, file);
-        START(&probes[2], orr_read, file, in, 10, 0);
-        START(&probes[3], orr_stat, ground.directory, "f", &status);
-        START(&probes[4], orr_mkdir, ground.directory, "f", 0755);
-        START(&probes[5], orr_recv, pair.client, in + 100, 1);
-        START(&probes[6], orr_send, pair.server, out, 1);
-        wait_wake(&probes[7]);
-        START(&probes[8], orr_timeout, 100000);
-        orr_wake(ground.loop);
-        orr_run_until_idle(ground.loop);
-        for (uint32_t i = 0; i < 9; i++)
-            ck_assert_uint_eq(probes[i].calls, 1);
-    }
-    ground_close_pair(&pair);
-    ground_close(file);
-}
+/* ---- processor time -------------------------------------------------------------------------- */
 
 static uint64_t processor_ns(void)
 {
@@ -279,57 +241,6 @@ static void waiting_takes_no_processor_time(void)
     ck_assert_uint_lt(processor_ns() - start_ns, 180 * ORR_MILLISECOND);
     orr_drain(ground.loop);
     ground_close_pair(&pair);
-}
-
-static uint64_t deadline_ns;
-static uint64_t due_ns[2];
-
-static void use_up_the_time(struct probe *probe)
-{
-    (void)probe;
-    while (orr_now(ground.loop) < deadline_ns)
-        continue;
-}
-
-static void the_deadline_is_checked_after_every_callback(void)
-{
-    reset();
-    for (uint32_t i = 0; i < 10; i++) {
-        probes[i].then = use_up_the_time;
-        orr_next_tick(ground.loop, &probes[i].completion, probe_called, &probes[i]);
-    }
-    deadline_ns = orr_now(ground.loop) + 5 * ORR_MILLISECOND;
-    orr_run_for_ns(ground.loop, ORR_MILLISECOND);
-    ck_assert_uint_eq(probes[0].calls, 1);
-    ck_assert_uint_eq(probes[1].calls, 0);
-    orr_run_once(ground.loop); /* the rest is still there */
-    for (uint32_t i = 0; i < 10; i++)
-        EXPECT_END(0, &probes[i]);
-}
-
-static void start_late(struct probe *probe)
-{
-    use_up_the_time(probe);
-    due_ns[1] = orr_now(ground.loop) + ORR_MILLISECOND;
-    START(&probes[1], orr_timeout, ORR_MILLISECOND);
-}
-
-/* A timer runs from its submit, not from when the loop last looked at the clock. */
-static void timers_count_from_their_submit(void)
-{
-    reset();
-    deadline_ns = orr_now(ground.loop) + 2 * ORR_MILLISECOND;
-    use_up_the_time(NULL);
-    due_ns[0] = orr_now(ground.loop) + ORR_MILLISECOND;
-    START(&probes[0], orr_timeout, ORR_MILLISECOND);
-    EXPECT_END(0, &probes[0]);
-    ck_assert_uint_ge(orr_now(ground.loop), due_ns[0]);
-    probes[2].then = start_late;
-    deadline_ns = orr_now(ground.loop) + 2 * ORR_MILLISECOND;
-    orr_next_tick(ground.loop, &probes[2].completion, probe_called, &probes[2]);
-    EXPECT_END(0, &probes[2]);
-    EXPECT_END(0, &probes[1]);
-    ck_assert_uint_ge(orr_now(ground.loop), due_ns[1]);
 }
 
 /* ---- a loop in each thread ------------------------------------------------------------------- */
@@ -372,15 +283,16 @@ static void a_loop_in_each_thread(void)
 }
 
 const struct conformance_case cases_thread[] = {
+    /* A world has one thread: nothing can wake it while it waits. */
     {.name = "wakes_from_threads", .run = wakes_from_threads},
     {.name = "no_wake_is_lost", .run = no_wake_is_lost},
+    /* Signals are this system's; a world makes no system call that one could interrupt. */
     {.name = "a_wake_from_a_signal_handler", .run = a_wake_from_a_signal_handler},
     {.name = "signals_interrupt_nothing", .run = signals_interrupt_nothing},
-    {.name = "callbacks_come_on_the_loops_thread", .run = callbacks_come_on_the_loops_thread},
+    /* A world never sleeps: it skips the time. That it makes no passes meanwhile is a common case
+     * (waiting_does_not_spin). */
     {.name = "waiting_takes_no_processor_time", .run = waiting_takes_no_processor_time},
-    {.name = "the_deadline_is_checked_after_every_callback",
-     .run = the_deadline_is_checked_after_every_callback},
-    {.name = "timers_count_from_their_submit", .run = timers_count_from_their_submit},
+    /* All loops of a world run on the thread that made it. */
     {.name = "a_loop_in_each_thread", .run = a_loop_in_each_thread},
     {.name = NULL},
 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define COUNT 100u
+#define NESTED_TIMERS 10u
 
 static struct probe probes[COUNT];
 
@@ -295,6 +296,82 @@ static void a_zero_timer_that_starts_again_starves_nobody(void)
     ground_close_pair(&pair);
 }
 
+/* ---- callbacks that take long ---------------------------------------------------------------- */
+
+#define LONG_NS (2 * ORR_MILLISECOND)
+
+static void take_long(struct probe *probe)
+{
+    (void)probe;
+    ground.driver->pass_time(ground.loop, LONG_NS);
+}
+
+static void the_deadline_is_checked_after_every_callback(void)
+{
+    reset();
+    for (uint32_t i = 0; i < 10; i++) {
+        probes[i].then = take_long;
+        tick(&probes[i]);
+    }
+    orr_run_for_ns(ground.loop, ORR_MILLISECOND);
+    ck_assert_uint_eq(probes[0].calls, 1);
+    ck_assert_uint_eq(probes[1].calls, 0);
+    orr_run_once(ground.loop); /* the rest is still there */
+    for (uint32_t i = 0; i < 10; i++)
+        EXPECT_END(0, &probes[i]);
+}
+
+static uint64_t due_ns[NESTED_TIMERS];
+
+static void start_late(struct probe *probe)
+{
+    take_long(probe);
+    due_ns[1] = orr_now(ground.loop) + ORR_MILLISECOND;
+    START(&probes[1], orr_timeout, ORR_MILLISECOND);
+}
+
+/* A timer runs from its submit, not from when the loop last looked at the clock. */
+static void timers_count_from_their_submit(void)
+{
+    reset();
+    take_long(NULL);
+    due_ns[0] = orr_now(ground.loop) + ORR_MILLISECOND;
+    START(&probes[0], orr_timeout, ORR_MILLISECOND);
+    EXPECT_END(0, &probes[0]);
+    ck_assert_uint_ge(orr_now(ground.loop), due_ns[0]);
+    probes[2].then = start_late;
+    tick(&probes[2]);
+    EXPECT_END(0, &probes[2]);
+    EXPECT_END(0, &probes[1]);
+    ck_assert_uint_ge(orr_now(ground.loop), due_ns[1]);
+}
+
+/* As long as there is nothing but timers, another loop around this one needs no more than the time
+ * to the next step. */
+static void timers_of_a_nested_loop(void)
+{
+    uint32_t steps = 0;
+    reset();
+    orr_run_for_ns(ground.loop, 0);
+    probe_count = 0;
+    for (uint32_t i = 0; i < NESTED_TIMERS; i++) {
+        due_ns[i] = orr_now(ground.loop) + i * 700000;
+        START(&probes[i], orr_timeout, i * 700000);
+    }
+    for (; probe_count < NESTED_TIMERS; steps++) {
+        uint64_t left_ns = orr_loop_timeout_ns(ground.loop);
+        ck_assert_uint_lt(left_ns, ORR_SECOND);
+        ground.driver->pass_time(ground.loop, left_ns);
+        orr_run_for_ns(ground.loop, 0);
+        for (uint32_t i = 0; i < NESTED_TIMERS; i++)
+            must(probes[i].calls == 0 || orr_now(ground.loop) >= due_ns[i]);
+    }
+    ck_assert_uint_eq(orr_loop_timeout_ns(ground.loop), UINT64_MAX);
+    for (uint32_t i = 0; i < NESTED_TIMERS; i++)
+        EXPECT_END(0, &probes[i]);
+    ck_assert_uint_le(steps, 4 * NESTED_TIMERS);
+}
+
 /* ---- wake ------------------------------------------------------------------------------------ */
 
 static void a_wake_before_the_wait(void)
@@ -428,6 +505,10 @@ const struct conformance_case cases_time[] = {
      .run = run_for_ns_ends_though_work_never_does},
     {.name = "a_zero_timer_that_starts_again_starves_nobody",
      .run = a_zero_timer_that_starts_again_starves_nobody},
+    {.name = "the_deadline_is_checked_after_every_callback",
+     .run = the_deadline_is_checked_after_every_callback},
+    {.name = "timers_count_from_their_submit", .run = timers_count_from_their_submit},
+    {.name = "timers_of_a_nested_loop", .run = timers_of_a_nested_loop},
     {.name = "next_tick_runs_on_the_next_pass", .run = next_tick_runs_on_the_next_pass},
     {.name = "a_wake_before_the_wait", .run = a_wake_before_the_wait},
     {.name = "a_wake_from_a_callback", .run = a_wake_from_a_callback},

@@ -1,7 +1,8 @@
 /*
  * conformance.h: the loop's contract as a table of cases, written once against <orrery/io.h> and
  * run on every backend. A second table holds what only a kernel has (threads, foreign descriptors,
- * signals, a loop inside another) and runs on the backends that stand on one.
+ * signals, a loop inside another), with the reason beside each case, and runs on the backends that
+ * stand on one.
  *
  *   cases_*.c     the cases, in the order of the contract's subjects; cases.c holds the two tables
  *   conformance.c what cases share, and the run over a driver's table
@@ -50,6 +51,13 @@ struct conformance_driver {
     /* Makes a directory with nothing in it. `ret_prefix` (CONFORMANCE_PREFIX_MAX bytes) gets what
      * stands before a file's name in the address of a Unix socket in it. */
     orr_handle (*make_directory)(struct orr_loop *loop, char *ret_prefix);
+    /* Lets that much time pass outside of the loop: what a callback takes, or another loop. */
+    void (*pass_time)(struct orr_loop *loop, uint64_t ns);
+    /* Leaves the process room for a few descriptors more, where it may have very many. */
+    void (*limit_descriptors)(void);
+    /* A connect of this socket is to give up soon, where that takes real time. */
+    void (*lose_patience)(orr_handle socket);
+    const char *second_host; /* the IPv4 address of the second loop, for the first */
     /* After orr_loop_close. */
     void (*closed)(void);
     /* Before the first case and after the last. */

@@ -3,13 +3,19 @@
  * "kernel", the cases that only a kernel can run. Directories are made in a temporary one, which is
  * removed when all cases have run, also after a case that failed.
  */
-#define _XOPEN_SOURCE 700 /* mkdtemp, nftw */
+#define _GNU_SOURCE 1 /* mkdtemp, nftw, TCP_USER_TIMEOUT */
 #include "conformance.h"
 
+#include <fcntl.h>
 #include <ftw.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* libkqueue does part of its work in threads, and a kqueue of it polls readable only for them. */
@@ -53,6 +59,38 @@ static orr_handle make_directory(struct orr_loop *loop, char *ret_prefix)
     return END_OF(orr_open, ORR_DIRECTORY_CURRENT, path, ORR_OPEN_READ | ORR_OPEN_DIRECTORY, 0);
 }
 
+static void pass_time(struct orr_loop *loop, uint64_t ns)
+{
+    uint64_t until_ns = orr_now(loop) + ns;
+    for (uint64_t now_ns; (now_ns = orr_now(loop)) < until_ns;) {
+        const uint64_t left_ns = until_ns - now_ns;
+        const struct timespec pause = {.tv_sec = (time_t)(left_ns / ORR_SECOND),
+                                       .tv_nsec = (long)(left_ns % ORR_SECOND)};
+        nanosleep(&pause, NULL);
+    }
+}
+
+/* As many as are below the first free one from 40 on. */
+static void limit_descriptors(void)
+{
+    struct rlimit limit;
+    int highest = fcntl(STDERR_FILENO, F_DUPFD, 40);
+    ck_assert_int_ge(highest, 0);
+    close(highest);
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = (rlim_t)highest;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* After a second of trying the kernel sees that this was too long. */
+static void lose_patience(orr_handle socket)
+{
+    const unsigned limit_ms = 100;
+    ck_assert_int_eq(setsockopt(orr_descriptor(ground.loop, socket), IPPROTO_TCP, TCP_USER_TIMEOUT,
+                                &limit_ms, sizeof limit_ms),
+                     0);
+}
+
 static void closed(void)
 {
 }
@@ -91,6 +129,10 @@ int main(int argc, char **argv)
         .unavailable = unavailable,
         .open = open_loop,
         .make_directory = make_directory,
+        .pass_time = pass_time,
+        .limit_descriptors = limit_descriptors,
+        .lose_patience = lose_patience,
+        .second_host = "127.0.0.1",
         .closed = closed,
         .begin = begin,
         .end = end,

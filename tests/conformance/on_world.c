@@ -51,6 +51,18 @@ static orr_handle make_directory(struct orr_loop *loop, char *ret_prefix)
     return END_OF(orr_open, ORR_DIRECTORY_CURRENT, "ground", ORR_OPEN_READ | ORR_OPEN_DIRECTORY, 0);
 }
 
+static void pass_time(struct orr_loop *loop, uint64_t ns)
+{
+    (void)loop;
+    orr_world_run_for(world, ns);
+}
+
+/* Time costs nothing here. */
+static void be_patient(orr_handle socket)
+{
+    (void)socket;
+}
+
 static void closed(void)
 {
     orr_world_destroy(world);
@@ -72,6 +84,10 @@ int main(int argc, char **argv)
         .unavailable = unavailable,
         .open = open_loop,
         .make_directory = make_directory,
+        .pass_time = pass_time,
+        .limit_descriptors = nothing,
+        .lose_patience = be_patient,
+        .second_host = "10.0.0.2",
         .closed = closed,
         .begin = nothing,
         .end = nothing,
