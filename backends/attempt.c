@@ -9,6 +9,7 @@
 #include "attempt.h"
 
 #include "posix.h"
+#include "sigpipe.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -170,8 +171,17 @@ static int64_t attempt_send_to(const struct orr_request *request)
     return answer(sendmsg(request->descriptor, &message, MSG_NOSIGNAL));
 }
 
-/* Reads and writes of what has no offsets. As with a kernel's own positioned calls a socket refuses
- * any offset but 0, and everything else ignores it. */
+/* A write to a socket, as a send, which can say that it wants no signal. */
+static int64_t attempt_writev_socket(const struct orr_request *request)
+{
+    struct msghdr message = {.msg_iovlen = request->arguments.transfer.length};
+
+    memcpy(&message.msg_iov, &request->arguments.transfer.vectors, sizeof message.msg_iov);
+    return answer(sendmsg(request->descriptor, &message, MSG_NOSIGNAL));
+}
+
+/* Reads and writes of what has no offsets: they are ignored, as with a kernel's own positioned
+ * calls. */
 static int64_t attempt_stream(const struct orr_request *request)
 {
     const struct iovec *vectors = (const struct iovec *)request->arguments.transfer.vectors;
@@ -206,9 +216,9 @@ static int64_t attempt_poll(const struct orr_request *request)
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-int64_t orr__attempt(const struct orr_completion *completion, enum orr__kind kind)
+static int64_t attempt(const struct orr_request *request, enum orr__kind kind)
 {
-    const struct orr_request *request = &completion->request;
+    const bool is_socket = kind == ORR__KIND_SOCKET;
 
     switch (request->op) {
     case ORR_OP_ACCEPT:
@@ -225,11 +235,37 @@ int64_t orr__attempt(const struct orr_completion *completion, enum orr__kind kin
         return attempt_send_to(request);
     case ORR_OP_POLL:
         return attempt_poll(request);
+    case ORR_OP_WRITE:
+        return is_socket ? attempt_send(request) : attempt_stream(request);
+    case ORR_OP_WRITEV:
+        return is_socket ? attempt_writev_socket(request) : attempt_stream(request);
     default:
-        if (kind == ORR__KIND_SOCKET && request->arguments.transfer.offset != 0)
-            return -ESPIPE;
         return attempt_stream(request);
     }
+}
+
+/* Whether no flag keeps the operation from raising SIGPIPE. Without such a flag the sockets that
+ * were made here have an option against it, but adopted ones may not. */
+static bool raises_sigpipe(uint8_t op, enum orr__kind kind)
+{
+    const bool writes = op == ORR_OP_WRITE || op == ORR_OP_WRITEV;
+
+    if (MSG_NOSIGNAL == 0)
+        return writes || op == ORR_OP_SEND || op == ORR_OP_SEND_TO;
+    return writes && kind != ORR__KIND_SOCKET;
+}
+
+int64_t orr__attempt(const struct orr_completion *completion, enum orr__kind kind)
+{
+    const struct orr_request *request = &completion->request;
+    struct orr__sigpipe hold;
+
+    if (!raises_sigpipe(request->op, kind))
+        return attempt(request, kind);
+    orr__sigpipe_hold(&hold);
+    const int64_t result = attempt(request, kind);
+    orr__sigpipe_release(&hold);
+    return result;
 }
 
 void orr__attempt_failed(const struct orr_completion *completion)

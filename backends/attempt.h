@@ -24,7 +24,7 @@ enum orr__kind {
      ORR_OP_BIT(ORR_OP_POLL))
 
 /* Returns >= 0, -errno or ORR__NOT_READY. An accepted descriptor is close-on-exec and does not
- * block. `kind` is the descriptor's. */
+ * block. `kind` is the descriptor's; a socket's reads and writes have the offset 0. */
 int64_t orr__attempt(const struct orr_completion *completion, enum orr__kind kind);
 
 /* How a connect that was not ready ended, now that its descriptor is reported writable with

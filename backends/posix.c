@@ -145,6 +145,22 @@ static int64_t perform_transfer(const struct orr_request *request)
     }
 }
 
+/*
+ * O_NONBLOCK for the call alone: it keeps the open of a FIFO from waiting for the other end, as
+ * io_uring's does not. Who answers EAGAIN to it is no FIFO (a lease that another program is asked
+ * to give up), and is waited for.
+ */
+static int64_t open_at(int directory, const char *path, int flags, mode_t mode)
+{
+    const int descriptor = openat(directory, path, flags | O_NONBLOCK, mode);
+
+    if (descriptor >= 0)
+        (void)fcntl(descriptor, F_SETFL, flags);
+    else if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return answer(openat(directory, path, flags, mode));
+    return answer(descriptor);
+}
+
 /* Operations on names. */
 static int64_t perform_path(const struct orr_request *request)
 {
@@ -155,7 +171,7 @@ static int64_t perform_path(const struct orr_request *request)
 
     switch (request->op) {
     case ORR_OP_OPEN:
-        return answer(openat(directory, path, orr__posix_open_flags(flags), mode));
+        return open_at(directory, path, orr__posix_open_flags(flags), mode);
     case ORR_OP_RENAME:
         return answer(renameat(directory, path, directory, request->arguments.path.path_new));
     case ORR_OP_UNLINK:

@@ -341,6 +341,13 @@ static void start_shutdown(struct orr__readiness *readiness, struct orr_completi
     complete(completion, result, completed);
 }
 
+/* A socket refuses reads and writes at any offset but 0, whoever waits on it. */
+static bool has_wrong_offset(const struct orr__watch *watch,
+                             const struct orr_completion *completion)
+{
+    return watch->kind == ORR__KIND_SOCKET && completion->request.arguments.transfer.offset != 0;
+}
+
 static void start(struct orr__readiness *readiness, struct orr_completion *completion,
                   struct orr_queue *completed)
 {
@@ -364,6 +371,8 @@ static void start(struct orr__readiness *readiness, struct orr_completion *compl
         orr__readiness_learn(readiness, completion->request.descriptor, &error);
     if (watch == NULL)
         complete(completion, error, completed);
+    else if (!here && has_wrong_offset(watch, completion))
+        complete(completion, -ESPIPE, completed);
     else if (!here && watch->kind == ORR__KIND_FILE)
         start_in_pool(readiness, completion);
     else

@@ -31,6 +31,7 @@
 
 #include "eventfd.h"
 #include "posix.h"
+#include "sigpipe.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -59,6 +60,12 @@ static struct io_uring_sqe *take_entry(struct orr__uring *uring)
     return io_uring_get_sqe(&uring->ring);
 }
 
+/* 1 or 0. Unlike a send, a write cannot say that it wants no SIGPIPE. */
+static uint64_t writes(const struct orr_completion *completion)
+{
+    return completion->request.op == ORR_OP_WRITE || completion->request.op == ORR_OP_WRITEV;
+}
+
 static enum orr_submit uring_submit(void *state, struct orr_completion *completion)
 {
     struct orr__uring *uring = state;
@@ -72,6 +79,7 @@ static enum orr_submit uring_submit(void *state, struct orr_completion *completi
         return ORR_SUBMIT_FULL;
     orr__uring_prepare(sqe, &completion->request);
     io_uring_sqe_set_data(sqe, completion);
+    uring->writes += writes(completion);
     return ORR_SUBMIT_QUEUED;
 }
 
@@ -147,10 +155,12 @@ static void uring_wake(void *state)
 
 /* ---- flush ----------------------------------------------------------------------------------- */
 
-static void take_end(struct orr_completion *completion, int32_t res, struct orr_queue *completed)
+static void take_end(struct orr__uring *uring, struct orr_completion *completion, int32_t res,
+                     struct orr_queue *completed)
 {
     const int64_t result = orr__uring_result(&completion->request, res);
 
+    uring->writes -= writes(completion);
     if ((completion->request.backend_bits & CANCEL_SENT) == 0) {
         orr_backend_complete(completed, completion, result);
         return;
@@ -174,7 +184,7 @@ static void take(struct orr__uring *uring, const struct io_uring_cqe *cqe,
 
     switch (cqe->user_data & TAG_MASK) {
     case 0:
-        take_end(data, cqe->res, completed);
+        take_end(uring, data, cqe->res, completed);
         break;
     case TAG_CANCEL:
         take_cancel_end((void *)((char *)data - TAG_CANCEL), completed);
@@ -321,6 +331,20 @@ static int uring_descriptor(void *state)
     return descriptor;
 }
 
+/* The kernel writes in an enter, and raises SIGPIPE in the thread that enters. */
+static int exchange_silently(struct orr__uring *uring, uint64_t deadline_ns,
+                             struct orr_queue *completed)
+{
+    struct orr__sigpipe hold;
+
+    if (uring->writes == 0)
+        return exchange(uring, deadline_ns, completed);
+    orr__sigpipe_hold(&hold);
+    const int error = exchange(uring, deadline_ns, completed);
+    orr__sigpipe_release(&hold);
+    return error;
+}
+
 int orr__uring_flush(void *state, uint64_t deadline_ns, struct orr_queue *completed)
 {
     struct orr__uring *uring = state;
@@ -328,7 +352,7 @@ int orr__uring_flush(void *state, uint64_t deadline_ns, struct orr_queue *comple
     /* A registered ring is a number of its thread: from another thread it could be another ring. */
     if (pthread_equal(uring->owner, pthread_self()) == 0)
         return -EEXIST;
-    const int error = exchange(uring, deadline_ns, completed);
+    const int error = exchange_silently(uring, deadline_ns, completed);
     if (deadline_ns != ORR_WAIT_NOT)
         uring->woken = false;
     if (uring->nest_descriptor >= 0)

@@ -27,6 +27,7 @@ struct orr__uring {
     bool woken;             /* a wake that no waiting flush has returned for */
     int wake_error;         /* why it cannot be armed */
     uint64_t wakes;         /* that were taken */
+    uint64_t writes;        /* WRITE and WRITEV in flight: the kernel could raise SIGPIPE */
 };
 
 /* uring_prepare.c */

@@ -6,8 +6,8 @@
  *
  * Invariants: the kernel reads addresses, headers and paths when the entry is handed over, and
  * writes lengths, headers and records when the operation ends. So whatever it writes lies in the
- * caller's structs (`backend` in orr_datagram and orr_stat), never on a stack. No entry can raise
- * SIGPIPE, no descriptor survives an exec, and no flag asks for more than one attempt
+ * caller's structs (`backend` in orr_datagram and orr_stat), never on a stack. No entry but a write
+ * can raise SIGPIPE, no descriptor survives an exec, and no flag asks for more than one attempt
  * (MSG_WAITALL): whole transfers are the loop's.
  */
 #define _GNU_SOURCE 1 /* statx */

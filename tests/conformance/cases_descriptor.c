@@ -7,6 +7,7 @@
 #include "tests/conformance/cases.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -241,41 +242,129 @@ static void count_signal(int number)
     signals_seen++;
 }
 
+static void handle_broken_pipes(void)
+{
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = count_signal;
+    signals_seen = 0;
+    ck_assert_int_eq(sigaction(SIGPIPE, &action, NULL), 0);
+}
+
+/* 1 if the thread blocks SIGPIPE, 0 if not. */
+static int blocks_sigpipe(void)
+{
+    sigset_t mask;
+    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, NULL, &mask), 0);
+    return sigismember(&mask, SIGPIPE);
+}
+
 /* A program that handles SIGPIPE itself gets none from a stream, either. */
 static void no_signal_though_the_program_handles_it(void)
 {
     struct sigaction action;
     struct pair pair;
     struct orr_datagram datagram = {.buffer = in, .length = 1};
-    memset(&action, 0, sizeof action);
-    action.sa_handler = count_signal;
-    ck_assert_int_eq(sigaction(SIGPIPE, &action, NULL), 0);
+    const struct orr_vector vector = {in, 1};
+    handle_broken_pipes();
     struct orr_loop *second = ground_open_loop(NULL); /* leaves the handler in its place */
     ck_assert_int_eq(sigaction(SIGPIPE, NULL, &action), 0);
     ck_assert(action.sa_handler == count_signal);
     orr_loop_close(second);
-    ck_assert(ground_pair(ORR_FAMILY_UNIX, &pair));
-    ground_close(pair.server);
-    EXPECT(-EPIPE, END_OF(orr_send, pair.client, "x", 1));
-    EXPECT(-EPIPE, END_OF(orr_send_all, pair.client, "x", 1));
-    EXPECT(-EPIPE, END_OF(orr_send_to, pair.client, &datagram));
+    for (uint32_t i = 0; i < GROUND_FAMILIES; i++) {
+        if (!ground_pair(ground_families[i], &pair))
+            continue;
+        EXPECT(0, END_OF(orr_shutdown, pair.client, ORR_SHUTDOWN_SEND));
+        EXPECT(-EPIPE, END_OF(orr_send, pair.client, "x", 1));
+        EXPECT(-EPIPE, END_OF(orr_send_all, pair.client, "x", 1));
+        EXPECT(-EPIPE, END_OF(orr_send_to, pair.client, &datagram));
+        EXPECT(-EPIPE, END_OF(orr_write, pair.client, "x", 1, 0));
+        EXPECT(-EPIPE, END_OF(orr_write_all, pair.client, "x", 1, 0));
+        EXPECT(-EPIPE, END_OF(orr_writev, pair.client, &vector, 1, 0));
+        ground_close_pair(&pair);
+    }
     ck_assert_int_eq(signals_seen, 0);
-    ground_close(pair.client);
-    ground_close(pair.listener);
+}
+
+/* A pipe that takes no more, and a write that waits for room. */
+static void write_and_wait(orr_handle writer, struct probe *waits)
+{
+    static uint8_t block[65536];
+    for (uint32_t i = 0; i < 64; i++) {
+        memset(waits, 0, sizeof *waits);
+        START(waits, orr_write, writer, block, sizeof block, 0);
+        ground_settle();
+        if (waits->calls == 0)
+            return;
+        ck_assert_int_gt(waits->result, 0);
+    }
+    ck_abort_msg("a pipe takes 4 MiB");
+}
+
+/* Nor from a pipe, whether the write fails at once or after a wait. */
+static void no_signal_from_a_pipe_though_the_program_handles_it(void)
+{
+    int ends[2];
+    const struct orr_vector vector = {in, 1};
+    ck_assert_int_eq(pipe(ends), 0);
+    handle_broken_pipes();
+    reset();
+    orr_handle reader = orr_adopt(ground.loop, ends[0]);
+    orr_handle writer = orr_adopt(ground.loop, ends[1]);
+    write_and_wait(writer, &probes[0]);
+    ground_close(reader);
+    EXPECT_END(-EPIPE, &probes[0]);
+    EXPECT(-EPIPE, END_OF(orr_write, writer, "x", 1, 0));
+    EXPECT(-EPIPE, END_OF(orr_write_all, writer, "x", 1, 0));
+    EXPECT(-EPIPE, END_OF(orr_writev, writer, &vector, 1, 0));
+    ground_close(writer);
+    ck_assert_int_eq(signals_seen, 0);
+    ck_assert_int_eq(blocks_sigpipe(), 0);
+}
+
+/* A SIGPIPE that is the program's own is neither let through nor taken away. */
+static void a_signal_that_the_program_blocks_stays(void)
+{
+    int ends[2];
+    sigset_t set;
+    ck_assert_int_eq(pipe(ends), 0);
+    orr_handle writer = orr_adopt(ground.loop, ends[1]);
+    close(ends[0]);
+    handle_broken_pipes();
+    sigemptyset(&set);
+    sigaddset(&set, SIGPIPE);
+    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    EXPECT(-EPIPE, END_OF(orr_write, writer, "x", 1, 0));
+    ck_assert_int_eq(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+    ck_assert_int_eq(signals_seen, 0);
+    ck_assert_int_eq(pthread_sigmask(SIG_BLOCK, &set, NULL), 0);
+    ck_assert_int_eq(raise(SIGPIPE), 0);
+    EXPECT(-EPIPE, END_OF(orr_write, writer, "x", 1, 0));
+    ck_assert_int_eq(signals_seen, 0);
+    ck_assert_int_eq(blocks_sigpipe(), 1);
+    ck_assert_int_eq(pthread_sigmask(SIG_UNBLOCK, &set, NULL), 0);
+    ck_assert_int_eq(signals_seen, 1);
+    ground_close(writer);
 }
 
 /* ---- what would block, and what is too long -------------------------------------------------- */
 
 #define BLOCKED 3u
 
-/* The open of a pipe with a name may wait for the other end (io_uring's does not). It holds up
- * neither the submit nor the loop, nor other operations on files. */
+/* A pipe with a name in the ground's directory. */
+static void make_fifo(char path[CONFORMANCE_PREFIX_MAX + 8])
+{
+    snprintf(path, CONFORMANCE_PREFIX_MAX + 8, "%sfifo", ground.prefix);
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+}
+
+/* The open of a pipe with a name may wait for the other end where the kernel looks for the name
+ * (io_uring). It holds up neither the submit nor the loop, nor other operations on files. */
 static void an_open_that_blocks_blocks_nobody(void)
 {
     char path[CONFORMANCE_PREFIX_MAX + 8];
     int writers[BLOCKED];
-    snprintf(path, sizeof path, "%sfifo", ground.prefix);
-    ck_assert_int_eq(mkfifo(path, 0600), 0);
+    make_fifo(path);
     reset();
     for (uint32_t i = 0; i < BLOCKED; i++)
         START(&probes[i], orr_open, ground.directory, "fifo", ORR_OPEN_READ, 0);
@@ -293,6 +382,27 @@ static void an_open_that_blocks_blocks_nobody(void)
         ground_close(reader);
         close(writers[i]);
     }
+}
+
+/* Nobody ever opens the other end; more of them than a backend may have threads. */
+static void a_drain_ends_the_open_of_a_fifo(void)
+{
+    char path[CONFORMANCE_PREFIX_MAX + 8];
+    make_fifo(path);
+    reset();
+    for (uint32_t i = 0; i < 10; i++)
+        START(&probes[i], orr_open, ground.directory, "fifo", ORR_OPEN_WRITE, 0);
+    ground_settle();
+    orr_drain(ground.loop);
+    for (uint32_t i = 0; i < 10; i++)
+        EXPECT_EITHER(-ENXIO, -ECANCELED, ground_result(&probes[i]));
+    START(&probes[10], orr_open, ground.directory, "fifo", ORR_OPEN_READ, 0);
+    ground_settle();
+    orr_drain(ground.loop);
+    orr_handle reader = ground_result(&probes[10]);
+    ck_assert_msg(reader > 0 || reader == -ECANCELED, "%s", probe_text(reader));
+    if (reader > 0)
+        ground_close(reader);
 }
 
 #define GIB (UINT64_C(1) << 30)
@@ -327,8 +437,13 @@ const struct conformance_case cases_descriptor[] = {
     {.name = "no_signal_from_a_broken_pipe", .run = no_signal_from_a_broken_pipe},
     {.name = "no_signal_though_the_program_handles_it",
      .run = no_signal_though_the_program_handles_it},
+    {.name = "no_signal_from_a_pipe_though_the_program_handles_it",
+     .run = no_signal_from_a_pipe_though_the_program_handles_it},
+    {.name = "a_signal_that_the_program_blocks_stays",
+     .run = a_signal_that_the_program_blocks_stays},
     /* A world's disk has no FIFOs: the interface cannot make one. */
     {.name = "an_open_that_blocks_blocks_nobody", .run = an_open_that_blocks_blocks_nobody},
+    {.name = "a_drain_ends_the_open_of_a_fifo", .run = a_drain_ends_the_open_of_a_fifo},
     /* A device that keeps nothing is adopted; a world's disk would keep all of the bytes. */
     {.name = "transfers_beyond_the_longest_are_cut", .run = transfers_beyond_the_longest_are_cut},
     {.name = NULL},

@@ -129,6 +129,24 @@ static void streams_that_are_not_connected(void)
     }
 }
 
+/* A read that is refused is refused at once, though another one waits. */
+static void a_refused_offset_waits_for_nobody(void)
+{
+    static struct probe waits;
+    struct pair pair;
+    char byte;
+    char more;
+    memset(&waits, 0, sizeof waits);
+    ck_assert(ground_pair(ORR_FAMILY_IP4, &pair));
+    START(&waits, orr_read, pair.client, &byte, 1, 0);
+    ground_settle();
+    EXPECT(-ESPIPE, END_OF(orr_read, pair.client, &more, 1, 1));
+    ck_assert_uint_eq(waits.calls, 0);
+    EXPECT(1, END_OF(orr_write, pair.server, "x", 1, 0));
+    EXPECT_END(1, &waits);
+    ground_close_pair(&pair);
+}
+
 /* ---- all kinds ------------------------------------------------------------------------------- */
 
 static void refuses_offsets(orr_handle from, orr_handle to)
@@ -250,6 +268,7 @@ const struct conformance_case cases_socket_rw[] = {
      .run = reads_and_writes_meet_the_end_of_a_stream},
     {.name = "streams_that_are_not_connected", .run = streams_that_are_not_connected},
     {.name = "a_socket_has_no_offset_but_0", .run = a_socket_has_no_offset_but_0},
+    {.name = "a_refused_offset_waits_for_nobody", .run = a_refused_offset_waits_for_nobody},
     {.name = "a_read_of_nothing_does_nothing", .run = a_read_of_nothing_does_nothing},
     {.name = "one_write_is_one_datagram", .run = one_write_is_one_datagram},
     {.name = "datagrams_that_cannot_be_written", .run = datagrams_that_cannot_be_written},

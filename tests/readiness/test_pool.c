@@ -1,6 +1,6 @@
 /*
  * test_pool.c: the threads for files. What their operations wait for is under the test's control:
- * an open of a named pipe stops its thread until the test opens the other end.
+ * the close of a socket that lingers stops its thread until the peer takes the bytes, or is gone.
  */
 #define _GNU_SOURCE 1
 
@@ -9,19 +9,16 @@
 #include "io/internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <semaphore.h>
-#include <stdio.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define MANY 5000
 
 static struct orr__pool pool;
 static sem_t told;
-static char directory[] = "/tmp/orrery-pool-XXXXXX";
-static char path[64];
 
 static void tell(void *context)
 {
@@ -77,18 +74,40 @@ static uint64_t collect(void)
     return count;
 }
 
-/* Threads that wait in the opening of a named pipe, until `release`. */
+/* Threads that wait in the close of a socket, until `release`. */
 static struct orr_completion stuck[ORR__POOL_THREADS];
+static int peers[ORR__POOL_THREADS];
+
+/* A socket full of bytes that its peer does not take. */
+static int full_socket(int *ret_peer)
+{
+    static const char bytes[65536];
+    const struct linger linger = {.l_onoff = 1, .l_linger = 3600};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    socklen_t size = sizeof address;
+    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const int full = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    ck_assert_int_eq(bind(listener, (const struct sockaddr *)&address, sizeof address), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    ck_assert_int_eq(getsockname(listener, (struct sockaddr *)&address, &size), 0);
+    ck_assert_int_eq(connect(full, (const struct sockaddr *)&address, sizeof address), 0);
+    *ret_peer = accept(listener, NULL, NULL);
+    ck_assert_int_ge(*ret_peer, 0);
+    ck_assert_int_eq(close(listener), 0);
+    ck_assert_int_eq(setsockopt(full, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
+    while (send(full, bytes, sizeof bytes, MSG_DONTWAIT) > 0)
+        continue;
+    ck_assert_int_eq(errno, EAGAIN);
+    return full;
+}
 
 static void stick(uint32_t count)
 {
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    (void)snprintf(path, sizeof path, "%s/pipe", directory);
-    ck_assert_int_eq(mkfifo(path, 0600), 0);
     for (uint32_t i = 0; i < count; i++) {
-        prepare(&stuck[i], ORR_OP_OPEN);
-        stuck[i].request.arguments.path.path = path;
-        stuck[i].request.arguments.path.flags = ORR_OPEN_READ;
+        prepare(&stuck[i], ORR_OP_CLOSE);
+        stuck[i].request.descriptor = full_socket(&peers[i]);
     }
     give_all(stuck, count);
 }
@@ -107,24 +126,18 @@ static void until_started(void)
         (void)sched_yield();
 }
 
-static int release(void)
+static void release(uint32_t count)
 {
-    const int writer = open(path, O_WRONLY | O_CLOEXEC);
-
-    ck_assert_int_ge(writer, 0);
-    return writer;
+    for (uint32_t i = 0; i < count; i++)
+        ck_assert_int_eq(close(peers[i]), 0);
 }
 
-static void end_stuck(uint32_t count, int writer)
+static void check_stuck(uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
         ck_assert(!is_held(&stuck[i]));
-        ck_assert_int_ge(stuck[i].result, 0);
-        ck_assert_int_eq(close((int)stuck[i].result), 0);
+        ck_assert_int_eq(stuck[i].result, 0);
     }
-    ck_assert_int_eq(close(writer), 0);
-    ck_assert_int_eq(unlink(path), 0);
-    ck_assert_int_eq(rmdir(directory), 0);
 }
 
 /* ---- tests ----------------------------------------------------------------------------------- */
@@ -190,10 +203,10 @@ START_TEST(test_pool__takes_back_what_has_not_started)
     ck_assert(orr__pool_take_back(&pool, &waits));
     ck_assert_uint_eq(pool.outstanding, ORR__POOL_THREADS);
     ck_assert(nothing_waits());
-    const int writer = release();
+    release(ORR__POOL_THREADS);
     for (uint64_t ended = 0; ended < ORR__POOL_THREADS;)
         ended += collect();
-    end_stuck(ORR__POOL_THREADS, writer);
+    check_stuck(ORR__POOL_THREADS);
     close_pool();
 }
 END_TEST
@@ -204,12 +217,12 @@ START_TEST(test_pool__keeps_what_runs_and_what_has_ended)
     stick(1);
     until_started();
     ck_assert(!orr__pool_take_back(&pool, &stuck[0]));
-    const int writer = release();
+    release(1);
     ck_assert_int_eq(sem_wait(&told), 0);
     ck_assert(!orr__pool_take_back(&pool, &stuck[0]));
     ck_assert_int_eq(sem_post(&told), 0);
     ck_assert_uint_eq(collect(), 1);
-    end_stuck(1, writer);
+    check_stuck(1);
     close_pool();
 }
 END_TEST
@@ -231,10 +244,10 @@ START_TEST(test_pool__one_that_is_stopped_does_not_stop_the_others)
     for (uint64_t ended = 0; ended < 50;)
         ended += collect();
     ck_assert(is_held(&stuck[0]));
-    const int writer = release();
+    release(ORR__POOL_THREADS - 1);
     for (uint64_t ended = 0; ended < ORR__POOL_THREADS - 1;)
         ended += collect();
-    end_stuck(ORR__POOL_THREADS - 1, writer);
+    check_stuck(ORR__POOL_THREADS - 1);
     close_pool();
 }
 END_TEST
@@ -264,13 +277,13 @@ START_TEST(test_pool__closes_with_work_running_and_waiting)
         closing = pool.closing;
         (void)pthread_mutex_unlock(&pool.lock);
     }
-    const int writer = release();
+    release(ORR__POOL_THREADS);
     ck_assert_int_eq(pthread_join(closer, NULL), 0);
     ck_assert_uint_eq(pool.ended.count, ORR__POOL_THREADS);
     ck_assert_ptr_eq(pool.waiting.head, &waits);
     for (uint32_t i = 0; i < ORR__POOL_THREADS; i++)
         stuck[i].request.state = ORR__IDLE;
-    end_stuck(ORR__POOL_THREADS, writer);
+    check_stuck(ORR__POOL_THREADS);
     ck_assert_int_eq(sem_destroy(&told), 0);
 }
 END_TEST
@@ -280,12 +293,11 @@ END_TEST
 START_TEST(test_pool__an_engine_cancels_what_waits_and_ends_what_runs)
 {
     struct orr__readiness *engine = fake_open(16, false);
-    struct orr_completion opens[ORR__POOL_THREADS + 1] = {0};
+    struct orr_completion closes[ORR__POOL_THREADS] = {0};
+    struct orr_completion waits = {0};
 
-    stick(0);
     for (uint32_t i = 0; i < ORR__POOL_THREADS; i++)
-        give(engine, &opens[i], ORR_OP_OPEN, -1,
-             (union orr_arguments){.path = {.path = path, .flags = ORR_OPEN_READ}});
+        give(engine, &closes[i], ORR_OP_CLOSE, full_socket(&peers[i]), (union orr_arguments){0});
     (void)flush(engine, ORR_WAIT_NOT);
     pthread_mutex_t *lock = &engine->pool.lock;
     for (bool started = false; !started;) {
@@ -293,19 +305,16 @@ START_TEST(test_pool__an_engine_cancels_what_waits_and_ends_what_runs)
         started = engine->pool.waiting.head == NULL;
         (void)pthread_mutex_unlock(lock);
     }
-    give(engine, &opens[ORR__POOL_THREADS], ORR_OP_OPEN, -1,
-         (union orr_arguments){.path = {.path = path, .flags = ORR_OPEN_READ}});
+    give(engine, &waits, ORR_OP_STAT, -1, (union orr_arguments){0}); /* of nothing, to nowhere */
     (void)flush(engine, ORR_WAIT_NOT);
-    for (uint32_t i = 0; i <= ORR__POOL_THREADS; i++)
-        cancel(engine, &opens[i]);
+    for (uint32_t i = 0; i < ORR__POOL_THREADS; i++)
+        cancel(engine, &closes[i]);
+    cancel(engine, &waits);
     ck_assert_uint_eq(flush(engine, ORR_WAIT_FOREVER), 1);
-    must_end(&opens[ORR__POOL_THREADS], -ECANCELED);
-    const int writer = release();
-    for (uint32_t i = 0; i < ORR__POOL_THREADS; i++) {
-        end_in_pool(engine, &opens[i]);
-        stuck[i] = opens[i];
-    }
-    end_stuck(ORR__POOL_THREADS, writer);
+    must_end(&waits, -ECANCELED);
+    release(ORR__POOL_THREADS);
+    for (uint32_t i = 0; i < ORR__POOL_THREADS; i++)
+        end_in_pool(engine, &closes[i]);
     fake_close(engine);
 }
 END_TEST
