@@ -90,13 +90,35 @@ static bool kqueue_pending(const void *state)
     return kqueue->change_count > 0;
 }
 
+/* libkqueue, which stands for the system's kqueue on Linux, does not hear of a close: it would go
+ * on with the next file of that number as if it were this one. */
+static void delete_events(const struct kqueue *kqueue, int32_t descriptor, uint8_t armed)
+{
+#if defined(__linux__)
+    struct kevent event;
+
+    if ((armed & (ORR__WATCH_READ | ORR__WATCH_HANGUP)) != 0) {
+        EV_SET(&event, (uintptr_t)descriptor, EVFILT_READ, EV_DELETE, 0, 0, 0);
+        (void)kevent(kqueue->descriptor, &event, 1, NULL, 0, NULL);
+    }
+    if ((armed & ORR__WATCH_WRITE) != 0) {
+        EV_SET(&event, (uintptr_t)descriptor, EVFILT_WRITE, EV_DELETE, 0, 0, 0);
+        (void)kevent(kqueue->descriptor, &event, 1, NULL, 0, NULL);
+    }
+#else
+    (void)kqueue;
+    (void)descriptor;
+    (void)armed;
+#endif
+}
+
 /* The close drops its events; its changes must not meet whoever gets the number next. */
 static void kqueue_forget(void *state, int32_t descriptor, uint8_t armed)
 {
     struct kqueue *kqueue = state;
     int kept = 0;
 
-    (void)armed;
+    delete_events(kqueue, descriptor, armed);
     for (int i = 0; i < kqueue->change_count; i++) {
         if (kqueue->changes[i].ident != (uintptr_t)descriptor)
             kqueue->changes[kept++] = kqueue->changes[i];
