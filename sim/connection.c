@@ -1,5 +1,6 @@
 /*
- * connection.c: the life of a connection: handshake, orderly close, reset, and peers that vanish.
+ * connection.c: how a connection begins: its memory, the handshake, what a listener holds. How it
+ * ends stands in connection_end.c.
  *
  *      connect                                listener
  *      CONNECTING  ---- SYN ---->             (no listener: RST; no room, cut or no power: lost)
@@ -7,12 +8,7 @@
  *      OPEN        ---- hello --->            OPEN, waits to be accepted
  *
  * The hello is the handshake's last packet; it travels as the first segment of its flow. A SYN
- * that is lost is sent again after 1, 3, 7, ... seconds, and -ETIMEDOUT ends it after 127. Resets
- * follow the kernel's sk_err: the error is reported once, by whichever operation looks first;
- * afterwards recv gives 0 and send -EPIPE. Bytes that arrived before the reset can still be read.
- *
- * A node that lost power answers nothing. What is sent to it is sent again until it has booted,
- * and then it answers RST; after about 15 minutes the sender gives up with -ETIMEDOUT.
+ * that is lost is sent again after 1, 3, 7, ... seconds, and -ETIMEDOUT ends it after 127.
  */
 #include "network.h"
 
@@ -21,12 +17,6 @@
 #include <string.h>
 
 #define SYN_TRIES_MAX 7u
-#define RETRANSMIT_FIRST_NS (200 * ORR_MILLISECOND)
-#define RETRANSMIT_MAX_NS (120 * ORR_SECOND)
-#define RETRANSMIT_DOUBLINGS_MAX 9u
-#define RETRIES_MAX 15u
-#define RETRIES_ORPHAN_MAX 8u
-#define KEEP_ALIVE_NS (7200 * ORR_SECOND)
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
@@ -124,7 +114,7 @@ static void waiting_remove(struct orr__waiting *waiting, struct orr__connection 
 }
 
 /* The listener lets go of the connection; its reference stays with the caller. */
-static void leave_listener(struct orr__connection *connection)
+void orr__connection_leave_listener(struct orr__connection *connection)
 {
     struct orr__socket *listener = connection->listener;
     orr__assert(listener != NULL);
@@ -150,21 +140,19 @@ void orr__listener_hand_over(const struct orr__socket *listener, struct orr__soc
 {
     struct orr__connection *connection = child->end->connection;
     orr__assert(connection->listener == listener && &connection->ends[1] == child->end);
-    leave_listener(connection); /* its reference is the socket's now */
+    orr__connection_leave_listener(connection); /* its reference is the socket's now */
     child->end->socket = child;
 }
-
-static void hang_up(struct orr__end *end, bool unread);
 
 static void stop_one(struct orr__connection *connection, bool vanishes)
 {
     struct orr__end *end = &connection->ends[1];
     bool established = end->state == ORR__END_OPEN;
-    leave_listener(connection);
+    orr__connection_leave_listener(connection);
     if (vanishes)
         orr__end_vanish(end);
     else if (established && connection->instant)
-        hang_up(end, true);
+        orr__end_hang_up(end, true);
     else if (established)
         orr__end_send_reset(end, false);
     end->state = ORR__END_CLOSED;
@@ -183,7 +171,7 @@ void orr__listener_stop(struct orr__socket *listener, bool vanishes)
 void orr__connection_free(struct orr__connection *connection)
 {
     if (connection->references > 0 && connection->listener != NULL)
-        leave_listener(connection);
+        orr__connection_leave_listener(connection);
     for (int i = 0; i < 2; i++) {
         struct orr__end *end = &connection->ends[i];
         if (connection->references > 0 && end->socket != NULL)
@@ -198,8 +186,8 @@ void orr__connection_free(struct orr__connection *connection)
 static void send_syn(struct orr__connection *connection);
 
 /* What is under way keeps the connection. */
-static void schedule(struct orr__connection *connection, uint64_t time_ns, orr__event_run run,
-                     void *object, uint64_t a)
+void orr__connection_schedule(struct orr__connection *connection, uint64_t time_ns,
+                              orr__event_run run, void *object, uint64_t a)
 {
     connection->references++;
     orr__schedule(connection->world, time_ns, run, NULL, object, a);
@@ -217,23 +205,7 @@ static void travel(struct orr__end *from, uint64_t occurrence, orr__event_run ru
     }
     uint64_t at_ns = orr__now(world) + orr__link_delay(world, from->out.link, false, occurrence);
     from->out.arrival_ns = at_ns;
-    schedule(connection, at_ns, run, connection, occurrence);
-}
-
-/* The end takes no part any more: no byte leaves or is expected, and its operations end. */
-static void shut_down(struct orr__end *end, int error)
-{
-    end->state = ORR__END_CLOSED;
-    end->error = error;
-    end->shut_receive = true;
-    end->shut_send = true;
-    end->out.written = end->out.sent;
-    if (end->socket != NULL && end->socket->connecting != NULL) {
-        if (!orr__socket_hears_twice(end->socket))
-            end->error = 0; /* the connect reports it */
-        orr__socket_connected(end->socket, error);
-    }
-    orr__stream_wake(end);
+    orr__connection_schedule(connection, at_ns, run, connection, occurrence);
 }
 
 static void syn_retry(struct orr_world *world, void *object, uint64_t count)
@@ -247,7 +219,7 @@ static void syn_retry(struct orr_world *world, void *object, uint64_t count)
             if (orr__tracing(world))
                 orr__trace_line(world, end->stack->node->name, "connect to %s timed out",
                                 orr__place_text(&end->peer->place));
-            shut_down(end, ETIMEDOUT);
+            orr__end_shut_down(end, ETIMEDOUT);
         } else {
             send_syn(connection);
         }
@@ -257,7 +229,7 @@ static void syn_retry(struct orr_world *world, void *object, uint64_t count)
 
 /* The SYN (or its answer) did not get through: it is sent again 1, 3, 7, ... seconds after the
  * first. */
-static void syn_lost(struct orr__connection *connection, const char *why)
+void orr__connection_syn_lost(struct orr__connection *connection, const char *why)
 {
     struct orr_world *world = connection->world;
     uint64_t seconds = (UINT64_C(2) << connection->syn_count) - 1;
@@ -268,7 +240,7 @@ static void syn_lost(struct orr__connection *connection, const char *why)
                         orr__place_text(&end->peer->place), why);
     if (at_ns <= orr__now(world))
         at_ns = orr__now(world) + 1;
-    schedule(connection, at_ns, syn_retry, connection, connection->syn_count);
+    orr__connection_schedule(connection, at_ns, syn_retry, connection, connection->syn_count);
 }
 
 static void syn_ack_arrives(struct orr_world *world, void *object, uint64_t occurrence)
@@ -297,7 +269,7 @@ static void answer_syn(struct orr__connection *connection)
     struct orr__link *link = connection->ends[1].out.link;
     uint64_t occurrence = link->segments++;
     if (orr__link_is_cut(world, link)) {
-        syn_lost(connection, "the answer's link is cut");
+        orr__connection_syn_lost(connection, "the answer's link is cut");
         return;
     }
     travel(&connection->ends[1], occurrence, syn_ack_arrives);
@@ -360,7 +332,7 @@ static void syn_arrives(struct orr_world *world, void *object, uint64_t occurren
     if (orr__end_state(end->peer) != ORR__END_CONNECTING) {
         /* the connect was given up meanwhile */
     } else if (!orr__stack_is_up(end->stack)) {
-        syn_lost(connection, "the node is down");
+        orr__connection_syn_lost(connection, "the node is down");
     } else if (link != end->out.link &&
                orr__strikes(world, ORR_FAMILY_CONNECTION, ORR__SITE_REFUSE, link->id, occurrence)) {
         orr__fault(world, ORR_FAMILY_CONNECTION, orr__link_subject(link, false), occurrence,
@@ -371,7 +343,7 @@ static void syn_arrives(struct orr_world *world, void *object, uint64_t occurren
     } else if (listener == NULL) {
         refuse(connection, "nothing listens on");
     } else if (!orr__listener_has_room(listener)) {
-        syn_lost(connection, "the backlog is full");
+        orr__connection_syn_lost(connection, "the backlog is full");
     } else {
         hold_half_open(connection, listener, occurrence);
         answer_syn(connection);
@@ -384,13 +356,13 @@ static void send_syn(struct orr__connection *connection)
     struct orr_world *world = connection->world;
     struct orr__end *end = &connection->ends[0];
     if (end->peer->stack == NULL) {
-        syn_lost(connection, "no node has this address");
+        orr__connection_syn_lost(connection, "no node has this address");
         return;
     }
     struct orr__link *link = end->out.link;
     uint64_t occurrence = link->segments++;
     if (orr__link_is_cut(world, link)) {
-        syn_lost(connection, "the link is cut");
+        orr__connection_syn_lost(connection, "the link is cut");
         return;
     }
     travel(end, occurrence, syn_arrives);
@@ -428,260 +400,4 @@ void orr__connection_instant(struct orr__socket *socket, struct orr__socket *lis
     waiting_add(&listener->arrived, connection);
     orr__stream_buffers(connection, listener, end->out.link->segments++);
     orr__socket_arrived(listener);
-}
-
-/* ---- resets ---------------------------------------------------------------------------------- */
-
-static void reset_arrives(struct orr_world *world, void *object, uint64_t occurrence)
-{
-    struct orr__end *end = object;
-    struct orr__connection *connection = end->connection;
-    const struct orr__link *link = end->peer->out.link;
-    orr__trace_hash(world, ORR__NET_RESET, link->id, occurrence, 0);
-    if (orr__stack_is_up(end->stack)) {
-        if (orr__tracing(world))
-            orr__trace_line(world, link->name, "RST segment#%llu arrives",
-                            (unsigned long long)occurrence);
-        orr__end_reset(end);
-    }
-    orr__connection_release(connection);
-}
-
-static void keep_alive(struct orr_world *world, void *object, uint64_t number)
-{
-    struct orr__end *end = object;
-    struct orr__connection *connection = end->connection;
-    orr__trace_hash(world, ORR__NET_KEEP_ALIVE, end->out.link->id, number, 0);
-    if (orr__end_state(end) == ORR__END_OPEN)
-        orr__end_stall(end);
-    orr__connection_release(connection);
-}
-
-/* The peer is gone and this end does not know. With SO_KEEPALIVE it asks, after two hours
- * without a word. */
-static void left_alone(struct orr__end *end)
-{
-    if (end->socket != NULL && end->socket->options[ORR_SOCKET_KEEP_ALIVE] != 0)
-        schedule(end->connection, orr__now(end->connection->world) + KEEP_ALIVE_NS, keep_alive, end,
-                 end->out.link->segments);
-}
-
-/* A RST that answers something is provoked again by its retransmission; one sent on its own is
- * just lost. */
-static void reset_lost(struct orr__end *end, bool answers)
-{
-    enum orr__end_state state = orr__end_state(end);
-    if (answers && state == ORR__END_CONNECTING)
-        syn_lost(end->connection, "the answer's link is cut");
-    else if (answers && state == ORR__END_OPEN)
-        orr__end_lose(end);
-    else if (state == ORR__END_OPEN)
-        left_alone(end);
-}
-
-void orr__end_send_reset(struct orr__end *from, bool answers)
-{
-    struct orr__connection *connection = from->connection;
-    struct orr_world *world = connection->world;
-    struct orr__link *link = from->out.link;
-    uint64_t occurrence = link->segments++;
-    bool chosen = connection->severed; /* gets through whatever happens */
-    if (!chosen && orr__link_is_cut(world, link)) {
-        reset_lost(from->peer, answers);
-        return;
-    }
-    if (orr__arrives_at_once(from, occurrence)) {
-        connection->references++;
-        reset_arrives(world, from->peer, occurrence);
-        return;
-    }
-    uint64_t at_ns = orr__now(world) + orr__link_delay(world, link, false, occurrence);
-    if (at_ns <= from->out.arrival_ns)
-        at_ns = from->out.arrival_ns + 1;
-    from->out.arrival_ns = at_ns;
-    schedule(connection, at_ns, reset_arrives, from->peer, occurrence);
-}
-
-void orr__end_reset(struct orr__end *end)
-{
-    struct orr__connection *connection = end->connection;
-    switch (orr__end_state(end)) {
-    case ORR__END_CLOSED:
-        break;
-    case ORR__END_CONNECTING:
-        shut_down(end, ECONNREFUSED);
-        break;
-    case ORR__END_HALF_OPEN:
-        leave_listener(connection);
-        end->state = ORR__END_CLOSED;
-        orr__connection_release(connection);
-        break;
-    case ORR__END_OPEN:
-        if (!orr__end_is_finished(end))
-            shut_down(end, end->fin_received && !end->shut_send ? EPIPE : ECONNRESET);
-        break;
-    }
-}
-
-/* ---- closing --------------------------------------------------------------------------------- */
-
-/* Unix sockets learn of it at once, and lose nothing that was sent. */
-static void hang_up(struct orr__end *end, bool unread)
-{
-    struct orr__end *peer = end->peer;
-    end->state = ORR__END_CLOSED;
-    if (peer->state != ORR__END_OPEN)
-        return;
-    peer->shut_receive = true;
-    peer->shut_send = true;
-    if (unread)
-        peer->error = ECONNRESET;
-    orr__stream_wake(peer);
-}
-
-static void send_fin(struct orr__end *end)
-{
-    if (end->shut_send)
-        return;
-    end->shut_send = true;
-    end->closed_first = !end->fin_received;
-    orr__stream_transmit(end);
-}
-
-void orr__end_close(struct orr__end *end)
-{
-    bool unread = orr__stream_readable(end) > 0;
-    end->socket = NULL;
-    if (end->connection->instant) {
-        hang_up(end, unread);
-        return;
-    }
-    if (orr__end_state(end) != ORR__END_OPEN) {
-        end->state = ORR__END_CLOSED;
-    } else if (unread && !orr__end_is_finished(end)) {
-        end->state = ORR__END_CLOSED;
-        orr__end_send_reset(end, false);
-    } else { /* the system goes on to send what was written, and the FIN */
-        end->shut_receive = true;
-        send_fin(end);
-    }
-}
-
-static int shutdown_instant(struct orr__end *end, bool receive, bool send)
-{
-    struct orr__end *peer = end->peer;
-    end->shut_receive = end->shut_receive || receive;
-    end->shut_send = end->shut_send || send;
-    peer->shut_send = peer->shut_send || receive;
-    peer->shut_receive = peer->shut_receive || send;
-    orr__stream_wake(end);
-    orr__stream_wake(peer);
-    return 0;
-}
-
-int orr__end_shutdown(struct orr__end *end, enum orr_shutdown how)
-{
-    bool receive = how != ORR_SHUTDOWN_SEND;
-    bool send = how != ORR_SHUTDOWN_RECV;
-    if (end->connection->instant)
-        return shutdown_instant(end, receive, send);
-    switch (orr__end_state(end)) {
-    case ORR__END_CONNECTING:
-        shut_down(end, ECONNRESET);
-        return 0;
-    case ORR__END_OPEN:
-        break;
-    default:
-        return -ENOTCONN;
-    }
-    bool finished = orr__end_is_finished(end);
-    end->shut_receive = end->shut_receive || receive;
-    if (send)
-        send_fin(end);
-    orr__stream_wake(end);
-    return finished ? -ENOTCONN : 0;
-}
-
-/* ---- loss and retransmission ----------------------------------------------------------------- */
-
-static uint64_t retransmit_after(uint32_t retries)
-{
-    return retries > RETRANSMIT_DOUBLINGS_MAX ? RETRANSMIT_MAX_NS : RETRANSMIT_FIRST_NS << retries;
-}
-
-/* The way there and back is open, and somebody is there to answer. */
-static bool path_is_clear(const struct orr__end *end)
-{
-    const struct orr_world *world = end->connection->world;
-    return !orr__link_is_cut(world, end->out.link) &&
-           !orr__link_is_cut(world, end->peer->out.link) && orr__stack_is_up(end->peer->stack);
-}
-
-static void retransmit(struct orr_world *world, void *object, uint64_t retries)
-{
-    struct orr__end *end = object;
-    struct orr__connection *connection = end->connection;
-    uint32_t retries_max = end->socket != NULL ? RETRIES_MAX : RETRIES_ORPHAN_MAX;
-    orr__trace_hash(world, ORR__NET_RETRANSMIT, end->out.link->id, retries, 0);
-    end->out.stalled = false;
-    if (orr__end_state(end) != ORR__END_OPEN) {
-        /* nothing is left to send */
-    } else if (end->out.retries++ >= retries_max) {
-        orr__trace_line(world, end->out.link->name, "gives up: nothing was acknowledged");
-        shut_down(end, ETIMEDOUT);
-    } else if (!path_is_clear(end)) {
-        orr__end_stall(end);
-    } else if (orr__end_state(end->peer) == ORR__END_CLOSED) {
-        orr__end_send_reset(end->peer, true);
-    } else {
-        orr__stream_resume(end);
-    }
-    orr__connection_release(connection);
-}
-
-void orr__end_stall(struct orr__end *end)
-{
-    struct orr__connection *connection = end->connection;
-    if (end->out.stalled || connection->severed)
-        return;
-    end->out.stalled = true;
-    schedule(connection, orr__now(connection->world) + retransmit_after(end->out.retries),
-             retransmit, end, end->out.retries);
-}
-
-void orr__end_lose(struct orr__end *end)
-{
-    struct orr__flow *flow = &end->out;
-    flow->epoch++;
-    flow->sent = flow->arrived;
-    flow->hello_sent = flow->hello_arrived;
-    flow->fin_sent = flow->fin_arrived;
-    orr__end_stall(end);
-}
-
-/* ---- peers that vanish ----------------------------------------------------------------------- */
-
-/* The peer hears nothing; it probes if it waits for room. */
-void orr__end_vanish(struct orr__end *end)
-{
-    struct orr__end *peer = end->peer;
-    if (end->state == ORR__END_CLOSED)
-        return;
-    end->state = ORR__END_CLOSED;
-    if (end->connection->instant || orr__end_state(peer) != ORR__END_OPEN)
-        return;
-    if (peer->out.sent < peer->out.written)
-        orr__end_stall(peer);
-    left_alone(peer);
-}
-
-/* Also those that the system still kept after their sockets were closed. What a listener holds
- * ends with it. */
-void orr__connections_vanish(struct orr__stack *of, const struct orr__stack *stack)
-{
-    for (struct orr__connection *connection = of->connections; connection != NULL;
-         connection = connection->next)
-        for (int i = 0; i < 2; i++)
-            if (connection->ends[i].stack == stack && (i == 0 || connection->listener == NULL))
-                orr__end_vanish(&connection->ends[i]);
 }

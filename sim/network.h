@@ -2,8 +2,8 @@
  * network.h: what the network's files share; nobody else includes it.
  *
  *   network.c     stacks, addresses, ports, how long a packet takes
- *   socket.c      sockets: the calls and operations, where they wait, listeners, poll
- *   connection.c  connections: handshake, reset, close, retransmission, peers that vanish
+ *   socket*.c     sockets: their life and operations; calls, connect and accept, who waits
+ *   connection*.c connections: handshake, listeners; reset, close, retransmission, who vanishes
  *   stream.c      the bytes of a connection: buffers, segments, windows
  *   datagram.c    datagrams
  *   span.c        the memory of a transfer
@@ -269,14 +269,35 @@ struct orr__socket *orr__socket_new(struct orr__process *process, enum orr__tran
                                     enum orr_family family);
 /* Closes the socket (or lets it vanish, with the power) and frees it. */
 void orr__socket_end(struct orr__socket *socket, bool vanishes);
-/* Lets the waiting polls look again. */
-void orr__socket_changed(struct orr__socket *socket);
-/* Lets the waiting accepts of a listener look again. */
-void orr__socket_arrived(struct orr__socket *listener);
-/* Takes the first waiting operation out of a queue; `second` takes the one behind it. */
-struct orr_completion *orr__queue_take(struct orr_queue *queue, bool second);
+/* Lets go of the end of a connection that is over, or never came about. */
+void orr__socket_drop_end(struct orr__socket *socket);
+
+/* ---- socket_calls.c -------------------------------------------------------------------------- */
+
+/* The path in a Unix socket's address: 0 or -EINVAL. */
+int orr__socket_path(const struct orr_address *address, char path[ORR_ADDRESS_TEXT_MAX]);
+
+/* ---- socket_connect.c ------------------------------------------------------------------------ */
+
+void orr__socket_submit_connect(struct orr__socket *socket, struct orr_completion *completion);
+void orr__socket_submit_accept(struct orr__socket *socket, struct orr_completion *completion);
 /* Ends the connect that waits, if one does. */
 void orr__socket_connected(struct orr__socket *socket, int error);
+/* A connection has come to the listener: lets who waits look again. */
+void orr__socket_arrived(struct orr__socket *listener);
+/* Gives what has arrived to the accepts that wait. */
+void orr__socket_admit(struct orr__socket *listener);
+/* Nobody gets in any more: neither those that wait to accept nor those that wait for room. */
+void orr__socket_refuse_waiting(struct orr__socket *socket);
+void orr__socket_stop_listening(struct orr__socket *socket, bool vanishes);
+
+/* ---- socket_wait.c --------------------------------------------------------------------------- */
+
+/* Lets the waiting polls look again. */
+void orr__socket_changed(struct orr__socket *socket);
+void orr__socket_submit_poll(struct orr__socket *socket, struct orr_completion *completion);
+/* Takes the first waiting operation out of a queue; `second` takes the one behind it. */
+struct orr_completion *orr__queue_take(struct orr_queue *queue, bool second);
 /* True if REORDER lets what waits to receive or to accept be woken later than others, which then
  * come first. */
 bool orr__socket_notices_later(struct orr__socket *socket);
@@ -310,6 +331,13 @@ void orr__connection_begin(struct orr__socket *socket);
 void orr__connection_instant(struct orr__socket *socket, struct orr__socket *listener);
 void orr__connection_release(struct orr__connection *connection);
 void orr__connection_free(struct orr__connection *connection);
+/* An event of the connection, which keeps it until then. */
+void orr__connection_schedule(struct orr__connection *connection, uint64_t time_ns,
+                              orr__event_run run, void *object, uint64_t a);
+/* The SYN, or its answer, did not get through: it is sent again later. */
+void orr__connection_syn_lost(struct orr__connection *connection, const char *why);
+/* The listener lets go of the connection; its reference stays with the caller. */
+void orr__connection_leave_listener(struct orr__connection *connection);
 /* The state; closed also for an end that went with a power loss. */
 static inline enum orr__end_state orr__end_state(const struct orr__end *end)
 {
@@ -319,6 +347,24 @@ static inline enum orr__end_state orr__end_state(const struct orr__end *end)
 }
 /* Both directions were closed in order: nothing can reset it any more. */
 bool orr__end_is_finished(const struct orr__end *end);
+/* A half-open end's handshake is complete. False if the listener has no room. */
+bool orr__end_complete(struct orr__end *end);
+/* The listener stops: what it holds is reset (or vanishes, with the power). */
+void orr__listener_stop(struct orr__socket *listener, bool vanishes);
+/* The connection was accepted: its reference is the child's now. */
+void orr__listener_hand_over(const struct orr__socket *listener, struct orr__socket *child);
+/* As in the kernel, one more than the backlog. */
+static inline bool orr__listener_has_room(const struct orr__socket *listener)
+{
+    return listener->arrived.count <= listener->backlog;
+}
+
+/* ---- connection_end.c ------------------------------------------------------------------------ */
+
+/* The end takes no part any more: no byte leaves or is expected, and its operations end. */
+void orr__end_shut_down(struct orr__end *end, int error);
+/* The end of an instant connection is closed: its peer hears of it now. */
+void orr__end_hang_up(struct orr__end *end, bool unread);
 /* close(2), shutdown(2), power loss of an end that has a socket. */
 void orr__end_close(struct orr__end *end);
 int orr__end_shutdown(struct orr__end *end, enum orr_shutdown how);
@@ -334,17 +380,6 @@ void orr__end_stall(struct orr__end *end);
 void orr__end_send_reset(struct orr__end *from, bool answers);
 /* A RST arrived, or does as good as. */
 void orr__end_reset(struct orr__end *end);
-/* A half-open end's handshake is complete. False if the listener has no room. */
-bool orr__end_complete(struct orr__end *end);
-/* The listener stops: what it holds is reset (or vanishes, with the power). */
-void orr__listener_stop(struct orr__socket *listener, bool vanishes);
-/* The connection was accepted: its reference is the child's now. */
-void orr__listener_hand_over(const struct orr__socket *listener, struct orr__socket *child);
-/* As in the kernel, one more than the backlog. */
-static inline bool orr__listener_has_room(const struct orr__socket *listener)
-{
-    return listener->arrived.count <= listener->backlog;
-}
 
 /* ---- stream.c -------------------------------------------------------------------------------- */
 

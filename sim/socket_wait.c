@@ -1,0 +1,159 @@
+/*
+ * socket_wait.c: who waits on a socket: the order in which waiting operations are taken, when they
+ * hear that something has changed, and poll, which waits for nothing else.
+ */
+#include "network.h"
+
+#define WOKEN_LATER_NS (2 * ORR_MICROSECOND)
+
+/* ---- queues ---------------------------------------------------------------------------------- */
+
+struct orr_completion *orr__queue_take(struct orr_queue *queue, bool second)
+{
+    struct orr_completion *completion = second ? queue->head->next : queue->head;
+    orr__assert(completion != NULL);
+    orr_queue_remove(queue, completion);
+    return completion;
+}
+
+/* A kernel wakes several waiters of one socket in no promised order. */
+bool orr__socket_reorders(const struct orr__socket *socket, const struct orr_queue *queue)
+{
+    const struct orr_node *node = socket->stack->node;
+    return queue->count > 1 && orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER,
+                                            ~node->id, (uint64_t)queue->head->result);
+}
+
+/* ---- who waits is woken, perhaps later than others ------------------------------------------- */
+
+static bool strikes_waiter(const struct orr__socket *socket, const struct orr_completion *waits)
+{
+    struct orr_node *node = socket->stack->node;
+    return waits != NULL &&
+           orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER,
+                        orr__mix(node->id, waits->request.op), (uint64_t)waits->result);
+}
+
+/* The event names a descriptor, not a socket: that may be gone by then, or be another. */
+static bool wake_later(const struct orr__socket *socket, const struct orr_completion *waits,
+                       orr__event_run run)
+{
+    struct orr_node *node = socket->stack->node;
+    if (!strikes_waiter(socket, waits))
+        return false;
+    orr__fault(node->world, ORR_FAMILY_REORDER, orr__op_subject(node, waits->request.op),
+               (uint64_t)waits->result, "is woken later");
+    orr__schedule(node->world, orr__now(node->world) + WOKEN_LATER_NS, run, socket->process,
+                  socket->process, (uint64_t)waits->request.descriptor);
+    return true;
+}
+
+static struct orr__socket *woken_socket(void *process, uint64_t descriptor)
+{
+    const struct orr__descriptor *entry = orr__descriptor_get(process, (int32_t)descriptor);
+    return entry != NULL && entry->kind == ORR__DESCRIPTOR_SOCKET ? entry->socket : NULL;
+}
+
+static void receiver_woken(struct orr_world *world, void *process, uint64_t descriptor)
+{
+    (void)world;
+    struct orr__socket *socket = woken_socket(process, descriptor);
+    if (socket != NULL && socket->listening)
+        orr__socket_admit(socket);
+    else if (socket != NULL && socket->end != NULL)
+        orr__stream_wake_receivers(socket);
+}
+
+bool orr__socket_notices_later(struct orr__socket *socket)
+{
+    return wake_later(socket, socket->in.head, receiver_woken);
+}
+
+bool orr__socket_hears_twice(const struct orr__socket *socket)
+{
+    return strikes_waiter(socket, socket->in.head);
+}
+
+/* ---- poll ------------------------------------------------------------------------------------ */
+
+static uint32_t listener_events(const struct orr__socket *socket)
+{
+    uint32_t events = socket->arrived.count > 0 || socket->shut_receive ? ORR_POLL_IN : 0;
+    return events | (socket->shut_receive && socket->shut_send ? ORR_POLL_HANGUP : 0u);
+}
+
+static uint32_t stream_events(const struct orr__socket *socket)
+{
+    const struct orr__end *end = socket->end;
+    if (socket->listening)
+        return listener_events(socket);
+    if (end == NULL)
+        return ORR_POLL_OUT | ORR_POLL_HANGUP | (socket->shut_receive ? ORR_POLL_IN : 0u);
+    enum orr__end_state state = orr__end_state(end);
+    uint32_t events = end->error != 0 ? ORR_POLL_ERROR : 0;
+    if (state == ORR__END_CLOSED || (end->shut_receive && end->shut_send))
+        events |= ORR_POLL_HANGUP;
+    if (end->shut_receive || orr__stream_readable(end) > 0)
+        events |= ORR_POLL_IN;
+    if (state != ORR__END_CONNECTING && (end->shut_send || orr__stream_writable(end)))
+        events |= ORR_POLL_OUT;
+    return events;
+}
+
+static uint32_t datagram_events(const struct orr__socket *socket)
+{
+    uint32_t events = ORR_POLL_OUT;
+    if (socket->queue_first != NULL || socket->shut_receive)
+        events |= ORR_POLL_IN;
+    if (socket->error != 0)
+        events |= ORR_POLL_ERROR;
+    if (socket->shut_receive && socket->shut_send)
+        events |= ORR_POLL_HANGUP;
+    return events;
+}
+
+static uint32_t events_wanted(const struct orr__socket *socket,
+                              const struct orr_completion *completion)
+{
+    uint32_t always = ORR_POLL_ERROR | ORR_POLL_HANGUP;
+    uint32_t events =
+        socket->transport == ORR__UDP ? datagram_events(socket) : stream_events(socket);
+    return events & (completion->request.arguments.events | always);
+}
+
+static void answer_polls(struct orr__socket *socket)
+{
+    struct orr_completion *completion = socket->polls.head;
+    while (completion != NULL) {
+        struct orr_completion *next = completion->next;
+        uint32_t events = events_wanted(socket, completion);
+        if (events != 0) {
+            orr_queue_remove(&socket->polls, completion);
+            orr__ready(socket->process, completion, events);
+        }
+        completion = next;
+    }
+}
+
+static void polls_woken(struct orr_world *world, void *process, uint64_t descriptor)
+{
+    (void)world;
+    struct orr__socket *socket = woken_socket(process, descriptor);
+    if (socket != NULL)
+        answer_polls(socket);
+}
+
+void orr__socket_changed(struct orr__socket *socket)
+{
+    if (!wake_later(socket, socket->polls.head, polls_woken))
+        answer_polls(socket);
+}
+
+void orr__socket_submit_poll(struct orr__socket *socket, struct orr_completion *completion)
+{
+    uint32_t events = events_wanted(socket, completion);
+    if (events != 0)
+        orr__ready(socket->process, completion, events);
+    else
+        orr_queue_push(&socket->polls, completion);
+}
