@@ -8,8 +8,10 @@
  * when no backend holds it. So it is not the sockets' queues that are looked at but the loop's list
  * of what is in flight on the handle, which a completion leads to: from the newest to the oldest.
  *
- * What waits in the loop's overflow queue is looked at when it gets into the batch. If the other
- * one has been called back by then, this run was lucky, and another seed will tell.
+ * What waits in the loop's overflow queue is looked at when it gets into the batch: earlier no
+ * backend is shown it, and a hook for every submit would be one that only the world wants. If the
+ * other one has been called back by then, this run was lucky; a seed whose batch is large enough
+ * sees each submit at once, and will tell.
  */
 #include "world.h"
 
