@@ -20,7 +20,7 @@
 
 #define BACKLOG_MAX 4096u
 #define BACKLOG_SMALL 3u
-#define WOKEN_LATER_NS (2 * ORR_MICROSECOND)
+#define WOKEN_LATER_MEAN_NS (20 * ORR_MICROSECOND)
 #define BUFFER_MAX (2 * 212992)
 #define RECEIVE_BUFFER_MIN 2304
 #define SEND_BUFFER_MIN 4608
@@ -30,20 +30,26 @@
 
 /* ---- queues ---------------------------------------------------------------------------------- */
 
-struct orr_completion *orr__queue_take(struct orr_queue *queue, bool second)
+struct orr_completion *orr__queue_take(struct orr_queue *queue, uint64_t before)
 {
-    struct orr_completion *completion = second ? queue->head->next : queue->head;
+    struct orr_completion *completion = queue->head;
+    for (; before > 0; before--)
+        completion = completion->next;
     orr__assert(completion != NULL);
     orr_queue_remove(queue, completion);
     return completion;
 }
 
 /* A kernel wakes several waiters of one socket in no promised order. */
-bool orr__socket_reorders(const struct orr__socket *socket, const struct orr_queue *queue)
+uint64_t orr__socket_overtaken(const struct orr__socket *socket, const struct orr_queue *queue)
 {
     const struct orr_node *node = socket->stack->node;
-    return queue->count > 1 && orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER,
-                                            ~node->id, (uint64_t)queue->head->result);
+    uint64_t number = (uint64_t)queue->head->result;
+    if (queue->count < 2 ||
+        !orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, ~node->id, number))
+        return 0;
+    return 1 +
+           orr__draw_below(node->world, ORR__SITE_REORDER, ~node->id - 1, number, queue->count - 1);
 }
 
 /* ---- making and ending ----------------------------------------------------------------------- */
@@ -94,7 +100,7 @@ int orr__socket_create(struct orr__process *process, enum orr_family family,
 static void refuse_waiting(struct orr__socket *socket)
 {
     while (socket->in.head != NULL)
-        orr__ready(socket->process, orr__queue_take(&socket->in, false), -EINVAL);
+        orr__ready(socket->process, orr__queue_take(&socket->in, 0), -EINVAL);
     while (socket->out.head != NULL) {
         struct orr_completion *waiting = socket->out.head;
         struct orr__socket *connects =
@@ -183,6 +189,17 @@ static int bind_name(struct orr__socket *socket, const struct orr_address *addre
     return orr__port_bind(socket);
 }
 
+/* A connection that is over gives back a port that was chosen for it; the socket can be bound, if
+ * to no use. */
+static bool gave_port_back(const struct orr__socket *socket)
+{
+    const struct orr__end *end = socket->end;
+    if (socket->transport != ORR__TCP || end == NULL || socket->listening || socket->bound_again)
+        return false;
+    bool over = orr__end_state(end) == ORR__END_CLOSED || orr__end_is_finished(end);
+    return over && (socket->is_child || socket->ephemeral);
+}
+
 int orr__socket_bind(struct orr__process *process, struct orr__socket *socket,
                      const struct orr_address *address)
 {
@@ -195,10 +212,15 @@ int orr__socket_bind(struct orr__process *process, struct orr__socket *socket,
         return status;
     if (orr__stack_find(socket->stack, &place) != socket->stack)
         return -EADDRNOTAVAIL;
-    if (socket->port != NULL || socket->phase != ORR__UNCONNECTED)
+    bool again = gave_port_back(socket);
+    if (again)
+        orr__port_leave(socket);
+    else if (socket->port != NULL || socket->phase != ORR__UNCONNECTED)
         return -EINVAL;
     struct orr__place before = socket->local;
     socket->local = place;
+    socket->ephemeral = false;
+    socket->bound_again = again;
     status = orr__port_bind(socket);
     if (status < 0)
         socket->local = before;
@@ -354,13 +376,12 @@ int orr__socket_option_get(struct orr__socket *socket, enum orr_socket_option op
     return 0;
 }
 
-/* ---- who waits is woken, perhaps later than others
- * --------------------------------------------- */
+/* ---- waking, perhaps later than others ------------------------------------------------------- */
 
 static bool strikes_waiter(const struct orr__socket *socket, const struct orr_completion *waits)
 {
     struct orr_node *node = socket->stack->node;
-    return waits != NULL &&
+    return waits != NULL && orr__family_on(node->world, ORR_FAMILY_REORDER) &&
            orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER,
                         orr__mix(node->id, waits->request.op), (uint64_t)waits->result);
 }
@@ -374,8 +395,11 @@ static bool wake_later(const struct orr__socket *socket, const struct orr_comple
         return false;
     orr__fault(node->world, ORR_FAMILY_REORDER, orr__op_subject(node, waits->request.op),
                (uint64_t)waits->result, "is woken later");
-    orr__schedule(node->world, orr__now(node->world) + WOKEN_LATER_NS, run, socket->process,
-                  socket->process, (uint64_t)waits->request.descriptor);
+    uint64_t ns = 1 + orr__draw_exponential(node->world, ORR__SITE_REORDER,
+                                            orr__mix(~node->id, waits->request.op),
+                                            (uint64_t)waits->result, WOKEN_LATER_MEAN_NS);
+    orr__schedule(node->world, orr__now(node->world) + ns, run, socket->process, socket->process,
+                  (uint64_t)waits->request.descriptor);
     return true;
 }
 
@@ -393,6 +417,8 @@ static void receiver_woken(struct orr_world *world, void *process, uint64_t desc
     struct orr__socket *socket = woken_socket(process, descriptor);
     if (socket != NULL && socket->listening)
         admit_arrived(socket);
+    else if (socket != NULL && socket->transport == ORR__UDP)
+        orr__datagram_wake(socket);
     else if (socket != NULL && socket->end != NULL)
         orr__stream_wake_receivers(socket);
 }
@@ -400,6 +426,19 @@ static void receiver_woken(struct orr_world *world, void *process, uint64_t desc
 bool orr__socket_notices_later(struct orr__socket *socket)
 {
     return wake_later(socket, socket->in.head, receiver_woken);
+}
+
+static void connect_woken(struct orr_world *world, void *process, uint64_t descriptor)
+{
+    (void)world;
+    struct orr__socket *socket = woken_socket(process, descriptor);
+    if (socket != NULL && socket->end != NULL && orr__end_state(socket->end) == ORR__END_OPEN)
+        orr__socket_connected(socket, 0);
+}
+
+bool orr__socket_connects_later(const struct orr__socket *socket)
+{
+    return wake_later(socket, socket->connecting, connect_woken);
 }
 
 bool orr__socket_hears_twice(const struct orr__socket *socket)
@@ -602,6 +641,7 @@ static int64_t connect_place(struct orr__socket *socket, struct orr_completion *
     if (status < 0)
         return status;
     drop_end(socket); /* of an earlier connect that failed */
+    socket->bound_again = false;
     socket->connecting = completion;
     socket->phase = ORR__CONNECTING;
     orr__connection_begin(socket);
@@ -622,7 +662,7 @@ static void submit_connect(struct orr__socket *socket, struct orr_completion *co
 static void admit_waiting(struct orr__socket *listener)
 {
     while (listener->out.head != NULL && orr__listener_has_room(listener)) {
-        struct orr_completion *waiting = orr__queue_take(&listener->out, false);
+        struct orr_completion *waiting = orr__queue_take(&listener->out, 0);
         struct orr__socket *socket =
             orr__descriptor_get(listener->process, waiting->request.descriptor)->socket;
         socket->waits_at = NULL;
@@ -676,7 +716,7 @@ static void admit_arrived(struct orr__socket *listener)
 {
     while (listener->in.head != NULL && listener->arrived.count > 0) {
         struct orr_completion *completion =
-            orr__queue_take(&listener->in, orr__socket_reorders(listener, &listener->in));
+            orr__queue_take(&listener->in, orr__socket_overtaken(listener, &listener->in));
         orr__ready(listener->process, completion, accept_first(listener, completion));
     }
 }
