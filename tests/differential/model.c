@@ -339,6 +339,8 @@ static enum model_verdict admit_connect(const struct model *model, const struct 
     uint32_t listener = step->kind == BY_PATH ? NOBODY : listener_at(model, target->address);
     if (slot->kind == MODEL_DATAGRAM && target->address != 0 && target->family != slot->family)
         return MODEL_SKIP; /* an IPv6 socket may have an IPv4 peer */
+    if (slot->kind == MODEL_DATAGRAM && !model->quiet)
+        return MODEL_SETTLE; /* it may be told of what was sent before */
     if (slot->kind != MODEL_STREAM)
         return MODEL_GO;
     if (!knows_name(model, step, listener))
