@@ -64,9 +64,7 @@ static int64_t attempt_accept(const struct orr_request *request)
     return result;
 }
 
-/* EAGAIN is an answer here: no room in a Unix listener's backlog, which no event tells the end
- * of. */
-static int64_t attempt_connect(const struct orr_request *request)
+static int64_t connect_once(const struct orr_request *request)
 {
     const struct orr_address *target = request->arguments.peer.target;
 
@@ -76,22 +74,43 @@ static int64_t attempt_connect(const struct orr_request *request)
     return errno == EINPROGRESS ? ORR__NOT_READY : -(int64_t)errno;
 }
 
+/* EAGAIN is an answer here: no room in a Unix listener's backlog, which no event tells the end of.
+ * ECONNABORTED: Linux has just let go of an attempt whose failure was told before. */
+static int64_t attempt_connect(const struct orr_request *request)
+{
+    const int64_t result = connect_once(request);
+
+    return result == -ECONNABORTED ? connect_once(request) : result;
+}
+
+/* Takes the socket's error away; a report may have brought it before, and emptied it or not. */
+static int64_t connect_error(int descriptor, int reported)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    if (getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        return -errno;
+    return -(int64_t)(reported != 0 ? reported : error);
+}
+
 #if defined(__linux__)
 
 /*
- * Linux wants the connect to be called again: that ends the attempt, and only then is the socket
- * connected or free for another attempt in the eyes of the next call. EISCONN: another connect has
- * ended it. ECONNABORTED: the error was taken away, by the report or by another operation.
+ * A failure is read and no more: calling connect again would disconnect the socket, and the next
+ * receive would not hear of the end. Success must be asked for by that call: only then is the
+ * socket connected in the eyes of the next one. EISCONN: another connect has ended it.
+ * ECONNABORTED: the error was taken away by another operation.
  */
 int64_t orr__attempt_connected(const struct orr_completion *completion, int error)
 {
-    const int64_t result = attempt_connect(&completion->request);
+    int64_t result = connect_error(completion->request.descriptor, error);
 
+    if (result == 0)
+        result = connect_once(&completion->request);
     if (result == -EISCONN)
         return 0;
-    if (result == -EALREADY)
-        return ORR__NOT_READY;
-    return result == -ECONNABORTED && error != 0 ? -error : result;
+    return result == -EALREADY ? ORR__NOT_READY : result;
 }
 
 #else
@@ -112,14 +131,12 @@ static bool connects_on(int descriptor)
 int64_t orr__attempt_connected(const struct orr_completion *completion, int error)
 {
     struct sockaddr_storage peer;
-    socklen_t size = sizeof error;
+    socklen_t size = sizeof peer;
     const int descriptor = completion->request.descriptor;
+    const int64_t result = connect_error(descriptor, error);
 
-    if (error == 0 && getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-        return -errno;
-    if (error != 0)
-        return -error;
-    size = sizeof peer;
+    if (result != 0)
+        return result;
     if (getpeername(descriptor, (struct sockaddr *)&peer, &size) == 0)
         return 0;
     if (errno != ENOTCONN)

@@ -282,15 +282,43 @@ static bool attempt(struct orr__readiness *readiness, struct orr__watch *watch,
     return true;
 }
 
-/* A connect is attempted whoever waits: a second one is refused by the system, and not queued. */
+static bool reads_nothing(const struct orr_request *request)
+{
+    const uint32_t length = request->arguments.transfer.length; /* vectors: their number */
+
+    if (request->op == ORR_OP_READ)
+        return length == 0;
+    for (uint32_t i = 0; i < length && request->op == ORR_OP_READV; i++)
+        if (request->arguments.transfer.vectors[i].length > 0)
+            return false;
+    return request->op == ORR_OP_READV;
+}
+
+/* Whether it ends at once whatever waits: a second connect, an offset on a socket, a read of
+ * nothing, an accept where others receive, and the other way round. */
+static bool has_no_turn(const struct orr__watch *watch, const struct orr_completion *completion,
+                        const struct orr_completion *first)
+{
+    const uint8_t op = completion->request.op;
+
+    if (op == ORR_OP_CONNECT)
+        return true;
+    if (transfers(op) && watch->kind == ORR__KIND_SOCKET &&
+        (completion->request.arguments.transfer.offset != 0 || reads_nothing(&completion->request)))
+        return true;
+    return first != NULL && (first->request.op == ORR_OP_ACCEPT) != (op == ORR_OP_ACCEPT);
+}
+
 static bool must_wait(struct orr__watch *watch, const struct orr_completion *completion)
 {
     const uint8_t op = completion->request.op;
 
-    if (op == ORR_OP_POLL || op == ORR_OP_CONNECT)
+    if (op == ORR_OP_POLL)
         return false;
-    return queue_of(watch, waiting_place(op))->head != NULL ||
-           (op == ORR_OP_RECV && watch->drained);
+    const struct orr_completion *first = queue_of(watch, waiting_place(op))->head;
+    if (has_no_turn(watch, completion, first))
+        return false;
+    return first != NULL || (op == ORR_OP_RECV && watch->drained);
 }
 
 static void start_here(struct orr__readiness *readiness, struct orr__watch *watch,

@@ -254,7 +254,7 @@ static void syn_ack_arrives(struct orr_world *world, void *object, uint64_t occu
                             orr__place_text(&end->peer->place));
         end->state = ORR__END_OPEN;
         orr__stream_transmit(end);
-        if (end->socket != NULL)
+        if (end->socket != NULL && !orr__socket_connects_later(end->socket))
             orr__socket_connected(end->socket, 0);
         orr__stream_wake(end);
     } else if (orr__stack_is_up(end->stack)) {

@@ -114,6 +114,15 @@ static struct orr__socket *find_socket(struct orr__stack *stack, const struct or
     return best;
 }
 
+static void wake_receivers(struct orr__socket *socket);
+
+static void something_arrived(struct orr__socket *socket)
+{
+    orr__socket_changed(socket);
+    if (!orr__socket_notices_later(socket))
+        wake_receivers(socket);
+}
+
 static void unreachable_arrives(struct orr_world *world, void *object, uint64_t number)
 {
     struct orr__packet *packet = object;
@@ -121,10 +130,17 @@ static void unreachable_arrives(struct orr_world *world, void *object, uint64_t 
     struct orr__socket *socket = find_socket(packet->origin, &packet->from, &packet->to);
     if (orr__stack_is_up(packet->origin) && socket != NULL && socket->phase == ORR__CONNECTED) {
         socket->error = ECONNREFUSED;
-        orr__datagram_wake(socket);
+        something_arrived(socket);
     }
     take_packet(packet);
     reuse_packet(packet);
+}
+
+/* On one machine a kernel may carry a datagram, and the answer to it, within the system call that
+ * sends it. */
+static bool arrives_at_once(struct orr_world *world, const struct orr__link *link, uint64_t number)
+{
+    return orr__draw_below(world, ORR__SITE_LOOPBACK, link->id + 1, number, 4) == 0;
 }
 
 static void answer_unreachable(struct orr_world *world, struct orr__packet *packet,
@@ -139,6 +155,10 @@ static void answer_unreachable(struct orr_world *world, struct orr__packet *pack
     if (orr__link_is_cut(world, back)) {
         take_packet(packet);
         reuse_packet(packet);
+        return;
+    }
+    if (packet->origin == stack && arrives_at_once(world, back, number)) {
+        unreachable_arrives(world, packet, number);
         return;
     }
     orr__schedule(world, orr__now(world) + orr__link_delay(world, back, true, number),
@@ -156,7 +176,7 @@ static bool enqueue(struct orr__socket *socket, struct orr__packet *packet)
         socket->queue_first = packet;
     socket->queue_last = packet;
     socket->queued_bytes += packet->length + PACKET_OVERHEAD;
-    orr__datagram_wake(socket);
+    something_arrived(socket);
     return true;
 }
 
@@ -254,7 +274,12 @@ static void transmit(struct orr__socket *socket, const struct orr__place *to,
     if (fate == OVERTAKEN)
         extra_ns = 1 + orr__draw_exponential(world, ORR__SITE_DATAGRAM_COPY, link->id + 1, number,
                                              OVERTAKEN_MEAN_NS);
-    post(socket, address_packet(socket, link, to, span), extra_ns);
+    struct orr__packet *packet = address_packet(socket, link, to, span);
+    if (stack == socket->stack && socket->departure_ns < orr__now(world) &&
+        arrives_at_once(world, link, number))
+        datagram_arrives(world, packet, number);
+    else
+        post(socket, packet, extra_ns);
     if (fate == DOUBLED)
         post(socket, address_packet(socket, link, to, span), 0);
 }
@@ -343,13 +368,12 @@ static int64_t recv_one(struct orr__socket *socket, struct orr_completion *compl
     return length;
 }
 
-void orr__datagram_wake(struct orr__socket *socket)
+static void wake_receivers(struct orr__socket *socket)
 {
-    orr__socket_changed(socket);
     while (socket->in.head != NULL &&
            (socket->error != 0 || socket->queue_first != NULL || socket->shut_receive)) {
         struct orr_completion *completion =
-            orr__queue_take(&socket->in, orr__socket_reorders(socket, &socket->in));
+            orr__queue_take(&socket->in, orr__socket_overtaken(socket, &socket->in));
         int64_t result = 0;
         if (socket->error != 0)
             result = take_error(socket);
@@ -357,6 +381,12 @@ void orr__datagram_wake(struct orr__socket *socket)
             result = recv_one(socket, completion);
         orr__ready(socket->process, completion, result);
     }
+}
+
+void orr__datagram_wake(struct orr__socket *socket)
+{
+    orr__socket_changed(socket);
+    wake_receivers(socket);
 }
 
 void orr__datagram_close(struct orr__socket *socket)

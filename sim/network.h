@@ -182,9 +182,10 @@ struct orr__socket {
     struct orr__port *port;
     struct orr__socket *port_next;
     struct orr__socket *port_previous;
-    bool is_child;  /* of a listener on that port */
-    bool is_strict; /* a child without SO_REUSEADDR */
-    bool ephemeral; /* the port was chosen for it */
+    bool is_child;    /* of a listener on that port */
+    bool is_strict;   /* a child without SO_REUSEADDR */
+    bool ephemeral;   /* the port was chosen for it */
+    bool bound_again; /* after its connection was over */
     struct orr__place local;
     struct orr__place remote;
     struct orr_address name; /* of Unix sockets */
@@ -296,15 +297,18 @@ void orr__socket_stop_listening(struct orr__socket *socket, bool vanishes);
 /* Lets the waiting polls look again. */
 void orr__socket_changed(struct orr__socket *socket);
 void orr__socket_submit_poll(struct orr__socket *socket, struct orr_completion *completion);
-/* Takes the first waiting operation out of a queue; `second` takes the one behind it. */
-struct orr_completion *orr__queue_take(struct orr_queue *queue, bool second);
+/* Takes the waiting operation out of a queue that has `before` others before it. */
+struct orr_completion *orr__queue_take(struct orr_queue *queue, uint64_t before);
 /* True if REORDER lets what waits to receive or to accept be woken later than others, which then
  * come first. */
 bool orr__socket_notices_later(struct orr__socket *socket);
+/* True if REORDER lets a connect learn later that it is connected, and perhaps of the reset that
+ * came meanwhile. */
+bool orr__socket_connects_later(const struct orr__socket *socket);
 /* True if REORDER lets a recv that waits hear of an error that the connect reports, too. */
 bool orr__socket_hears_twice(const struct orr__socket *socket);
-/* True if REORDER lets the second of several waiting operations go first. */
-bool orr__socket_reorders(const struct orr__socket *socket, const struct orr_queue *queue);
+/* How many of several waiting operations the next one overtakes: none, unless REORDER strikes. */
+uint64_t orr__socket_overtaken(const struct orr__socket *socket, const struct orr_queue *queue);
 
 /* ---- span.c ---------------------------------------------------------------------------------- */
 

@@ -372,6 +372,15 @@ static bool transfers_on_socket(struct orr__process *process,
            orr__socket_of(process, completion->request.descriptor) != NULL;
 }
 
+/* The range is looked at before what it is a range of. */
+static int allocate_on_socket(const struct orr_completion *completion)
+{
+    bool strange = completion->request.arguments.range.length == 0 ||
+                   completion->request.arguments.range.length > INT64_MAX ||
+                   completion->request.arguments.range.offset > INT64_MAX;
+    return strange ? -EINVAL : -ENODEV;
+}
+
 /* Sockets have no offsets, no pages and nothing below them; but they can be looked at. */
 static int file_operation_on_socket(struct orr_completion *completion)
 {
@@ -382,7 +391,7 @@ static int file_operation_on_socket(struct orr_completion *completion)
     case ORR_OP_WRITEV:
         return -ESPIPE;
     case ORR_OP_ALLOCATE:
-        return -ENODEV;
+        return allocate_on_socket(completion);
     case ORR_OP_FSYNC:
     case ORR_OP_FDATASYNC:
     case ORR_OP_TRUNCATE:
@@ -398,12 +407,39 @@ static int file_operation_on_socket(struct orr_completion *completion)
     return 0;
 }
 
+/* A kernel may leave what it could do at once to its workers, or to the end of the system call: what
+ * was submitted after it on other handles can be first. */
+static bool is_overtaken(struct orr__process *process, struct orr_completion *completion,
+                         uint64_t occurrence, orr__event_run run)
+{
+    struct orr_node *node = process->node;
+    uint8_t op = completion->request.op;
+    if (!orr__strikes(process->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, op_actor(node, op),
+                      occurrence))
+        return false;
+    orr__fault(process->world, ORR_FAMILY_REORDER, orr__op_subject(node, op), occurrence,
+               "takes effect later");
+    later(process, completion, op_latency(node, op, occurrence), run, occurrence);
+    return true;
+}
+
+static void refusal_comes(struct orr_world *world, void *object, uint64_t occurrence)
+{
+    (void)world;
+    (void)occurrence;
+    struct orr_completion *completion = object;
+    struct orr__process *process = time_has_come(completion);
+    if (process != NULL)
+        orr__ready(process, completion, file_operation_on_socket(completion));
+}
+
 static void start_file_operation(struct orr__process *process, struct orr_completion *completion,
                                  uint64_t occurrence)
 {
     uint8_t op = completion->request.op;
     if (orr__socket_of(process, completion->request.descriptor) != NULL) {
-        orr__ready(process, completion, file_operation_on_socket(completion));
+        if (!is_overtaken(process, completion, occurrence, refusal_comes))
+            orr__ready(process, completion, file_operation_on_socket(completion));
         return;
     }
     bool syncs = op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC;
@@ -433,22 +469,6 @@ static void end_comes(struct orr_world *world, void *object, uint64_t occurrence
         end_descriptor(process, completion, occurrence);
 }
 
-/* A kernel may leave shutdown and close to its workers, or to the end of the system call: what was
- * submitted after them on other handles can be first. */
-static bool end_is_overtaken(struct orr__process *process, struct orr_completion *completion,
-                             uint64_t occurrence)
-{
-    struct orr_node *node = process->node;
-    uint8_t op = completion->request.op;
-    if (!orr__strikes(process->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, op_actor(node, op),
-                      occurrence))
-        return false;
-    orr__fault(process->world, ORR_FAMILY_REORDER, orr__op_subject(node, op), occurrence,
-               "takes effect later");
-    later(process, completion, op_latency(node, op, occurrence), end_comes, occurrence);
-    return true;
-}
-
 void orr__operation_start(struct orr__process *process, struct orr_completion *completion)
 {
     uint8_t op = completion->request.op;
@@ -461,7 +481,7 @@ void orr__operation_start(struct orr__process *process, struct orr_completion *c
         cancel_comes_in_time(process, completion)) {
         orr__ready(process, completion, -ECANCELED);
     } else if (op == ORR_OP_CLOSE || op == ORR_OP_SHUTDOWN) {
-        if (!end_is_overtaken(process, completion, occurrence))
+        if (!is_overtaken(process, completion, occurrence, end_comes))
             end_descriptor(process, completion, occurrence);
     } else if (on_sockets(op) || transfers_on_socket(process, completion)) {
         start_socket_operation(process, completion, occurrence);

@@ -50,6 +50,17 @@ static int bind_name(struct orr__socket *socket, const struct orr_address *addre
     return orr__port_bind(socket);
 }
 
+/* A connection that is over gives back a port that was chosen for it; the socket can be bound, if
+ * to no use. */
+static bool gave_port_back(const struct orr__socket *socket)
+{
+    const struct orr__end *end = socket->end;
+    if (socket->transport != ORR__TCP || end == NULL || socket->listening || socket->bound_again)
+        return false;
+    bool over = orr__end_state(end) == ORR__END_CLOSED || orr__end_is_finished(end);
+    return over && (socket->is_child || socket->ephemeral);
+}
+
 int orr__socket_bind(struct orr__process *process, struct orr__socket *socket,
                      const struct orr_address *address)
 {
@@ -62,10 +73,15 @@ int orr__socket_bind(struct orr__process *process, struct orr__socket *socket,
         return status;
     if (orr__stack_find(socket->stack, &place) != socket->stack)
         return -EADDRNOTAVAIL;
-    if (socket->port != NULL || socket->phase != ORR__UNCONNECTED)
+    bool again = gave_port_back(socket);
+    if (again)
+        orr__port_leave(socket);
+    else if (socket->port != NULL || socket->phase != ORR__UNCONNECTED)
         return -EINVAL;
     struct orr__place before = socket->local;
     socket->local = place;
+    socket->ephemeral = false;
+    socket->bound_again = again;
     status = orr__port_bind(socket);
     if (status < 0)
         socket->local = before;

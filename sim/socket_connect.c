@@ -121,6 +121,7 @@ static int64_t connect_place(struct orr__socket *socket, struct orr_completion *
     if (status < 0)
         return status;
     orr__socket_drop_end(socket); /* of an earlier connect that failed */
+    socket->bound_again = false;
     socket->connecting = completion;
     socket->phase = ORR__CONNECTING;
     orr__connection_begin(socket);
@@ -141,7 +142,7 @@ void orr__socket_submit_connect(struct orr__socket *socket, struct orr_completio
 static void admit_waiting(struct orr__socket *listener)
 {
     while (listener->out.head != NULL && orr__listener_has_room(listener)) {
-        struct orr_completion *waiting = orr__queue_take(&listener->out, false);
+        struct orr_completion *waiting = orr__queue_take(&listener->out, 0);
         struct orr__socket *socket =
             orr__descriptor_get(listener->process, waiting->request.descriptor)->socket;
         socket->waits_at = NULL;
@@ -195,7 +196,7 @@ void orr__socket_admit(struct orr__socket *listener)
 {
     while (listener->in.head != NULL && listener->arrived.count > 0) {
         struct orr_completion *completion =
-            orr__queue_take(&listener->in, orr__socket_reorders(listener, &listener->in));
+            orr__queue_take(&listener->in, orr__socket_overtaken(listener, &listener->in));
         orr__ready(listener->process, completion, accept_first(listener, completion));
     }
 }
@@ -228,7 +229,7 @@ void orr__socket_submit_accept(struct orr__socket *socket, struct orr_completion
 void orr__socket_refuse_waiting(struct orr__socket *socket)
 {
     while (socket->in.head != NULL)
-        orr__ready(socket->process, orr__queue_take(&socket->in, false), -EINVAL);
+        orr__ready(socket->process, orr__queue_take(&socket->in, 0), -EINVAL);
     while (socket->out.head != NULL) {
         struct orr_completion *waiting = socket->out.head;
         struct orr__socket *connects =

@@ -4,24 +4,30 @@
  */
 #include "network.h"
 
-#define WOKEN_LATER_NS (2 * ORR_MICROSECOND)
+#define WOKEN_LATER_MEAN_NS (20 * ORR_MICROSECOND)
 
 /* ---- queues ---------------------------------------------------------------------------------- */
 
-struct orr_completion *orr__queue_take(struct orr_queue *queue, bool second)
+struct orr_completion *orr__queue_take(struct orr_queue *queue, uint64_t before)
 {
-    struct orr_completion *completion = second ? queue->head->next : queue->head;
+    struct orr_completion *completion = queue->head;
+    for (; before > 0; before--)
+        completion = completion->next;
     orr__assert(completion != NULL);
     orr_queue_remove(queue, completion);
     return completion;
 }
 
 /* A kernel wakes several waiters of one socket in no promised order. */
-bool orr__socket_reorders(const struct orr__socket *socket, const struct orr_queue *queue)
+uint64_t orr__socket_overtaken(const struct orr__socket *socket, const struct orr_queue *queue)
 {
     const struct orr_node *node = socket->stack->node;
-    return queue->count > 1 && orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER,
-                                            ~node->id, (uint64_t)queue->head->result);
+    uint64_t number = (uint64_t)queue->head->result;
+    if (queue->count < 2 ||
+        !orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, ~node->id, number))
+        return 0;
+    return 1 +
+           orr__draw_below(node->world, ORR__SITE_REORDER, ~node->id - 1, number, queue->count - 1);
 }
 
 /* ---- who waits is woken, perhaps later than others ------------------------------------------- */
@@ -29,7 +35,7 @@ bool orr__socket_reorders(const struct orr__socket *socket, const struct orr_que
 static bool strikes_waiter(const struct orr__socket *socket, const struct orr_completion *waits)
 {
     struct orr_node *node = socket->stack->node;
-    return waits != NULL &&
+    return waits != NULL && orr__family_on(node->world, ORR_FAMILY_REORDER) &&
            orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER,
                         orr__mix(node->id, waits->request.op), (uint64_t)waits->result);
 }
@@ -43,8 +49,11 @@ static bool wake_later(const struct orr__socket *socket, const struct orr_comple
         return false;
     orr__fault(node->world, ORR_FAMILY_REORDER, orr__op_subject(node, waits->request.op),
                (uint64_t)waits->result, "is woken later");
-    orr__schedule(node->world, orr__now(node->world) + WOKEN_LATER_NS, run, socket->process,
-                  socket->process, (uint64_t)waits->request.descriptor);
+    uint64_t ns = 1 + orr__draw_exponential(node->world, ORR__SITE_REORDER,
+                                            orr__mix(~node->id, waits->request.op),
+                                            (uint64_t)waits->result, WOKEN_LATER_MEAN_NS);
+    orr__schedule(node->world, orr__now(node->world) + ns, run, socket->process, socket->process,
+                  (uint64_t)waits->request.descriptor);
     return true;
 }
 
@@ -60,6 +69,8 @@ static void receiver_woken(struct orr_world *world, void *process, uint64_t desc
     struct orr__socket *socket = woken_socket(process, descriptor);
     if (socket != NULL && socket->listening)
         orr__socket_admit(socket);
+    else if (socket != NULL && socket->transport == ORR__UDP)
+        orr__datagram_wake(socket);
     else if (socket != NULL && socket->end != NULL)
         orr__stream_wake_receivers(socket);
 }
@@ -67,6 +78,19 @@ static void receiver_woken(struct orr_world *world, void *process, uint64_t desc
 bool orr__socket_notices_later(struct orr__socket *socket)
 {
     return wake_later(socket, socket->in.head, receiver_woken);
+}
+
+static void connect_woken(struct orr_world *world, void *process, uint64_t descriptor)
+{
+    (void)world;
+    struct orr__socket *socket = woken_socket(process, descriptor);
+    if (socket != NULL && socket->end != NULL && orr__end_state(socket->end) == ORR__END_OPEN)
+        orr__socket_connected(socket, 0);
+}
+
+bool orr__socket_connects_later(const struct orr__socket *socket)
+{
+    return wake_later(socket, socket->connecting, connect_woken);
 }
 
 bool orr__socket_hears_twice(const struct orr__socket *socket)

@@ -185,7 +185,8 @@ static void deliver(struct orr__end *from, uint32_t bytes, uint32_t flags)
     if (to->socket != NULL) {
         if (to->socket->polls.head != NULL) /* they see what a waiting recv is about to take */
             orr__socket_changed(to->socket);
-        orr__stream_wake_receivers(to->socket);
+        if (!orr__socket_notices_later(to->socket))
+            orr__stream_wake_receivers(to->socket);
     }
 }
 
@@ -340,15 +341,19 @@ static void probe_window(struct orr__end *end)
         orr__end_stall(end);
 }
 
+/* What arrives at once may be lost at once, and has to be sent again (orr__end_lose): so the marks
+ * are set before anything departs. */
 void orr__stream_transmit(struct orr__end *end)
 {
     struct orr__flow *flow = &end->out;
     if (orr__end_state(end) != ORR__END_OPEN || flow->stalled || end->connection->severed)
         return;
     if (!flow->hello_sent) {
-        if (!depart(end, 0, SEGMENT_HELLO))
-            return;
         flow->hello_sent = true;
+        if (!depart(end, 0, SEGMENT_HELLO))
+            flow->hello_sent = false;
+        if (!flow->hello_sent || flow->stalled)
+            return;
     }
     while (flow->sent < flow->written) {
         uint32_t bytes = next_segment(end);
@@ -361,9 +366,14 @@ void orr__stream_transmit(struct orr__end *end)
             flow->sent -= bytes;
             return;
         }
+        if (flow->stalled)
+            return;
     }
-    if (orr__end_state(end) == ORR__END_OPEN && end->shut_send && !flow->fin_sent)
-        flow->fin_sent = depart(end, 0, SEGMENT_FIN);
+    if (orr__end_state(end) == ORR__END_OPEN && end->shut_send && !flow->fin_sent) {
+        flow->fin_sent = true;
+        if (!depart(end, 0, SEGMENT_FIN))
+            flow->fin_sent = false;
+    }
 }
 
 void orr__stream_resume(struct orr__end *end)
@@ -484,8 +494,8 @@ void orr__stream_wake_receivers(struct orr__socket *socket)
         int64_t result = bytes ? 0 : recv_nothing(end);
         if (result == 1)
             return;
-        struct orr_completion *completion = orr__queue_take(
-            &socket->in, socket->in.count > 1 && orr__socket_reorders(socket, &socket->in));
+        struct orr_completion *completion =
+            orr__queue_take(&socket->in, orr__socket_overtaken(socket, &socket->in));
         if (bytes)
             result = recv_bytes(socket, completion);
         orr__ready(socket->process, completion, result);
@@ -529,8 +539,8 @@ void orr__stream_wake_senders(struct orr__socket *socket)
         uint32_t possible = room(end);
         if (result == 0 && possible == 0)
             return;
-        struct orr_completion *completion = orr__queue_take(
-            &socket->out, socket->out.count > 1 && orr__socket_reorders(socket, &socket->out));
+        struct orr_completion *completion =
+            orr__queue_take(&socket->out, orr__socket_overtaken(socket, &socket->out));
         if (result == 0)
             result = send_bytes(socket, completion, possible);
         orr__ready(socket->process, completion, result);

@@ -230,6 +230,7 @@ static void options_of_the_wrong_kind_of_socket(void)
 static void connect_is_refused(void)
 {
     for (uint32_t i = 0; i < GROUND_FAMILIES; i++) {
+        char byte;
         struct orr_address address;
         orr_handle listener = ground_listen(ground_families[i], 8, &address);
         if (listener == ORR_HANDLE_NONE)
@@ -238,6 +239,10 @@ static void connect_is_refused(void)
         orr_handle client = ground_socket(ground_families[i], ORR_SOCKET_STREAM);
         EXPECT(-ECONNREFUSED, END_OF(orr_connect, client, &address));
         EXPECT(-ECONNREFUSED, END_OF(orr_connect, client, &address)); /* may be tried again */
+        if (ground_families[i] != ORR_FAMILY_UNIX) { /* the end of the attempt is an end */
+            EXPECT(0, END_OF(orr_recv, client, &byte, 1));
+            EXPECT(-EPIPE, END_OF(orr_send, client, "x", 1));
+        }
         ground_close(client);
     }
 }
@@ -476,6 +481,31 @@ static void accept_where_nobody_listens(void)
     ground_close_pair(&pair);
 }
 
+/* What the socket refuses anyway does not wait behind what waits there. */
+static void a_refusal_does_not_queue(void)
+{
+    char byte;
+    struct orr_address address;
+    struct probe accept = {.calls = 0};
+    struct probe recv = {.calls = 0};
+    orr_handle listener = ground_listen(ORR_FAMILY_IP4, 8, &address);
+    START(&accept, orr_accept, listener, NULL);
+    ground_settle();
+    EXPECT(-ENOTCONN, END_OF(orr_recv, listener, &byte, 1));
+    EXPECT(-ESPIPE, END_OF(orr_read, listener, &byte, 1, 1));
+    EXPECT(0, END_OF(orr_cancel, &accept.completion));
+    EXPECT_END(-ECANCELED, &accept);
+    ground_close(listener);
+    orr_handle datagrams = ground_datagram(ORR_FAMILY_IP4, &address);
+    START(&recv, orr_recv, datagrams, &byte, 1);
+    ground_settle();
+    EXPECT(-EOPNOTSUPP, END_OF(orr_accept, datagrams, NULL));
+    EXPECT(-ESPIPE, END_OF(orr_read, datagrams, &byte, 1, 1));
+    EXPECT(0, END_OF(orr_cancel, &recv.completion));
+    EXPECT_END(-ECANCELED, &recv);
+    ground_close(datagrams);
+}
+
 /* Of 5 handles, one is the directory's. What found no handle is accepted when there is one. */
 static void accept_without_a_free_handle(void)
 {
@@ -561,6 +591,7 @@ const struct conformance_case cases_socket[] = {
     {.name = "a_connection_that_ended_before_it_was_accepted",
      .run = a_connection_that_ended_before_it_was_accepted},
     {.name = "accept_where_nobody_listens", .run = accept_where_nobody_listens},
+    {.name = "a_refusal_does_not_queue", .run = a_refusal_does_not_queue},
     {.name = "accept_without_a_free_handle", .run = accept_without_a_free_handle, .handles_max = 5},
     {.name = "poll_of_a_listener", .run = poll_of_a_listener},
     {.name = "poll_of_a_stream", .run = poll_of_a_stream},

@@ -198,6 +198,20 @@ static void reads_nothing(orr_handle from, orr_handle to)
     ck_assert_int_eq(byte, 'x');
 }
 
+static void a_read_of_nothing_does_not_queue(void)
+{
+    char bytes[2];
+    struct probe recv = {.calls = 0};
+    struct pair pair;
+    ck_assert(ground_pair(ORR_FAMILY_IP4, &pair));
+    START(&recv, orr_recv, pair.server, bytes, 1);
+    ground_settle();
+    EXPECT(0, END_OF(orr_read, pair.server, &bytes[1], 0, 0));
+    EXPECT(0, END_OF(orr_cancel, &recv.completion));
+    EXPECT_END(-ECANCELED, &recv);
+    ground_close_pair(&pair);
+}
+
 static void a_read_of_nothing_does_nothing(void)
 {
     for (uint32_t i = 0; i < GROUND_FAMILIES; i++) {
@@ -270,6 +284,7 @@ const struct conformance_case cases_socket_rw[] = {
     {.name = "a_socket_has_no_offset_but_0", .run = a_socket_has_no_offset_but_0},
     {.name = "a_refused_offset_waits_for_nobody", .run = a_refused_offset_waits_for_nobody},
     {.name = "a_read_of_nothing_does_nothing", .run = a_read_of_nothing_does_nothing},
+    {.name = "a_read_of_nothing_does_not_queue", .run = a_read_of_nothing_does_not_queue},
     {.name = "one_write_is_one_datagram", .run = one_write_is_one_datagram},
     {.name = "datagrams_that_cannot_be_written", .run = datagrams_that_cannot_be_written},
     {.name = NULL},

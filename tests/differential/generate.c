@@ -234,11 +234,24 @@ static uint8_t add_socket(struct maker *maker, enum orr_socket_type type)
     return slot;
 }
 
+/* To an address of its own; a Unix socket now and then to a name among the files. */
+static void add_bind_of(struct maker *maker, uint8_t slot)
+{
+    struct step step = {.op = STEP_BIND, .slot = slot, .other = slot};
+    if (maker->families[slot] == ORR_FAMILY_UNIX && one_in(&maker->dice, 2)) {
+        step.kind = BY_PATH;
+        step.path = some_path(maker);
+    }
+    add(maker, step);
+}
+
 static void add_bind(struct maker *maker)
 {
     uint8_t slot = pick(maker, one_in(&maker->dice, 2) ? STREAM : DATAGRAM);
-    uint8_t other = one_in(&maker->dice, 6) ? any_slot(maker) : slot;
-    add(maker, (struct step){.op = STEP_BIND, .slot = slot, .other = other});
+    if (one_in(&maker->dice, 6))
+        add(maker, (struct step){.op = STEP_BIND, .slot = slot, .other = any_slot(maker)});
+    else
+        add_bind_of(maker, slot);
 }
 
 static void add_listener(struct maker *maker)
@@ -247,7 +260,7 @@ static void add_listener(struct maker *maker)
     if (slot == 0)
         return;
     if (!one_in(&maker->dice, 12))
-        add(maker, (struct step){.op = STEP_BIND, .slot = slot, .other = slot});
+        add_bind_of(maker, slot);
     uint32_t backlog = maker->small ? 1 : throw_die(&maker->dice, 5);
     add(maker, (struct step){.op = STEP_LISTEN, .slot = slot, .length = backlog});
     maker->slots[slot] = LISTENER;
@@ -281,10 +294,38 @@ static void add_pair(struct maker *maker)
     add(maker, (struct step){.op = STEP_WAIT});
 }
 
+/* A connect to a name among the files, which most often leads nowhere. */
+static void add_connect_by_path(struct maker *maker)
+{
+    add(maker, (struct step){.op = STEP_CONNECT,
+                             .slot = pick(maker, STREAM),
+                             .kind = BY_PATH,
+                             .path = some_path(maker)});
+}
+
+/* As a file: nearly always at the only offset that a socket has. */
+static void add_socket_as_file(struct maker *maker, uint8_t slot)
+{
+    static const uint8_t ops[] = {STEP_READ,  STEP_WRITE,  STEP_READ_EXACT, STEP_WRITE_ALL,
+                                  STEP_READV, STEP_WRITEV, STEP_READ,       STEP_WRITE};
+    uint32_t length = some_length(maker);
+    if (!maker->program->races && length > 1)
+        length = one_in(&maker->dice, 4) ? length : 1;
+    add(maker, (struct step){.op = ops[throw_die(&maker->dice, sizeof ops)],
+                             .slot = slot,
+                             .kind = (uint8_t)(1 + throw_die(&maker->dice, 4)),
+                             .length = length,
+                             .offset = one_in(&maker->dice, 12) ? some_offset(maker) : 0});
+}
+
 static void add_stream_transfer(struct maker *maker)
 {
     static const uint8_t ops[] = {STEP_SEND_ALL,   STEP_SEND_ALL, STEP_SEND_ALL, STEP_RECV_EXACT,
                                   STEP_RECV_EXACT, STEP_RECV,     STEP_SEND};
+    if (one_in(&maker->dice, 5)) {
+        add_socket_as_file(maker, pick(maker, PAIRED));
+        return;
+    }
     uint8_t op = ops[throw_die(&maker->dice, sizeof ops)];
     uint32_t length = some_length(maker);
     if ((op == STEP_RECV || op == STEP_SEND) && !maker->program->races && length > 1)
@@ -320,7 +361,10 @@ static void add_datagram_step(struct maker *maker)
         return;
     }
     uint8_t slot = pick(maker, DATAGRAM);
-    add_datagram_transfer(maker, slot, pick(maker, DATAGRAM));
+    if (one_in(&maker->dice, 8))
+        add_socket_as_file(maker, slot);
+    else
+        add_datagram_transfer(maker, slot, pick(maker, DATAGRAM));
 }
 
 static void add_option(struct maker *maker)
@@ -372,7 +416,7 @@ static void add_end(struct maker *maker)
 
 static void add_socket_step(struct maker *maker)
 {
-    switch (throw_die(&maker->dice, 17)) {
+    switch (throw_die(&maker->dice, 18)) {
     case 0:
     case 1:
         add_pair(maker);
@@ -393,6 +437,12 @@ static void add_socket_step(struct maker *maker)
         break;
     case 7:
         add_look(maker);
+        break;
+    case 17:
+        if (maker->family == ORR_FAMILY_UNIX)
+            add_connect_by_path(maker);
+        else
+            add_look(maker);
         break;
     case 8:
     case 9:

@@ -3,13 +3,17 @@
  * under /tmp and makes a fresh one in it for each program. A world lives for one run.
  */
 #define _XOPEN_SOURCE 700 /* mkdtemp, nftw */
+#define _DEFAULT_SOURCE 1 /* flock */
 #include "grounds.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <orrery/sim.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,12 +29,17 @@ void (*world_canary)(const struct program *program, struct record *record);
 
 /* The backends of this build: DIFFERENTIAL_KERNELS where they are not the system's own. */
 #if defined(DIFFERENTIAL_KERNELS)
-const char *const kernels[] = {DIFFERENTIAL_KERNELS, NULL};
+static const char *const built[] = {DIFFERENTIAL_KERNELS};
 #elif defined(__linux__)
-const char *const kernels[] = {"uring", "epoll", NULL};
+static const char *const built[] = {"uring", "epoll"};
 #else
-const char *const kernels[] = {"kqueue", NULL};
+static const char *const built[] = {"kqueue"};
 #endif
+
+#define BUILT (sizeof built / sizeof built[0])
+static_assert(BUILT <= KERNELS_MAX, "the list has room for all of them");
+
+const char *kernels[KERNELS_MAX + 1];
 
 static int kernel_open(const char *kernel, const struct orr_options *options,
                        struct orr_loop **ret_loop)
@@ -40,15 +49,23 @@ static int kernel_open(const char *kernel, const struct orr_options *options,
     return orr_loop_open(&forced, ret_loop);
 }
 
-const char *kernel_unavailable(const char *kernel)
+uint32_t kernels_find(FILE *file)
 {
-    static char sentence[512];
-    const struct orr_options options = {.error = sentence, .error_size = sizeof sentence};
-    struct orr_loop *loop;
-    int status = kernel_open(kernel, &options, &loop);
-    if (status == 0)
-        orr_loop_close(loop);
-    return status == 0 ? NULL : sentence;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < BUILT; i++) {
+        char sentence[512] = "";
+        const struct orr_options options = {.error = sentence, .error_size = sizeof sentence};
+        struct orr_loop *loop;
+        int status = kernel_open(built[i], &options, &loop);
+        if (status == 0) {
+            orr_loop_close(loop);
+            kernels[count++] = built[i];
+        } else {
+            fprintf(file, "# %s is left out: %s\n", built[i], sentence);
+        }
+    }
+    kernels[count] = NULL;
+    return count;
 }
 
 /* What this process has open: one kernel at a time. */
@@ -163,17 +180,46 @@ static void close_directory(struct orr_loop *loop, orr_handle directory)
         orr_run_once(loop);
 }
 
+/*
+ * A program keeps the addresses of sockets that it has closed, and uses them. By then the port may
+ * be another process's, where addresses cannot keep them apart: there is one ::1, and a socket
+ * that was not bound takes what comes to any address. So of the programs that use ports, one runs
+ * at a time on a machine. The lock is on a directory that is there anyway, and goes with its
+ * process.
+ */
+static bool uses_ports(const struct program *program)
+{
+    for (uint32_t i = 0; i < program->count; i++)
+        if (program->steps[i].op == STEP_SOCKET && program->steps[i].kind != ORR_FAMILY_UNIX)
+            return true;
+    return false;
+}
+
+static void lock_ports(int operation)
+{
+    static int lock = -1;
+    static pid_t owner;
+    if (owner != getpid()) { /* a lock of the parent's would be shared with it */
+        lock = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        owner = getpid();
+    }
+    if (lock < 0 || flock(lock, operation) != 0)
+        fail("/tmp");
+}
+
 void kernel_run(const char *kernel, const struct program *program, uint64_t patience_ns,
                 struct record *ret_record)
 {
     char top[64];
     char tree[96];
+    char in_tree[100];
     char prefix[96];
     char ip4[32];
     open_here(kernel);
     snprintf(top, sizeof top, "%s/%d-%llu", base, (int)here.owner,
              (unsigned long long)here.count++);
     snprintf(tree, sizeof tree, "%s/tree", top);
+    snprintf(in_tree, sizeof in_tree, "%s/", tree);
     snprintf(prefix, sizeof prefix, "%s/", top);
     /* An address of its own keeps this process away from the ports of all others. */
     snprintf(ip4, sizeof ip4, "127.%u.%u.%u", 1 + (unsigned)(getpid() >> 8 & 0x7f),
@@ -183,11 +229,17 @@ void kernel_run(const char *kernel, const struct program *program, uint64_t pati
     struct ground ground = {.loop = here.loop,
                             .directory = open_directory(here.loop, tree),
                             .socket_prefix = prefix,
+                            .tree_prefix = in_tree,
                             .ip4 = ip4,
                             .patience_ns = patience_ns,
                             .hang_ns = hang_ns,
                             .settle_scale = 1};
+    bool locks = uses_ports(program);
+    if (locks)
+        lock_ports(LOCK_EX);
     run_program(program, &ground, ret_record);
+    if (locks)
+        lock_ports(LOCK_UN);
     close_directory(here.loop, ground.directory);
     remove_tree(top);
 }
@@ -252,12 +304,13 @@ void world_run(const struct world_options *options, const struct program *progra
         fail("orr_node_open_loop");
     uint32_t full = orr_world_rate(world, ORR_FAMILY_DISK_FULL);
     orr_world_set_rate(world, ORR_FAMILY_DISK_FULL, 0); /* it would strike mkdir */
-    make_directory(loop, "tree");
+    make_directory(loop, "a-directory-for-the-files");  /* a name in it is as long as an address */
     make_directory(loop, "a-directory-for-sockets");
     orr_world_set_rate(world, ORR_FAMILY_DISK_FULL, full);
     struct ground ground = {.loop = loop,
-                            .directory = open_directory(loop, "tree"),
+                            .directory = open_directory(loop, "a-directory-for-the-files"),
                             .socket_prefix = "/a-directory-for-sockets/",
+                            .tree_prefix = "/a-directory-for-the-files/",
                             .ip4 = "127.1.2.3",
                             .patience_ns = WORLD_PATIENCE_NS,
                             .hang_ns = WORLD_HANG_NS,

@@ -6,11 +6,14 @@
 
 #include "run.h"
 
-/* The kernel backends by name, ended by NULL. */
-extern const char *const kernels[];
+#define KERNELS_MAX 2u
 
-/* Why this machine lacks it, or NULL. */
-const char *kernel_unavailable(const char *kernel);
+/* The kernel backends that programs run on, by name, ended by NULL. */
+extern const char *kernels[KERNELS_MAX + 1];
+
+/* Finds them: those of this build that the machine has. Prints a line that begins with "#" for
+ * each that is left out, with the reason. Returns their number. */
+uint32_t kernels_find(FILE *file);
 
 /* Before the first program, in the process that outlives all others: a directory for what they
  * make. kernels_end removes it, whatever became of them. */

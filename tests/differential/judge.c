@@ -18,7 +18,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define WORLDS_MAX 300u
+#define WORLDS_MAX 4000u
 #define STRAINED_WORLDS 2u
 #define FAULTY_WORLDS 2u
 
@@ -62,7 +62,7 @@ static const char *result_text(const struct outcome *outcome)
         snprintf(text, sizeof texts[0], "%" PRId64, outcome->result);
     if (outcome->extra != 0)
         snprintf(text + strlen(text), sizeof texts[0] - strlen(text), " {%04" PRIx64 "}",
-                 (outcome->extra ^ outcome->extra >> 20) & 0xffff);
+                 (outcome->extra ^ outcome->extra >> 16) & 0xffff);
     return text;
 }
 
@@ -181,8 +181,8 @@ static void judge_determined(struct verdict *verdict, const struct program *prog
 static bool is_beside_failed_connect(const struct program *program, uint32_t at)
 {
     const struct step *step = &program->steps[at];
-    if (!step_receives(step->op) && !step_sends(step->op) && step->op != STEP_POLL &&
-        step->op != STEP_SHUTDOWN)
+    uint8_t op = step_on_socket(step).op;
+    if (!step_receives(op) && !step_sends(op) && op != STEP_POLL && op != STEP_SHUTDOWN)
         return false;
     for (uint32_t i = 0; i < at; i++)
         if (program->steps[i].op == STEP_CONNECT && program->steps[i].slot == step->slot &&

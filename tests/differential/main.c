@@ -188,9 +188,10 @@ static int tap(uint64_t seed, uint64_t programs)
     printf("1..%" PRIu64 "\n", blocks);
     for (uint64_t i = 0; i < blocks; i++) {
         uint64_t first = seed + i * TAP_BLOCK;
-        run_all(first, TAP_BLOCK);
+        uint64_t count = i + 1 < blocks ? TAP_BLOCK : programs - i * TAP_BLOCK;
+        run_all(first, count);
         printf("%s %" PRIu64 " - programs of seeds %" PRIu64 " to %" PRIu64 "\n",
-               shared->count == 0 ? "ok" : "not ok", i + 1, first, first + TAP_BLOCK - 1);
+               shared->count == 0 ? "ok" : "not ok", i + 1, first, first + count - 1);
         failed = failed || shared->count > 0;
         print_disagreements(stderr);
     }
@@ -233,12 +234,10 @@ int main(int argc, char **argv)
     }
     if (programs == 0)
         return usage();
-    for (uint32_t i = 0; kernels[i] != NULL; i++) {
-        const char *reason = kernel_unavailable(kernels[i]);
-        if (reason != NULL) {
-            printf(as_tap ? "1..0 # SKIP %s\n" : "%s\n", reason);
-            return as_tap ? EXIT_SUCCESS : 2;
-        }
+    if (kernels_find(stdout) == 0) {
+        printf(as_tap ? "1..0 # SKIP no kernel backend works here\n"
+                      : "no kernel backend works here\n");
+        return as_tap ? EXIT_SUCCESS : 2;
     }
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) {

@@ -36,6 +36,22 @@ bool step_is_file(uint8_t op)
            op == STEP_LIST;
 }
 
+struct step step_on_socket(const struct step *step)
+{
+    struct step taken = *step;
+    if (step->op < STEP_READ || step->op > STEP_WRITEV || step->offset != 0)
+        return taken;
+    bool reads = step->op == STEP_READ || step->op == STEP_READ_EXACT || step->op == STEP_READV;
+    if (!reads || step->length > 0) /* a read of nothing does not look at the socket */
+        taken.op = reads ? STEP_RECV : STEP_SEND;
+    return taken;
+}
+
+struct step model_step(const struct model *model, const struct step *step)
+{
+    return model->slots[step->slot].kind == MODEL_EMPTY ? *step : step_on_socket(step);
+}
+
 static bool reads_file(uint8_t op)
 {
     return op == STEP_READ || op == STEP_READ_EXACT || op == STEP_READV || op == STEP_STAT ||
@@ -113,9 +129,16 @@ static bool on_one_connection(const struct model *model, const struct step *a, c
            first->connection == second->connection;
 }
 
+/* Looks at files or names. */
+static bool looks_at_files(const struct model *model, const struct step *step)
+{
+    return step_is_file(step->op) || ((step->op == STEP_BIND || step->op == STEP_CONNECT) &&
+                                      model->slots[step->slot].family == ORR_FAMILY_UNIX);
+}
+
 static bool conflict(const struct model *model, const struct step *a, const struct step *b)
 {
-    if (step_is_file(a->op) && step_is_file(b->op) && files_conflict(a, b))
+    if (looks_at_files(model, a) && looks_at_files(model, b) && files_conflict(a, b))
         return true;
     bool transfers =
         (step_sends(a->op) || step_receives(a->op)) && (step_sends(b->op) || step_receives(b->op));
@@ -284,8 +307,9 @@ static bool is_guessed(const struct model *model, uint32_t address)
 
 uint32_t model_datagram_target(const struct model *model, const struct step *step)
 {
-    if (step->op == STEP_SEND_TO && step->other != step->slot)
-        return model->slots[step->other].address;
+    uint32_t named = model->slots[step->other].address;
+    if (step->op == STEP_SEND_TO && step->other != step->slot && named != 0)
+        return named;
     return model->slots[step->slot].peer;
 }
 
@@ -294,13 +318,33 @@ static bool has_room(const struct model_slot *listener)
     return listener->queued <= listener->backlog && listener->queued < QUEUE_MAX;
 }
 
+/* Whether it is certain what a connect by a name among the files meets: nobody, or a listener whose
+ * name has not moved. */
+static bool knows_name(const struct model *model, const struct step *step, uint32_t listener)
+{
+    if (step->kind != BY_PATH && !model->slots[step->other].by_path)
+        return true;
+    if (listener != NOBODY)
+        return model->slots[listener].names == model->names_changed;
+    for (uint32_t i = 1; i < SLOTS; i++)
+        if (model->slots[i].kind == MODEL_LISTENER && model->slots[i].by_path)
+            return false;
+    return true;
+}
+
 static enum model_verdict admit_connect(const struct model *model, const struct step *step)
 {
     const struct model_slot *slot = &model->slots[step->slot];
     const struct model_slot *target = &model->slots[step->other];
-    uint32_t listener = listener_at(model, target->address);
+    uint32_t listener = step->kind == BY_PATH ? NOBODY : listener_at(model, target->address);
+    if (slot->kind == MODEL_DATAGRAM && target->address != 0 && target->family != slot->family)
+        return MODEL_SKIP; /* an IPv6 socket may have an IPv4 peer */
+    if (slot->kind == MODEL_DATAGRAM && !model->quiet)
+        return MODEL_SETTLE; /* it may be told of what was sent before */
     if (slot->kind != MODEL_STREAM)
         return MODEL_GO;
+    if (!knows_name(model, step, listener))
+        return MODEL_SKIP;
     if (slot->shut || slot->guess || is_guessed(model, target->address) ||
         (slot->address != 0 && slot->address == target->address))
         return MODEL_SKIP;
@@ -324,7 +368,10 @@ static enum model_verdict admit_send_datagram(const struct model *model, const s
         if (to->datagrams > 0 && to->sender != step->slot && !model->quiet)
             return MODEL_SETTLE;
     }
-    return is_guessed(model, model_datagram_target(model, step)) ? MODEL_SKIP : MODEL_GO;
+    const struct model_slot *other = &model->slots[step->other];
+    bool strange = other->address != 0 && other->family != model->slots[step->slot].family;
+    bool unknown = step->op == STEP_SEND_TO && (strange || (other->guess && other->address == 0));
+    return unknown || is_guessed(model, model_datagram_target(model, step)) ? MODEL_SKIP : MODEL_GO;
 }
 
 static bool receives(const struct model *model, uint32_t slot)
@@ -449,8 +496,10 @@ static enum model_verdict admit_op(const struct model *model, const struct step 
     }
 }
 
-enum model_verdict model_admit(const struct model *model, const struct step *step, uint32_t at)
+enum model_verdict model_admit(const struct model *model, const struct step *asked, uint32_t at)
 {
+    const struct step taken = model_step(model, asked);
+    const struct step *step = &taken;
     if (!fillable(model, step))
         return MODEL_SKIP;
     enum model_verdict verdict = admit_beside(model, step);

@@ -37,6 +37,8 @@ struct model_slot {
     uint32_t sender; /* of the last one: slot */
     uint32_t peer;   /* connected to this address, 0 = not connected */
     bool guess;      /* bound to an address that another had or has, or not: who knows */
+    bool by_path;    /* its address is or was a name among the files */
+    uint32_t names;  /* how often names had changed when it was bound to that */
     bool refused;    /* a datagram met a closed port: the next operation hears of it */
     bool shut;
     bool mute; /* a datagram socket whose sends end with -EPIPE */
@@ -68,7 +70,8 @@ struct model {
     uint32_t connection_count;
     uint32_t address_count;
     uint64_t guessed; /* addresses that a guess may have: a bit each */
-    bool quiet;       /* nothing is on its way */
+    uint32_t names_changed;
+    bool quiet; /* nothing is on its way */
     bool large; /* more is outstanding at once than fits into the smallest buffers of the world */
 };
 
@@ -84,6 +87,8 @@ void model_init(struct model *model);
 enum model_verdict model_admit(const struct model *model, const struct step *step, uint32_t at);
 /* The step is taken. */
 void model_take(struct model *model, const struct step *step, uint32_t at);
+/* A bind by path succeeded. All backends agree on whether it does, or the step itself tells. */
+void model_bound_by_path(struct model *model, const struct step *step);
 /* True if the operation of that step is in flight and ends without another step. */
 bool model_can_end(const struct model *model, uint32_t at);
 /* It has a part of what it waits for: its end by force is not determined. */
@@ -93,6 +98,8 @@ void model_waited(struct model *model);
 /* What was on its way has arrived. */
 void model_settled(struct model *model);
 
+/* The step as what lies in its slot takes it. */
+struct step model_step(const struct model *model, const struct step *step);
 /* The address that a datagram goes to, 0 = none. */
 uint32_t model_datagram_target(const struct model *model, const struct step *step);
 
@@ -102,5 +109,7 @@ bool step_receives(uint8_t op);
 bool step_sends(uint8_t op);
 /* Works on files or names, not on sockets. */
 bool step_is_file(uint8_t op);
+/* The step as a socket takes it: at offset 0, reads receive and writes send, in one attempt. */
+struct step step_on_socket(const struct step *step);
 
 #endif

@@ -28,6 +28,8 @@ static void take_bind(struct model *model, const struct step *step)
     struct model_slot *slot = &model->slots[step->slot];
     if (slot->kind != MODEL_STREAM && slot->kind != MODEL_DATAGRAM)
         return;
+    if (step->kind == BY_PATH)
+        return; /* model_bound_by_path says the rest */
     if (step->other == step->slot) {
         if (slot->address == 0 && !slot->guess)
             slot->address = model->address_count++;
@@ -35,6 +37,16 @@ static void take_bind(struct model *model, const struct step *step)
         slot->guess = true;
         model->guessed |= UINT64_C(1) << model->slots[step->other].address;
     }
+}
+
+void model_bound_by_path(struct model *model, const struct step *step)
+{
+    struct model_slot *slot = &model->slots[step->slot];
+    if (slot->kind != MODEL_STREAM)
+        return;
+    slot->address = model->address_count++;
+    slot->by_path = true;
+    slot->names = model->names_changed;
 }
 
 static void take_listen(struct model *model, const struct step *step)
@@ -58,7 +70,7 @@ static struct model_slot *listener_at(struct model *model, uint32_t address)
 static void take_connect(struct model *model, const struct step *step)
 {
     struct model_slot *slot = &model->slots[step->slot];
-    uint32_t address = model->slots[step->other].address;
+    uint32_t address = step->kind == BY_PATH ? 0 : model->slots[step->other].address;
     struct model_slot *listener = listener_at(model, address);
     if (slot->kind == MODEL_DATAGRAM && address != 0 &&
         slot->family == model->slots[step->other].family)
@@ -170,7 +182,8 @@ static void take_close(struct model *model, const struct step *step)
             pending->step.op != STEP_TIMEOUT)
             pending->ended = pending->canceled = true;
     }
-    *slot = (struct model_slot){.address = slot->address, .family = slot->family};
+    *slot = (struct model_slot){
+        .address = slot->address, .family = slot->family, .by_path = slot->by_path};
 }
 
 static void take_cancel(struct model *model, const struct step *step, uint32_t at)
@@ -182,10 +195,12 @@ static void take_cancel(struct model *model, const struct step *step, uint32_t a
 
 /* ---- steps and waits ------------------------------------------------------------------------- */
 
-void model_take(struct model *model, const struct step *step, uint32_t at)
+void model_take(struct model *model, const struct step *asked, uint32_t at)
 {
+    const struct step taken = model_step(model, asked);
+    const struct step *step = &taken;
     model->quiet = false;
-    model->pending[at] = (struct model_pending){.in_flight = step_submits(step->op), .step = *step};
+    model->pending[at] = (struct model_pending){.in_flight = step_submits(step->op), .step = taken};
     switch (step->op) {
     case STEP_SOCKET:
         take_socket(model, step);
@@ -214,6 +229,10 @@ void model_take(struct model *model, const struct step *step, uint32_t at)
         break;
     case STEP_CANCEL:
         take_cancel(model, step, at);
+        break;
+    case STEP_RENAME:
+    case STEP_UNLINK:
+        model->names_changed++;
         break;
     default:
         break;

@@ -135,6 +135,17 @@ static void print_path_step(FILE *file, const struct step *step)
     }
 }
 
+static void print_target(FILE *file, const struct step *step)
+{
+    fprintf(file, "s%u, ", step->slot);
+    if (step->kind == BY_PATH && step->op != STEP_SEND_TO)
+        print_path(file, step->path);
+    else if (step->other == step->slot)
+        fprintf(file, step->op == STEP_BIND ? "a free address" : "peer");
+    else
+        fprintf(file, "address of s%u", step->other);
+}
+
 static void print_socket_step(FILE *file, const struct step *step)
 {
     static const char *const families[] = {"none", "ip4", "ip6", "unix"};
@@ -159,10 +170,7 @@ static void print_socket_step(FILE *file, const struct step *step)
         fprintf(file, "s%u, %s", step->slot, hows[step->kind]);
         break;
     default:
-        if (step->other == step->slot)
-            fprintf(file, "s%u, %s", step->slot, step->op == STEP_BIND ? "a free address" : "peer");
-        else
-            fprintf(file, "s%u, address of s%u", step->slot, step->other);
+        print_target(file, step);
         break;
     }
 }

@@ -22,12 +22,14 @@
 #define PATHS 25u
 #define TIMEOUT_FOR_EVER 1000000u
 #define TRANSFER_MAX 6000u /* bytes of one step */
+#define BY_PATH 1u         /* the address of a Unix socket is a name among the files */
 
 enum step_op {
     STEP_NONE, /* dropped */
     /* immediate calls */
     STEP_SOCKET,     /* slot; kind = family, how = type */
-    STEP_BIND,       /* slot; other = slot whose address is taken, or itself: a free one */
+    STEP_BIND,       /* slot; other = slot whose address is taken, or itself: a free one, or with
+                        kind BY_PATH path */
     STEP_LISTEN,     /* slot; length = backlog */
     STEP_OPTION_SET, /* slot; kind = option, length = value */
     STEP_OPTION_GET, /* slot; kind = option */
@@ -36,7 +38,7 @@ enum step_op {
     STEP_LIST,       /* slot */
     /* operations */
     STEP_ACCEPT,  /* slot = listener, other = slot that is filled */
-    STEP_CONNECT, /* slot; other = slot whose address is the target */
+    STEP_CONNECT, /* slot; other = slot whose address is the target; with kind BY_PATH path is */
     STEP_RECV,
     STEP_SEND,
     STEP_RECV_EXACT,

@@ -30,20 +30,28 @@ void run_break(struct run *run, const char *format, ...)
 
 /* ---- the end of an operation ----------------------------------------------------------------- */
 
+/* Makes more than one attempt: after an error, some of the bytes may have been carried. */
+static bool goes_on(uint8_t op)
+{
+    return op == STEP_SEND_ALL || op == STEP_RECV_EXACT || op == STEP_WRITE_ALL ||
+           op == STEP_READ_EXACT;
+}
+
 /* Streams carry the same bytes from their first on. */
 static void check_stream(struct run *run, const struct operation *operation,
                          const struct step *step)
 {
     struct run_slot *slot = &run->slots[step->slot];
+    const uint8_t op = run_step(run, step).op;
     if (slot->handle != operation->handle || slot->type != ORR_SOCKET_STREAM || !slot->is_socket)
         return;
     if (operation->result < 0) {
-        run->blurred = run->blurred || step->op == STEP_SEND_ALL || step->op == STEP_RECV_EXACT;
+        run->blurred = run->blurred || goes_on(step->op);
         return;
     }
-    if (step_sends(step->op))
+    if (step_sends(op))
         slot->sent += (uint64_t)operation->result;
-    if (!step_receives(step->op))
+    if (!step_receives(op))
         return;
     for (uint64_t i = 0; i < (uint64_t)operation->result && !run->blurred; i++)
         if (operation->bytes[i] != run_byte(slot->received + i)) {
@@ -267,6 +275,8 @@ static void take_step(struct run *run, uint32_t at)
     }
     uint64_t extra = 0;
     outcome->result = run_immediate(run, step, &extra);
+    if (step->op == STEP_BIND && step->kind == BY_PATH && outcome->result == 0)
+        model_bound_by_path(&run->model, step);
     outcome->extra = extra;
     outcome->fate = FATE_ENDED;
 }

@@ -6,13 +6,9 @@
 
 #include "model.h"
 
-/* Switched on when the world can do it; see generate.c. */
-#define WITH_READ_ON_SOCKETS false /* read and write on sockets, as recv and send */
-#define WITH_SOCKET_FILES false    /* the name of a Unix socket stays when the socket is closed */
-
 enum fate {
     FATE_NONE,    /* dropped, a wait, or never reached */
-    FATE_SKIPPED, /* the model or a switch refused it */
+    FATE_SKIPPED, /* the model refused it, or it is left out */
     FATE_ENDED,
     FATE_FORCED /* ended by the drain, with an answer that is not determined */
 };
@@ -51,6 +47,7 @@ struct ground {
     struct orr_loop *loop;
     orr_handle directory;        /* empty; the program's own */
     const char *socket_prefix;   /* stands before the name of a Unix socket */
+    const char *tree_prefix;     /* before one that is among the files */
     const char *ip4;             /* a loopback address of its own */
     uint64_t patience_ns;        /* how long "let arrive what is on its way" takes */
     uint64_t hang_ns;            /* longer than anything takes */

@@ -74,14 +74,18 @@ int64_t run_and_wait(struct run *run, run_submit_function submit, void *argument
 void run_submit(struct run *run, uint32_t at);
 /* Immediate calls: the result, and what it says. */
 int64_t run_immediate(struct run *run, const struct step *step, uint64_t *ret_extra);
-/* What the switches forbid, and two transfers one way on one stream. */
+/* What is left out everywhere, and two transfers one way on one stream. */
 bool run_forbids(const struct run *run, const struct step *step);
+
+/* The step as what lies in its slot takes it. */
+struct step run_step(const struct run *run, const struct step *step);
 
 /* run_look.c */
 uint64_t run_hash(uint64_t hash, const void *bytes, size_t length);
 /* What the answer says besides its result. */
 uint64_t run_extra(struct run *run, struct operation *operation);
-uint64_t run_address_facts(struct run *run, const struct orr_address *address);
+uint64_t run_address_facts(struct run *run, const struct orr_address *address,
+                           enum orr_socket_type type);
 uint64_t run_list_facts(struct run *run, orr_handle directory, int64_t *ret_result);
 void run_look_at_files(struct run *run);
 /* The byte at that place of every stream. */

@@ -38,15 +38,17 @@ static uint64_t stat_facts(const struct orr_stat *stat)
     return run_hash(1, facts, sizeof facts);
 }
 
-/* Whose it is: the family, whether it names a port, and the slot whose own address equals it. */
-uint64_t run_address_facts(struct run *run, const struct orr_address *address)
+/* Whose it is: the family, whether it names a port, and the slot of that type whose own address
+ * equals it: streams and datagrams may have the same port by chance. */
+uint64_t run_address_facts(struct run *run, const struct orr_address *address,
+                           enum orr_socket_type type)
 {
     uint64_t owner = 0;
     for (uint32_t i = 1; i < SLOTS && owner == 0; i++) {
         struct orr_address local = run->slots[i].address;
         if (run->slots[i].is_socket)
             (void)orr_local_address(run->loop, run->slots[i].handle, &local);
-        if (address->length > 0 && orr_address_equal(&local, address))
+        if (address->length > 0 && run->slots[i].type == type && orr_address_equal(&local, address))
             owner = i;
     }
     uint64_t family = (uint64_t)orr_address_family(address);
@@ -97,13 +99,14 @@ uint64_t run_extra(struct run *run, struct operation *operation)
     case STEP_READV:
         return run_hash(2, operation->bytes, (size_t)operation->result);
     case STEP_RECV_FROM: {
-        uint64_t facts = run_address_facts(run, &operation->datagram.peer);
+        uint64_t facts =
+            run_address_facts(run, &operation->datagram.peer, run->slots[step->slot].type);
         return run_hash(received_facts(operation), &facts, sizeof facts);
     }
     case STEP_STAT:
         return stat_facts(&operation->stat);
     case STEP_ACCEPT:
-        return run_address_facts(run, &operation->address);
+        return run_address_facts(run, &operation->address, ORR_SOCKET_STREAM);
     default:
         return 0;
     }
@@ -201,10 +204,14 @@ static void look_at_directory(struct run *run, orr_handle directory, const char 
                               uint32_t depth);
 
 static void look_at_name(struct run *run, orr_handle directory, const char *path, const char *name,
-                         uint32_t depth)
+                         uint32_t type, uint32_t depth)
 {
     char full[600];
     snprintf(full, sizeof full, "%.250s/%s", path, name);
+    if (type == ORR_FILE_OTHER) { /* a socket, which cannot be opened */
+        (void)add_entry(run, full);
+        return;
+    }
     struct name_call call = {.handle = directory, .path = name, .flags = ORR_OPEN_READ};
     call.handle = run_and_wait(run, open_it, &call);
     struct entry *entry = add_entry(run, full);
@@ -235,7 +242,7 @@ static void look_at_directory(struct run *run, orr_handle directory, const char 
     if (status != 0)
         run_break(run, "%s cannot be listed: %d", path, status);
     for (uint32_t i = 0; i < names->count; i++)
-        look_at_name(run, directory, path, names->names[i], depth);
+        look_at_name(run, directory, path, names->names[i], names->types[i], depth);
     free(names);
 }
 

@@ -7,40 +7,35 @@
 
 /* ---- what is left out ------------------------------------------------------------------------ */
 
-static bool is_transfer_of_file(uint8_t op)
+struct step run_step(const struct run *run, const struct step *step)
 {
-    return op >= STEP_READ && op <= STEP_WRITEV;
+    return run->slots[step->slot].is_socket ? step_on_socket(step) : *step;
 }
 
 static bool busy_one_way(const struct run *run, const struct step *step)
 {
     orr_handle handle = run->slots[step->slot].handle;
+    uint8_t own = step_on_socket(step).op;
     for (uint32_t i = 0; i < STEPS_MAX; i++) {
         const struct operation *other = &run->operations[i];
-        uint8_t op = run->program->steps[i].op;
-        bool same_way = (step_sends(op) && step_sends(step->op)) ||
-                        (step_receives(op) && step_receives(step->op));
+        uint8_t op = step_on_socket(&run->program->steps[i]).op;
+        bool same_way =
+            (step_sends(op) && step_sends(own)) || (step_receives(op) && step_receives(own));
         if (same_way && other->handle == handle && orr_in_flight(&other->completion))
             return true;
     }
     return false;
 }
 
-/* Its owner was closed, and the name of a Unix socket stays behind. */
-static bool names_socket_file(const struct run *run, const struct step *step)
-{
-    const struct run_slot *other = &run->slots[step->other];
-    return (step->op == STEP_BIND || step->op == STEP_CONNECT) && step->other != step->slot &&
-           other->family == ORR_FAMILY_UNIX && other->is_closed;
-}
-
 /* Where io_uring and the system calls of the same kernel differ: io_uring reads both names before
  * it looks anything up, and does not ask a directory for nothing. */
-static bool differs_by_call(const struct step *step)
+static bool differs_by_call(const struct step *step, bool is_socket)
 {
     bool reads = step->op == STEP_READ || step->op == STEP_READ_EXACT || step->op == STEP_READV;
     if (step->op == STEP_RENAME)
         return program_path(step->path_new)[0] == '\0';
+    if (is_socket) /* where io_uring sends nothing, and writev does not send */
+        return step->op == STEP_WRITEV && step->length == 0;
     return reads && step->length == 0;
 }
 
@@ -52,14 +47,13 @@ bool run_forbids(const struct run *run, const struct step *step)
     if (step->op == STEP_OPTION_SET && step->kind == ORR_SOCKET_REUSE_PORT && step->length != 0 &&
         slot->family == ORR_FAMILY_UNIX)
         return true; /* some Linux refuse it, some do not */
-    if (differs_by_call(step))
+    if (differs_by_call(step, slot->is_socket))
         return true;
     if (step->op == STEP_SHUTDOWN && step->kind != ORR_SHUTDOWN_SEND && slot->is_socket &&
         slot->type == ORR_SOCKET_DATAGRAM)
         return true; /* Linux then says 0 to who waits and EAGAIN to who does not */
-    if (!WITH_READ_ON_SOCKETS && is_transfer_of_file(step->op) && slot->is_socket)
-        return true;
-    if (!WITH_SOCKET_FILES && names_socket_file(run, step))
+    if ((step->op == STEP_BIND || step->op == STEP_CONNECT) && step->kind == BY_PATH &&
+        slot->family != ORR_FAMILY_UNIX)
         return true;
     /* The contract: one receive and one send at a time on a stream. */
     return slot->is_socket && slot->type == ORR_SOCKET_STREAM && busy_one_way(run, step);
@@ -80,12 +74,23 @@ static int64_t make_socket(struct run *run, const struct step *step)
     return 1;
 }
 
+static struct orr_address address_of_path(const struct run *run, const struct step *step)
+{
+    struct orr_address address = {.length = 0};
+    char text[ORR_ADDRESS_TEXT_MAX + 512];
+    snprintf(text, sizeof text, "unix:%s%s", run->ground->tree_prefix, program_path(step->path));
+    (void)orr_address_parse(text, &address); /* a name that is too long stays none */
+    return address;
+}
+
 static int64_t bind_socket(struct run *run, const struct step *step)
 {
     struct run_slot *slot = &run->slots[step->slot];
     struct orr_address address = run->slots[step->other].address;
     char text[ORR_ADDRESS_TEXT_MAX];
-    if (step->other == step->slot) {
+    if (step->kind == BY_PATH) {
+        address = address_of_path(run, step);
+    } else if (step->other == step->slot) {
         if (slot->family == ORR_FAMILY_UNIX)
             snprintf(text, sizeof text, "unix:%s%u", run->ground->socket_prefix,
                      run->ground->socket_count++);
@@ -116,7 +121,7 @@ static int64_t look_at_address(struct run *run, const struct step *step, uint64_
     int status = step->op == STEP_LOCAL ? orr_local_address(run->loop, handle, &address)
                                         : orr_peer_address(run->loop, handle, &address);
     if (status == 0)
-        *ret_extra = run_address_facts(run, &address);
+        *ret_extra = run_address_facts(run, &address, run->slots[step->slot].type);
     return status;
 }
 
@@ -154,8 +159,9 @@ static uint32_t fill_vectors(struct operation *operation, const struct step *ste
 {
     uint32_t count = step->kind < 1 ? 1 : step->kind > VECTORS_MAX ? VECTORS_MAX : step->kind;
     uint32_t at = 0;
-    for (uint32_t i = 0; i < count; i++) { /* the second one is empty */
-        uint32_t length = i == 1 ? 0 : (step->length - at) / (count - i);
+    for (uint32_t i = 0; i < count; i++) { /* the second one is empty, the last takes the rest */
+        uint32_t pieces = i == 0 && count > 1 ? count - 1 : count - i;
+        uint32_t length = i == 1 ? 0 : (step->length - at) / pieces;
         operation->vectors[i] = (struct orr_vector){operation->bytes + at, length};
         at += length;
     }
@@ -165,7 +171,7 @@ static uint32_t fill_vectors(struct operation *operation, const struct step *ste
 static void fill_bytes(struct run *run, struct operation *operation, const struct step *step)
 {
     const struct run_slot *slot = &run->slots[step->slot];
-    bool stream = step_sends(step->op) && slot->type == ORR_SOCKET_STREAM;
+    bool stream = step_sends(run_step(run, step).op) && slot->type == ORR_SOCKET_STREAM;
     uint64_t from = stream ? slot->sent : operation->at * UINT64_C(1009) + step->offset;
     bool receives = step_receives(step->op) || step->op == STEP_READ ||
                     step->op == STEP_READ_EXACT || step->op == STEP_READV;
@@ -195,7 +201,8 @@ static void submit_socket(struct run *run, struct operation *operation, const st
         ON(orr_accept, handle, &operation->address);
         break;
     case STEP_CONNECT:
-        operation->address = run->slots[step->other].address;
+        operation->address =
+            step->kind == BY_PATH ? address_of_path(run, step) : run->slots[step->other].address;
         ON(orr_connect, handle, &operation->address);
         break;
     case STEP_RECV:

@@ -15,9 +15,8 @@
 
 static void skip_without_kernel(void)
 {
-    for (uint32_t i = 0; kernels[i] != NULL; i++)
-        if (kernel_unavailable(kernels[i]) != NULL)
-            exit(EXIT_SUCCESS); /* the programs say so: they are skipped */
+    if (kernels_find(stderr) == 0)
+        exit(EXIT_SUCCESS); /* the programs say so: they are skipped */
 }
 
 /* ---- canaries -------------------------------------------------------------------------------- */
