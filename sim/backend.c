@@ -14,7 +14,6 @@
 
 #define DESCRIPTORS_MAX 65536
 #define DESCRIPTORS_FIRST 3
-#define MONOTONIC_START_NS ORR_SECOND
 #define BATCHES_SMALL 8u
 
 /* ---- descriptors ----------------------------------------------------------------------------- */
@@ -177,8 +176,11 @@ static void pass_time(struct orr__process *process)
 static void wait_until(struct orr__process *process, uint64_t deadline_ns)
 {
     struct orr_world *world = process->world;
-    uint64_t limit_ns =
-        deadline_ns == ORR_WAIT_FOREVER ? UINT64_MAX : deadline_ns - MONOTONIC_START_NS;
+    uint64_t now_ns = orr__node_clock(process->node, ORR_CLOCK_MONOTONIC);
+    uint64_t wait_ns = deadline_ns == ORR_WAIT_FOREVER
+                           ? UINT64_MAX
+                           : orr__clock_wait(process->node, deadline_ns - now_ns);
+    uint64_t limit_ns = wait_ns > UINT64_MAX - world->now_ns ? UINT64_MAX : world->now_ns + wait_ns;
     while (process->ready.count == 0 && !process->wake_pending && world->now_ns < limit_ns) {
         if (orr__world_step(world, limit_ns) || world->now_ns >= limit_ns)
             continue;
@@ -194,7 +196,8 @@ static int backend_flush(void *state, uint64_t deadline_ns, struct orr_queue *co
         orr__operation_start(process, orr_queue_pop(&process->batch));
     if (process->external)
         pass_time(process);
-    if (process->ready.count == 0 && deadline_ns > MONOTONIC_START_NS)
+    if (process->ready.count == 0 &&
+        deadline_ns > orr__node_clock(process->node, ORR_CLOCK_MONOTONIC))
         wait_until(process, deadline_ns);
     process->wake_pending = false;
     for (uint64_t left = delivery(process, deadline_ns != ORR_WAIT_NOT); left > 0; left--) {
@@ -213,9 +216,7 @@ static bool backend_unflushed(const void *state)
 static uint64_t backend_now(void *state, enum orr_clock clock)
 {
     const struct orr__process *process = state;
-    if (clock == ORR_CLOCK_WALL)
-        return (uint64_t)(process->node->wall_offset_ns + (int64_t)process->world->now_ns);
-    return MONOTONIC_START_NS + process->world->now_ns;
+    return orr__node_clock(process->node, clock);
 }
 
 static void backend_wake(void *state)
@@ -270,6 +271,20 @@ static void *link_allocation(struct orr__process *process, struct orr__allocatio
 #define GARBAGE 0xa5
 #define BLOCK_MAX ((size_t)1 << 30)
 
+/* A program that cannot start at all would prove nothing: its first boot is spared. */
+static bool memory_fails(struct orr__process *process, size_t size)
+{
+    struct orr_node *node = process->node;
+    uint64_t occurrence = node->memory_count++;
+    bool is_first_boot = process->application == NULL && node->lives == 1 && !process->external;
+    if (is_first_boot ||
+        !orr__strikes(process->world, ORR_FAMILY_MEMORY, ORR__SITE_MEMORY, node->id, occurrence))
+        return false;
+    orr__fault(process->world, ORR_FAMILY_MEMORY, orr__node_subject(node, "memory"), occurrence,
+               "none for %zu byte%s", size, ORR__S(size));
+    return true;
+}
+
 static void *backend_memory(void *state, void *memory, size_t size)
 {
     struct orr__process *process = state;
@@ -277,6 +292,8 @@ static void *backend_memory(void *state, void *memory, size_t size)
         return NULL;
     struct orr__allocation *old = NULL;
     size_t old_size = 0;
+    if (size > 0 && memory_fails(process, size))
+        return NULL;
     if (memory != NULL) {
         old = (struct orr__allocation *)(void *)((char *)memory -
                                                  offsetof(struct orr__allocation, bytes));

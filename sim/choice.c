@@ -97,7 +97,8 @@ uint64_t orr__draw_exponential(struct orr_world *world, enum orr__site site, uin
 
 bool orr__family_on(const struct orr_world *world, enum orr_fault_family family)
 {
-    return world->rates[family] > 0 && !world->healed;
+    return world->rates[family] > 0 && !world->healed && world->now_ns >= world->faults_from_ns &&
+           world->now_ns < world->faults_until_ns;
 }
 
 bool orr__strikes(struct orr_world *world, enum orr_fault_family family, enum orr__site site,
@@ -109,7 +110,8 @@ bool orr__strikes(struct orr_world *world, enum orr_fault_family family, enum or
 }
 
 /* The range of rates that the swarm draws from, parts per million, evenly on a logarithmic scale.
- * For crashes and partitions: per node (or world) and 10 ms of virtual time. */
+ * For what chance.c does: per node (or world) and 10 ms of virtual time. A family without a range
+ * is off unless the scenario sets its rate. */
 static const struct {
     const char *name;
     uint32_t low;
@@ -126,6 +128,9 @@ static const struct {
     [ORR_FAMILY_DISK_FULL] = {"disk-full", 20, 2000},
     [ORR_FAMILY_POWER_LOSS] = {"power-loss", 1000, 30000},
     [ORR_FAMILY_KILL] = {"kill", 1000, 30000},
+    [ORR_FAMILY_PAUSE] = {"pause", 200, 20000},
+    [ORR_FAMILY_CLOCK] = {"clock", 200, 20000},
+    [ORR_FAMILY_MEMORY] = {"memory", 0, 0},
 };
 
 const char *orr_fault_family_name(enum orr_fault_family family)
@@ -136,9 +141,10 @@ const char *orr_fault_family_name(enum orr_fault_family family)
 void orr__swarm(struct orr_world *world)
 {
     for (uint32_t family = 0; family < ORR_FAMILY_COUNT; family++) {
-        bool on = orr__draw_below(world, ORR__SITE_SWARM, family, 0, 2) == 1;
+        bool on =
+            families[family].low > 0 && orr__draw_below(world, ORR__SITE_SWARM, family, 0, 2) == 1;
         uint64_t steps = 1;
-        while ((uint64_t)families[family].low << steps < families[family].high)
+        while (on && (uint64_t)families[family].low << steps < families[family].high)
             steps++;
         uint64_t doublings = orr__draw_below(world, ORR__SITE_SWARM, family, 1, steps + 1);
         uint64_t rate = (uint64_t)families[family].low << doublings;

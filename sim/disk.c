@@ -17,7 +17,7 @@
 
 int64_t orr__disk_wall_clock(const struct orr__disk *disk)
 {
-    return (int64_t)orr__now(disk->node->world) + disk->node->wall_offset_ns;
+    return (int64_t)orr__node_clock(disk->node, ORR_CLOCK_WALL);
 }
 
 void orr__disk_set_capacity(struct orr__disk *disk, uint64_t bytes)

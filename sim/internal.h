@@ -2,10 +2,13 @@
  * internal.h: how the rooms of sim/ fit together.
  *
  *   scenario.c   runs one seed: parameters, outcome, story
- *   world.c      the world: event heap, virtual clock, crashes and partitions by choice, checks
+ *   world.c      the world: event heap, virtual time, links, checks
+ *   chance.c     what strikes nodes and links in the course of time: partitions, crashes, pauses
+ *   plan.c       faults that a scenario states plainly
  *   choice.c     keyed choices, a fuzzer's lanes, the swarm's rates
  *   ledger.c     the rolling trace hash, injected faults and their names, the text trace
- *   node.c       nodes and processes: boot, crash, restart
+ *   node.c       nodes and processes: boot, crash, restart, pause
+ *   clock.c      a node's clocks
  *   backend.c    the vtable of a process's loop: batch, ready list, descriptors
  *   operations.c an operation's faults, latency, effect and end; which room does what
  *   police.c     rules of the interface that a program breaks
@@ -59,14 +62,20 @@ enum orr__site {
     ORR__SITE_CRASH,
     ORR__SITE_CRASH_KIND,
     ORR__SITE_DOWN_TIME,
-    ORR__SITE_DISK_SECTOR, /* whether an unsynced sector survives power loss */
-    ORR__SITE_DISK_SIZE,   /* whether an unsynced size survives */
-    ORR__SITE_DISK_NAME,   /* how many unsynced directory changes survive */
-    ORR__SITE_PORT,        /* ephemeral port */
-    ORR__SITE_DIRECTORY,   /* order of a directory listing */
-    ORR__SITE_CLOCK,       /* where a node's clocks start */
-    ORR__SITE_CANCEL,      /* whether a file operation is canceled in time */
-    ORR__SITE_LOOPBACK,    /* whether a segment to the same machine takes no time */
+    ORR__SITE_DISK_SECTOR,     /* whether an unsynced sector survives power loss */
+    ORR__SITE_DISK_SIZE,       /* whether an unsynced size survives */
+    ORR__SITE_DISK_NAME,       /* how many unsynced directory changes survive */
+    ORR__SITE_PORT,            /* ephemeral port */
+    ORR__SITE_DIRECTORY,       /* order of a directory listing */
+    ORR__SITE_CLOCK,           /* where a node's clocks start */
+    ORR__SITE_CANCEL,          /* whether a file operation is canceled in time */
+    ORR__SITE_LOOPBACK,        /* whether a segment to the same machine takes no time */
+    ORR__SITE_PARTITION_PAUSE, /* from one partition to the next */
+    ORR__SITE_PAUSE,           /* from one pause of a node to the next */
+    ORR__SITE_PAUSE_TIME,
+    ORR__SITE_CLOCK_STEP,
+    ORR__SITE_CLOCK_PAUSE, /* from one step of a node's clock to the next */
+    ORR__SITE_MEMORY,      /* whether an allocation fails */
     ORR__SITE_COUNT
 };
 
@@ -141,6 +150,7 @@ struct orr__disk;
 struct orr__socket;
 struct orr__file;
 struct orr__stack; /* a node's network stack: listeners, bound ports */
+struct orr__plan;
 
 /* A block of a node's memory; the program's bytes follow. */
 struct orr__allocation {
@@ -203,8 +213,22 @@ struct orr_node {
     uint64_t flush_count;
     uint64_t random_count;
     uint64_t port_count;
-    int64_t wall_offset_ns;
+    uint64_t memory_count;
+    uint64_t pauses;
+    bool is_paused;
+    bool is_step_held; /* a pass came while it was paused */
+    struct orr__plan *plans;
+
+    /* clock.c */
+    uint64_t clock_world_ns; /* the world's time at which ... */
+    uint64_t clock_base_ns;  /* ... the monotonic clock said this */
+    int32_t drift;           /* parts per million */
+    uint64_t clock_changes;
+    int64_t wall_offset_ns; /* from the monotonic clock to the wall clock */
 };
+
+/* What a clock of the node says, ns. */
+uint64_t orr__node_clock(const struct orr_node *node, enum orr_clock clock);
 
 /* Ends an operation of a process: puts it on the ready list (REORDER may let it overtake) and
  * schedules the process's next pass. The completion is no longer the world's after this. */

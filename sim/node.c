@@ -22,9 +22,8 @@
 #define EVENT_BOOT UINT64_C(0xb007)
 #define EVENT_CRASH UINT64_C(0xc4a5)
 #define EVENT_STEP UINT64_C(0x57e9)
-
-/* 2026-01-01: a wall clock that looks like one. */
-#define WALL_EPOCH_NS INT64_C(1767225600000000000)
+#define EVENT_PAUSE UINT64_C(0x9a05)
+#define EVENT_WIPE UINT64_C(0x319e)
 
 static void check_name(struct orr_world *world, const char *name)
 {
@@ -48,9 +47,6 @@ static struct orr_node *make_node(struct orr_world *world, const char *name)
     node->name = name;
     node->id = orr__actor_id(name);
     node->index = world->node_count++;
-    node->wall_offset_ns =
-        WALL_EPOCH_NS +
-        (int64_t)orr__draw_below(world, ORR__SITE_CLOCK, node->id, 0, 365 * 24 * 3600 * ORR_SECOND);
     if (world->last_node != NULL)
         world->last_node->next = node;
     else
@@ -58,7 +54,8 @@ static struct orr_node *make_node(struct orr_world *world, const char *name)
     world->last_node = node;
     node->disk = orr__disk_create(node);
     node->stack = orr__stack_create(node);
-    orr__world_began(world);
+    orr__story_begin(world);
+    orr__clock_begin(node);
     return node;
 }
 
@@ -68,6 +65,7 @@ struct orr_node *orr_node_create(struct orr_world *world, const char *name,
     struct orr_node *node = make_node(world, name);
     node->program = program;
     node->config = config;
+    orr__chance_begin(node);
     orr_node_start(node);
     return node;
 }
@@ -182,6 +180,8 @@ static void end_process(struct orr__process *process, enum orr_crash kind)
         if (process->descriptors[i].kind == ORR__DESCRIPTOR_FILE)
             orr__file_close(process->descriptors[i].file);
     node->process = NULL;
+    node->is_paused = false;
+    node->is_step_held = false;
 }
 
 static void boot_later(struct orr_world *world, void *object, uint64_t life)
@@ -229,8 +229,10 @@ void orr_node_crash(struct orr_node *node, enum orr_crash kind)
     orr__trace_hash(world, EVENT_CRASH, node->id, kind, node->lives);
     run_crash_function(process);
     end_process(process, kind);
-    if (power)
+    if (power) {
         orr__disk_power_loss(node->disk);
+        orr__clock_restart(node);
+    }
     orr_loop_discard(process->loop); /* frees the process through the backend's close */
     if (node->crash_kinds != 0)
         schedule_boot(node);
@@ -285,7 +287,7 @@ static void step(struct orr_world *world, void *object, uint64_t a);
 /* Appoints the next pass for the loop's own needs: its timers, and work that waits inside it. */
 static void appoint(struct orr__process *process)
 {
-    uint64_t wait_ns = orr_loop_timeout_ns(process->loop);
+    uint64_t wait_ns = orr__clock_wait(process->node, orr_loop_timeout_ns(process->loop));
     if (wait_ns == 0 || process->ready.count > 0) {
         orr__schedule_step(process);
         return;
@@ -302,6 +304,10 @@ static void step(struct orr_world *world, void *object, uint64_t a)
     struct orr__process *process = object;
     (void)a;
     process->step_scheduled = false;
+    if (process->node->is_paused) {
+        process->node->is_step_held = true;
+        return;
+    }
     if (process->timer_ns <= world->now_ns) {
         process->timer_ns = UINT64_MAX;
         orr__trace_line(world, process->node->name, "a timer is due");
@@ -334,6 +340,67 @@ void orr__schedule_step(struct orr__process *process)
                   node->id);
 }
 
+void orr__clock_changed(struct orr_node *node)
+{
+    if (node->process != NULL && !node->process->external)
+        appoint(node->process);
+}
+
+/* ---- pauses ---------------------------------------------------------------------------------- */
+
+static void resume_later(struct orr_world *world, void *object, uint64_t pause)
+{
+    struct orr_node *node = object;
+    (void)world;
+    if (node->pauses == pause)
+        orr_node_resume(node);
+}
+
+void orr_node_pause(struct orr_node *node, uint64_t ns)
+{
+    struct orr_world *world = node->world;
+    if (node->process != NULL && node->process->external)
+        orr_fatal("orr_node_pause: the loop of node %s was opened by orr_node_open_loop: do not "
+                  "run it instead",
+                  node->name);
+    if (node->process == NULL || node->is_paused || world->failed)
+        return;
+    node->is_paused = true;
+    node->pauses++;
+    orr__fault(world, ORR_FAMILY_PAUSE, orr__node_subject(node, "pause"), node->pauses,
+               "for %" PRIu64 ".%03" PRIu64 " ms", ns / ORR_MILLISECOND,
+               ns / ORR_MICROSECOND % 1000);
+    if (ns <= UINT64_MAX - world->now_ns)
+        orr__schedule(world, world->now_ns + ns, resume_later, NULL, node, node->pauses);
+}
+
+void orr_node_resume(struct orr_node *node)
+{
+    if (!node->is_paused)
+        return;
+    node->is_paused = false;
+    orr__trace_hash(node->world, EVENT_PAUSE, node->id, node->pauses, 0);
+    orr__trace_line(node->world, node->name, "goes on");
+    if (node->is_step_held)
+        orr__schedule_step(node->process);
+    node->is_step_held = false;
+}
+
+bool orr_node_is_paused(const struct orr_node *node)
+{
+    return node->is_paused;
+}
+
+void orr_node_wipe(struct orr_node *node)
+{
+    if (node->process != NULL)
+        orr_fatal("orr_node_wipe: node %s is up: crash it first", node->name);
+    orr__disk_destroy(node->disk);
+    node->disk = orr__disk_create(node);
+    orr__trace_hash(node->world, EVENT_WIPE, node->id, node->lives, 0);
+    orr__story_line(node->world, node->name, "gets an empty disk");
+}
+
 /* ---- loops that a test runs itself ----------------------------------------------------------- */
 
 int orr_node_open_loop(struct orr_world *world, const char *name, const struct orr_options *options,
@@ -342,8 +409,10 @@ int orr_node_open_loop(struct orr_world *world, const char *name, const struct o
     struct orr_node *node = world->nodes;
     while (node != NULL && strcmp(node->name, name) != 0)
         node = node->next;
-    if (node == NULL)
+    if (node == NULL) {
         node = make_node(world, name);
+        orr__chance_begin(node);
+    }
     if (node->process != NULL)
         return -EBUSY;
     struct orr__process *process;
@@ -374,5 +443,6 @@ void orr__node_destroy(struct orr_node *node)
     }
     orr__stack_destroy(node->stack);
     orr__disk_destroy(node->disk);
+    orr__plans_free(node);
     free(node);
 }

@@ -70,7 +70,7 @@ static uint64_t op_latency(struct orr_node *node, uint8_t op, uint64_t occurrenc
     return ns;
 }
 
-/* -EIO or -ENOSPC if a disk fault strikes this operation, else 0. */
+/* -EIO or -ENOSPC if a disk fault strikes this operation, or what the scenario wants; else 0. */
 static int op_error(struct orr_node *node, uint8_t op, uint64_t occurrence)
 {
     const uint64_t can_fail = ORR_OP_BIT(ORR_OP_READ) | ORR_OP_BIT(ORR_OP_READV) |
@@ -80,6 +80,9 @@ static int op_error(struct orr_node *node, uint8_t op, uint64_t occurrence)
                                  ORR_OP_BIT(ORR_OP_ALLOCATE) | ORR_OP_BIT(ORR_OP_MKDIR);
     struct orr_world *world = node->world;
     uint64_t actor = op_actor(node, op);
+    int wanted = orr__plan_error(node, op, occurrence);
+    if (wanted != 0)
+        return wanted;
     if ((can_fail & ORR_OP_BIT(op)) != 0 &&
         orr__strikes(world, ORR_FAMILY_DISK_ERROR, ORR__SITE_OP_ERROR, actor, occurrence)) {
         orr__fault(world, ORR_FAMILY_DISK_ERROR, orr__op_subject(node, op), occurrence, "EIO");
@@ -125,6 +128,7 @@ void orr__ready(struct orr__process *process, struct orr_completion *completion,
     trace_end(process, completion, result);
     orr__trace_hash(world, completion->request.op, node->id, (uint64_t)result,
                     (uint64_t)completion->result);
+    orr__plan_ended(node, completion->request.op, (uint64_t)completion->result);
     orr__assert(process->in_world > 0);
     process->in_world--;
     completion->result = result;
@@ -252,7 +256,8 @@ static int64_t perform_file(struct orr__process *process, struct orr__file *file
     case ORR_OP_WRITEV:
         return error < 0 ? error : transfer_file(process, file, completion);
     case ORR_OP_TRUNCATE:
-        return orr__file_truncate(file, completion->request.arguments.range.length);
+        return error < 0 ? error
+                         : orr__file_truncate(file, completion->request.arguments.range.length);
     case ORR_OP_ALLOCATE:
         return error < 0 ? error
                          : orr__file_allocate(file, completion->request.arguments.range.offset,

@@ -1,6 +1,5 @@
 /*
- * world.c: one simulated universe: an event heap in virtual time, and what happens to the world as
- * a whole: crashes and partitions by choice, healing, checks.
+ * world.c: one simulated universe: an event heap in virtual time, links, checks.
  *
  * Events are ordered by (time, tie, sequence): tie is a choice keyed by the time and the event's
  * number, so that simultaneous events come in any order and an unrelated event elsewhere moves
@@ -15,9 +14,6 @@
 
 #define HEAP_FIRST_CAPACITY 256u
 #define HEAP_ARITY 4u
-/* Crashes and partitions: their rate is per stretch of this length. */
-#define CHANCE_STRETCH_NS (10 * ORR_MILLISECOND)
-#define CUT_MEAN_NS (500 * ORR_MILLISECOND)
 
 /* ---- the event heap -------------------------------------------------------------------------- */
 
@@ -191,6 +187,8 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
     world->trace = trace;
     world->story = story;
     world->untold = world->untold_own;
+    world->faults_until_ns = UINT64_MAX;
+    world->down_max = UINT32_MAX;
     return world;
 }
 
@@ -284,87 +282,32 @@ void orr_world_cut(struct orr_world *world, struct orr_node *from, struct orr_no
                "cut for %" PRIu64 " ms", ns / ORR_MILLISECOND);
 }
 
-/* ---- faults of the world as a whole ---------------------------------------------------------- */
-
-/* One partition by choice, and the appointment of the next. */
-static void partition(struct orr_world *world, void *object, uint64_t number)
+static void mend(struct orr_world *world, struct orr__link *link)
 {
-    (void)object;
-    if (!orr__family_on(world, ORR_FAMILY_PARTITION))
-        return;
-    uint64_t pair = world->node_count * (uint64_t)(world->node_count - 1);
-    if (number > 0 && pair > 0) {
-        uint64_t draw = orr__draw_below(world, ORR__SITE_PARTITION, number, 0, pair * 2);
-        uint32_t a = (uint32_t)(draw / 2 / (world->node_count - 1));
-        uint32_t b = (uint32_t)(draw / 2 % (world->node_count - 1));
-        struct orr_node *from = orr__world_node(world, a);
-        struct orr_node *to = orr__world_node(world, b >= a ? b + 1 : b);
-        uint64_t ns =
-            orr__draw_exponential(world, ORR__SITE_PARTITION_TIME, number, 0, CUT_MEAN_NS) +
-            ORR_MILLISECOND;
-        orr_world_cut(world, from, to, ns);
-        if (draw % 2 == 1)
-            orr_world_cut(world, to, from, ns);
-    }
-    uint64_t mean_ns = CHANCE_STRETCH_NS * 1000000 / world->rates[ORR_FAMILY_PARTITION];
-    uint64_t pause_ns = orr__draw_exponential(world, ORR__SITE_PARTITION, number, 1, mean_ns);
-    orr__schedule(world, world->now_ns + pause_ns, partition, NULL, NULL, number + 1);
+    if (link != NULL && link->cut_until_ns > world->now_ns)
+        link->cut_until_ns = world->now_ns;
 }
 
-/* Nodes that the world may crash: each has its own appointments. `number` counts them. */
-static void crash_by_choice(struct orr_world *world, void *object, uint64_t number)
+void orr_world_mend(struct orr_world *world, struct orr_node *from, struct orr_node *to)
 {
-    struct orr_node *node = object;
-    uint64_t power =
-        (node->crash_kinds & ORR_CRASH_POWER) != 0 ? world->rates[ORR_FAMILY_POWER_LOSS] : 0;
-    uint64_t kill =
-        (node->crash_kinds & ORR_CRASH_PROCESS) != 0 ? world->rates[ORR_FAMILY_KILL] : 0;
-    if (world->healed || power + kill == 0) {
-        node->crash_appointed = false;
-        return;
-    }
-    if (number > 0 && node->process != NULL) {
-        uint64_t draw =
-            orr__draw_below(world, ORR__SITE_CRASH_KIND, node->id, number, power + kill);
-        orr_node_crash(node, draw < power ? ORR_CRASH_POWER : ORR_CRASH_PROCESS);
-    }
-    uint64_t mean_ns = CHANCE_STRETCH_NS * 1000000 / (power + kill);
-    uint64_t pause_ns = orr__draw_exponential(world, ORR__SITE_CRASH, node->id, number, mean_ns);
-    orr__schedule(world, world->now_ns + pause_ns, crash_by_choice, NULL, node, number + 1);
+    mend(world, orr__world_link(world, from, to));
 }
 
-void orr_node_allow_crashes(struct orr_node *node, uint32_t kinds)
+void orr__links_mend(struct orr_world *world)
 {
-    if ((kinds & ~(uint32_t)(ORR_CRASH_POWER | ORR_CRASH_PROCESS)) != 0)
-        orr_fatal(
-            "orr_node_allow_crashes: kinds 0x%x: only ORR_CRASH_POWER and ORR_CRASH_PROCESS exist",
-            kinds);
-    node->crash_kinds = kinds;
-    if (kinds != 0 && !node->crash_appointed) {
-        node->crash_appointed = true;
-        crash_by_choice(node->world, node, 0);
-    }
-}
-
-void orr_world_heal(struct orr_world *world)
-{
-    if (world->failed || world->healed)
-        return;
-    world->healed = true;
-    orr__story_line(world, "(world)", "healed: from here on nothing fails");
     for (uint32_t i = 0; i < world->links_stride * world->links_stride; i++)
-        if (world->links[i] != NULL && world->links[i]->cut_until_ns > world->now_ns)
-            world->links[i]->cut_until_ns = world->now_ns;
-    for (struct orr_node *node = world->nodes; node != NULL; node = node->next)
-        if (node->process == NULL && !node->exited)
-            orr_node_start(node);
+        mend(world, world->links[i]);
 }
 
-void orr__world_began(struct orr_world *world)
+void orr_node_isolate(struct orr_node *node, uint64_t ns)
 {
-    orr__story_begin(world);
-    if (world->node_count == 2 && orr__family_on(world, ORR_FAMILY_PARTITION))
-        partition(world, NULL, 0);
+    struct orr_world *world = node->world;
+    for (struct orr_node *other = world->nodes; other != NULL; other = other->next) {
+        if (other == node)
+            continue;
+        orr_world_cut(world, node, other, ns);
+        orr_world_cut(world, other, node, ns);
+    }
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */

@@ -73,6 +73,9 @@ struct orr_world {
     uint64_t partitions;
 
     uint32_t rates[ORR_FAMILY_COUNT];
+    uint64_t faults_from_ns;  /* none strikes before it, ... */
+    uint64_t faults_until_ns; /* ... or from here on */
+    uint32_t down_max;        /* nodes that chance has crashed, at one time */
     bool healed;
     struct orr__lane *lanes; /* ORR__SITE_COUNT of them, or NULL */
     struct {
@@ -109,8 +112,8 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story);
 /* Runs the next event if its time is <= limit_ns; else moves the clock to limit_ns. False when it
  * did not run one. */
 bool orr__world_step(struct orr_world *world, uint64_t limit_ns);
-/* Called for each node made: begins the story, sets off what needs more than one. */
-void orr__world_began(struct orr_world *world);
+/* Every cut link is whole again. */
+void orr__links_mend(struct orr_world *world);
 /* Ends the run as failed, unless it already is. `where` may be NULL. */
 void orr__world_fail(struct orr_world *world, const char *check, const char *where,
                      const char *format, ...) ORR_PRINTF(4, 5);
@@ -122,6 +125,26 @@ uint64_t orr__world_completions(const struct orr_world *world);
 /* Tells which faults can strike, once: with the first node, for until then the scenario may set
  * rates of its own. */
 void orr__story_begin(struct orr_world *world);
+
+/* chance.c */
+/* A node was made: sets off what can strike it, or needs more than one. */
+void orr__chance_begin(struct orr_node *node);
+
+/* plan.c */
+/* The error that the scenario wants of this operation, entered into the ledger; or 0. */
+int orr__plan_error(struct orr_node *node, uint8_t op, uint64_t occurrence);
+/* An operation has ended: a crash may be due. */
+void orr__plan_ended(struct orr_node *node, uint8_t op, uint64_t occurrence);
+void orr__plans_free(struct orr_node *node);
+
+/* clock.c */
+/* Sets the clocks of a node that is being made. */
+void orr__clock_begin(struct orr_node *node);
+/* The machine lost its power: the monotonic clock begins again. */
+void orr__clock_restart(struct orr_node *node);
+/* In how much of the world's time the node's clocks will have moved by `ns`, at most a little
+ * later; UINT64_MAX if that is too far to tell. */
+uint64_t orr__clock_wait(const struct orr_node *node, uint64_t ns);
 
 /* choice.c */
 void orr__swarm(struct orr_world *world);
@@ -140,6 +163,8 @@ void orr__process_closed(struct orr__process *process);
 /* How long it is until the next pass of a process that has something to do: a choice. */
 uint64_t orr__step_delay(struct orr__process *process);
 void orr__schedule_step(struct orr__process *process);
+/* The node's clock runs differently: its timers are appointed again. */
+void orr__clock_changed(struct orr_node *node);
 
 /* Where an operation is (request.backend_bits), and whether its cancel was asked for. */
 enum orr__place {

@@ -105,6 +105,44 @@ ORR_API void orr_node_start(struct orr_node *node);
  * program that calls orr_stop is booted again too. */
 ORR_API void orr_node_allow_crashes(struct orr_node *node, uint32_t kinds);
 
+/*
+ * Pauses the program for a stretch of virtual time, as when it is stopped, swapped out or its
+ * virtual machine migrates: it runs no callback, while its system goes on to take connections, data
+ * and the ends of its operations. Then it goes on, and finds its deadlines passed. No effect on a
+ * node that is down or paused. orr_node_resume ends it early.
+ */
+ORR_API void orr_node_pause(struct orr_node *node, uint64_t ns);
+ORR_API void orr_node_resume(struct orr_node *node);
+ORR_API bool orr_node_is_paused(const struct orr_node *node);
+/* The machine is replaced: the disk of a node that is down is empty from now on. */
+ORR_API void orr_node_wipe(struct orr_node *node);
+
+/* What the node's program would be told by orr_now and orr_wall_clock, also while it is down. */
+ORR_API uint64_t orr_node_now(const struct orr_node *node);
+ORR_API int64_t orr_node_wall_clock(const struct orr_node *node);
+/* From now on the node's clocks, and so its timers, run faster by that many parts per million
+ * (negative: slower; ORR_DRIFT_MAX each way). */
+ORR_API void orr_node_set_drift(struct orr_node *node, int32_t per_million);
+#define ORR_DRIFT_MAX 100000
+/* Steps the node's wall clock ahead (negative: back), at most a year. The monotonic clock, and so
+ * every timer, does not notice. */
+ORR_API void orr_node_step_clock(struct orr_node *node, int64_t ns);
+#define ORR_CLOCK_STEP_MAX (INT64_C(365) * 24 * 3600 * 1000000000)
+
+/*
+ * Faults that a scenario states plainly; they strike whatever the seed's families are. `operation`
+ * is a name as in a trace: "write", "fsync", "open" ...; `nth` counts from now: 1 is the next one of
+ * the node, also of a later life.
+ *
+ * orr_node_fail: it ends with `error`, one of its declared errors (-EIO, -ENOSPC ...), and has no
+ * other effect than that error has. Only for operations on the disk.
+ * orr_node_crash_after: once it has ended, and before the program hears of it if it is one on the
+ * disk, the node crashes.
+ */
+ORR_API void orr_node_fail(struct orr_node *node, const char *operation, uint64_t nth, int error);
+ORR_API void orr_node_crash_after(struct orr_node *node, const char *operation, uint64_t nth,
+                                  enum orr_crash kind);
+
 /* ---- the world ------------------------------------------------------------------------------- */
 
 /* Lets the world run for a stretch of virtual time. Idle time costs nothing. */
@@ -118,11 +156,28 @@ ORR_API void orr_world_heal(struct orr_world *world);
  * its count. */
 ORR_API uint64_t orr_world_seed(const struct orr_world *world);
 ORR_API uint64_t orr_choose(struct orr_world *world, const char *site, uint64_t bound);
-/* Cuts the traffic from one node to another (one way) for a stretch of time. */
+/* Cuts the traffic from one node to another (one way) for a stretch of time; a longer cut that is in
+ * force stays. orr_world_mend ends it early. */
 ORR_API void orr_world_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to,
                            uint64_t ns);
+ORR_API void orr_world_mend(struct orr_world *world, struct orr_node *from, struct orr_node *to);
+/* Cuts a node off from all others, both ways. */
+ORR_API void orr_node_isolate(struct orr_node *node, uint64_t ns);
 
-/* Faults come in families. Per seed a random subset is on, each at a random rate (swarm). */
+/*
+ * Bounds for what chance does; what the scenario itself does is not bounded. Call them before the
+ * first node is made.
+ *
+ * orr_world_limit_down: chance crashes a node only while fewer than that many are down: what a
+ * quorum can bear.
+ * orr_world_limit_time: no fault strikes before `from_ns` or from `until_ns` on (virtual time);
+ * cuts and pauses end by then, and nodes that are down boot as ever.
+ */
+ORR_API void orr_world_limit_down(struct orr_world *world, uint32_t nodes);
+ORR_API void orr_world_limit_time(struct orr_world *world, uint64_t from_ns, uint64_t until_ns);
+
+/* Faults come in families. Per seed a random subset is on, each at a random rate (swarm); what is
+ * marked "on request" only if the scenario sets its rate. */
 enum orr_fault_family {
     ORR_FAMILY_PARTIAL,    /* transfers shorter than asked, segments cut small */
     ORR_FAMILY_LATENCY,    /* now and then an operation or a segment takes much longer */
@@ -135,6 +190,9 @@ enum orr_fault_family {
     ORR_FAMILY_DISK_FULL,  /* ENOSPC */
     ORR_FAMILY_POWER_LOSS, /* nodes that allow it lose power */
     ORR_FAMILY_KILL,       /* processes that allow it are killed */
+    ORR_FAMILY_PAUSE,      /* programs stand still for a while */
+    ORR_FAMILY_CLOCK,      /* clocks differ, drift, and are stepped */
+    ORR_FAMILY_MEMORY,     /* orr_malloc and orr_realloc find no memory (on request) */
     ORR_FAMILY_COUNT
 };
 
@@ -142,8 +200,8 @@ enum orr_fault_family {
 ORR_API const char *orr_fault_family_name(enum orr_fault_family family);
 /*
  * Overrides the swarm: the chance, in parts per million of the operations or segments that the
- * family can strike; for partition, power-loss and kill: of each 10 ms of virtual time (per world,
- * per node). 0 = never. Call it before the first node is made.
+ * family can strike; for partition, power-loss, kill, pause and steps of the clock: of each 10 ms of
+ * virtual time (per world, per node). 0 = never. Call it before the first node is made.
  */
 ORR_API void orr_world_set_rate(struct orr_world *world, enum orr_fault_family family,
                                 uint32_t per_million);

@@ -1,0 +1,188 @@
+/*
+ * chance.c: faults that strike nodes and links by chance in the course of time: partitions, crashes,
+ * pauses, steps of the clock; their bounds; and their end, when the world is healed.
+ *
+ * The model: a chain of appointments for each kind and whom it strikes. The rate of a family is the
+ * chance in each 10 ms of virtual time; the pause to the next one is a choice, exponential, so an
+ * idle chain costs nothing. Each link of a chain carries its number, which its choices are keyed
+ * by; number 0 only makes the first appointment.
+ */
+#include "world.h"
+
+#include <inttypes.h>
+
+#define STRETCH_NS (10 * ORR_MILLISECOND)
+#define CUT_MEAN_NS (500 * ORR_MILLISECOND)
+#define PAUSE_MEAN_NS (100 * ORR_MILLISECOND)
+/* Of the wall clock: what a time service mends; one step in eight is what an operator's hand does. */
+#define CLOCK_STEP_MEAN_NS (200 * ORR_MILLISECOND)
+#define CLOCK_LEAP_MEAN_NS (20 * ORR_MINUTE)
+#define LEAP_ONE_IN 8u
+
+/* True if a chain has ended: nothing of its family will strike any more. */
+static bool is_over(const struct orr_world *world, uint64_t rate)
+{
+    return world->healed || rate == 0 || world->now_ns >= world->faults_until_ns;
+}
+
+static void appoint(struct orr_world *world, enum orr__site site, uint64_t actor, uint64_t number,
+                    uint64_t rate, orr__event_run run, void *object)
+{
+    uint64_t mean_ns = STRETCH_NS * 1000000 / rate;
+    uint64_t pause_ns = orr__draw_exponential(world, site, actor, number, mean_ns);
+    uint64_t begin_ns =
+        world->now_ns > world->faults_from_ns ? world->now_ns : world->faults_from_ns;
+    orr__schedule(world, begin_ns + pause_ns, run, NULL, object, number + 1);
+}
+
+/* What strikes does not outlast the time in which faults are allowed. */
+static uint64_t bounded(const struct orr_world *world, uint64_t ns)
+{
+    uint64_t left_ns = world->faults_until_ns - world->now_ns;
+    return ns < left_ns ? ns : left_ns;
+}
+
+/* ---- partitions ------------------------------------------------------------------------------ */
+
+static void cut_a_pair(struct orr_world *world, uint64_t number)
+{
+    uint64_t pairs = world->node_count * (uint64_t)(world->node_count - 1);
+    uint64_t draw = orr__draw_below(world, ORR__SITE_PARTITION, number, 0, pairs * 2);
+    uint32_t a = (uint32_t)(draw / 2 / (world->node_count - 1));
+    uint32_t b = (uint32_t)(draw / 2 % (world->node_count - 1));
+    struct orr_node *from = orr__world_node(world, a);
+    struct orr_node *to = orr__world_node(world, b >= a ? b + 1 : b);
+    uint64_t ns = orr__draw_exponential(world, ORR__SITE_PARTITION_TIME, number, 0, CUT_MEAN_NS) +
+                  ORR_MILLISECOND;
+    orr_world_cut(world, from, to, bounded(world, ns));
+    if (draw % 2 == 1)
+        orr_world_cut(world, to, from, bounded(world, ns));
+}
+
+static void partition(struct orr_world *world, void *object, uint64_t number)
+{
+    uint64_t rate = world->rates[ORR_FAMILY_PARTITION];
+    if (is_over(world, rate))
+        return;
+    if (number > 0 && world->node_count > 1)
+        cut_a_pair(world, number);
+    appoint(world, ORR__SITE_PARTITION_PAUSE, 0, number, rate, partition, object);
+}
+
+/* ---- crashes --------------------------------------------------------------------------------- */
+
+static uint32_t count_down(const struct orr_world *world)
+{
+    uint32_t count = 0;
+    for (const struct orr_node *node = world->nodes; node != NULL; node = node->next)
+        count += node->process == NULL && !node->exited ? 1 : 0;
+    return count;
+}
+
+/* Nodes that the world may crash: each has its own chain. */
+static void crash_by_choice(struct orr_world *world, void *object, uint64_t number)
+{
+    struct orr_node *node = object;
+    uint64_t power =
+        (node->crash_kinds & ORR_CRASH_POWER) != 0 ? world->rates[ORR_FAMILY_POWER_LOSS] : 0;
+    uint64_t kill =
+        (node->crash_kinds & ORR_CRASH_PROCESS) != 0 ? world->rates[ORR_FAMILY_KILL] : 0;
+    if (is_over(world, power + kill)) {
+        node->crash_appointed = false;
+        return;
+    }
+    if (number > 0 && node->process != NULL && count_down(world) < world->down_max) {
+        uint64_t draw =
+            orr__draw_below(world, ORR__SITE_CRASH_KIND, node->id, number, power + kill);
+        orr_node_crash(node, draw < power ? ORR_CRASH_POWER : ORR_CRASH_PROCESS);
+    }
+    appoint(world, ORR__SITE_CRASH, node->id, number, power + kill, crash_by_choice, node);
+}
+
+void orr_node_allow_crashes(struct orr_node *node, uint32_t kinds)
+{
+    if ((kinds & ~(uint32_t)(ORR_CRASH_POWER | ORR_CRASH_PROCESS)) != 0)
+        orr_fatal(
+            "orr_node_allow_crashes: kinds 0x%x: only ORR_CRASH_POWER and ORR_CRASH_PROCESS exist",
+            kinds);
+    node->crash_kinds = kinds;
+    if (kinds != 0 && !node->crash_appointed) {
+        node->crash_appointed = true;
+        crash_by_choice(node->world, node, 0);
+    }
+}
+
+/* ---- pauses and clocks ----------------------------------------------------------------------- */
+
+static void pause_by_choice(struct orr_world *world, void *object, uint64_t number)
+{
+    struct orr_node *node = object;
+    uint64_t rate = world->rates[ORR_FAMILY_PAUSE];
+    if (is_over(world, rate))
+        return;
+    if (number > 0) {
+        uint64_t ns = ORR_MILLISECOND + orr__draw_exponential(world, ORR__SITE_PAUSE_TIME, node->id,
+                                                              number, PAUSE_MEAN_NS);
+        orr_node_pause(node, bounded(world, ns));
+    }
+    appoint(world, ORR__SITE_PAUSE, node->id, number, rate, pause_by_choice, node);
+}
+
+static void step_clock_by_choice(struct orr_world *world, void *object, uint64_t number)
+{
+    struct orr_node *node = object;
+    uint64_t rate = world->rates[ORR_FAMILY_CLOCK];
+    if (is_over(world, rate))
+        return;
+    if (number > 0) {
+        uint64_t kind =
+            orr__draw_below(world, ORR__SITE_CLOCK_STEP, node->id, number, 2 * LEAP_ONE_IN);
+        uint64_t mean_ns = kind / 2 == 0 ? CLOCK_LEAP_MEAN_NS : CLOCK_STEP_MEAN_NS;
+        int64_t ns =
+            (int64_t)orr__draw_exponential(world, ORR__SITE_CLOCK_STEP, ~node->id, number, mean_ns);
+        orr_node_step_clock(node, kind % 2 == 0 ? ns : -ns);
+    }
+    appoint(world, ORR__SITE_CLOCK_PAUSE, node->id, number, rate, step_clock_by_choice, node);
+}
+
+void orr__chance_begin(struct orr_node *node)
+{
+    struct orr_world *world = node->world;
+    if (world->node_count == 2)
+        partition(world, NULL, 0);
+    if (node->program == NULL)
+        return; /* its owner runs the loop, and would be paused with it */
+    pause_by_choice(world, node, 0);
+    step_clock_by_choice(world, node, 0);
+}
+
+/* ---- bounds and the end ---------------------------------------------------------------------- */
+
+void orr_world_limit_down(struct orr_world *world, uint32_t nodes)
+{
+    world->down_max = nodes;
+}
+
+void orr_world_limit_time(struct orr_world *world, uint64_t from_ns, uint64_t until_ns)
+{
+    if (from_ns > until_ns)
+        orr_fatal("orr_world_limit_time: from %" PRIu64 " ns until %" PRIu64
+                  " ns: it ends before it begins",
+                  from_ns, until_ns);
+    world->faults_from_ns = from_ns;
+    world->faults_until_ns = until_ns;
+}
+
+void orr_world_heal(struct orr_world *world)
+{
+    if (world->failed || world->healed)
+        return;
+    world->healed = true;
+    orr__story_line(world, "(world)", "healed: from here on nothing fails");
+    orr__links_mend(world);
+    for (struct orr_node *node = world->nodes; node != NULL; node = node->next) {
+        orr_node_resume(node);
+        if (node->process == NULL && !node->exited)
+            orr_node_start(node);
+    }
+}

@@ -1,0 +1,135 @@
+/*
+ * plan.c: faults that a scenario states plainly: this operation of that node fails, after that one
+ * it crashes. They strike whatever the seed's families are, and are named in the ledger like the
+ * others.
+ *
+ * The model: a list for each node of operations to come, by kind and number over all its lives (the
+ * number in "server/fsync#3"). Each strikes once.
+ */
+#include "world.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct orr__plan {
+    struct orr__plan *next;
+    uint64_t occurrence;
+    uint8_t op;
+    int error;           /* of an operation that is to fail: negative; else 0 */
+    enum orr_crash kind; /* of a crash that is to follow it */
+};
+
+/* What the disk performs, and so can fail without a peer that would have to know of it. */
+#define OPERATIONS_OF_DISK                                                                \
+    (ORR_OP_BIT(ORR_OP_OPEN) | ORR_OP_BIT(ORR_OP_READ) | ORR_OP_BIT(ORR_OP_READV) |       \
+     ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) | ORR_OP_BIT(ORR_OP_FSYNC) |    \
+     ORR_OP_BIT(ORR_OP_FDATASYNC) | ORR_OP_BIT(ORR_OP_STAT) | ORR_OP_BIT(ORR_OP_RENAME) | \
+     ORR_OP_BIT(ORR_OP_UNLINK) | ORR_OP_BIT(ORR_OP_MKDIR) | ORR_OP_BIT(ORR_OP_TRUNCATE) | \
+     ORR_OP_BIT(ORR_OP_ALLOCATE))
+
+static uint8_t operation_named(const char *call, const struct orr_node *node, const char *name)
+{
+    for (uint8_t op = 1; op < ORR_OP_COUNT; op++)
+        if (strcmp(orr_op_name(op), name) == 0)
+            return op;
+    orr_fatal("%s: node %s: no operation is called \"%s\"; a trace has their names: open, write, "
+              "fsync ...",
+              call, node->name, name);
+}
+
+static struct orr__plan *add(struct orr_node *node, uint8_t op, uint64_t nth)
+{
+    struct orr__plan *plan = calloc(1, sizeof *plan);
+    if (plan == NULL)
+        orr_fatal("no memory for a planned fault of node %s", node->name);
+    plan->op = op;
+    plan->occurrence = node->op_count[op] + nth - 1;
+    plan->next = node->plans;
+    node->plans = plan;
+    return plan;
+}
+
+static void check_nth(const char *call, const struct orr_node *node, uint64_t nth)
+{
+    if (nth == 0)
+        orr_fatal("%s: node %s: operations are counted from 1, the next one", call, node->name);
+}
+
+void orr_node_fail(struct orr_node *node, const char *operation, uint64_t nth, int error)
+{
+    uint8_t op = operation_named("orr_node_fail", node, operation);
+    check_nth("orr_node_fail", node, nth);
+    if ((OPERATIONS_OF_DISK & ORR_OP_BIT(op)) == 0)
+        orr_fatal("orr_node_fail: node %s: %s is no operation on its disk", node->name, operation);
+    if (error >= 0 || !orr_op_declares(op, -error))
+        orr_fatal("orr_node_fail: node %s: %s never ends with %d; write -EIO or another of its "
+                  "declared errors",
+                  node->name, operation, error);
+    add(node, op, nth)->error = error;
+}
+
+void orr_node_crash_after(struct orr_node *node, const char *operation, uint64_t nth,
+                          enum orr_crash kind)
+{
+    uint8_t op = operation_named("orr_node_crash_after", node, operation);
+    check_nth("orr_node_crash_after", node, nth);
+    if (kind != ORR_CRASH_POWER && kind != ORR_CRASH_PROCESS)
+        orr_fatal("orr_node_crash_after: node %s: crash 0x%x: ORR_CRASH_POWER or ORR_CRASH_PROCESS",
+                  node->name, (unsigned)kind);
+    add(node, op, nth)->kind = kind;
+}
+
+/* Takes out of the list the plan for an operation that fails (or, after it, crashes). */
+static struct orr__plan *take(struct orr_node *node, uint8_t op, uint64_t occurrence, bool fails)
+{
+    struct orr__plan **at = &node->plans;
+    while (*at != NULL &&
+           ((*at)->op != op || (*at)->occurrence != occurrence || ((*at)->error != 0) != fails))
+        at = &(*at)->next;
+    struct orr__plan *plan = *at;
+    if (plan != NULL)
+        *at = plan->next;
+    return plan;
+}
+
+int orr__plan_error(struct orr_node *node, uint8_t op, uint64_t occurrence)
+{
+    struct orr__plan *plan = take(node, op, occurrence, true);
+    if (plan == NULL)
+        return 0;
+    int error = plan->error;
+    bool full = error == -ENOSPC || error == -EDQUOT;
+    free(plan);
+    orr__fault(node->world, full ? ORR_FAMILY_DISK_FULL : ORR_FAMILY_DISK_ERROR,
+               orr__op_subject(node, op), occurrence, "%s, as the scenario says",
+               orr_error_name(-error));
+    return error;
+}
+
+static void crash(struct orr_world *world, void *object, uint64_t kind)
+{
+    (void)world;
+    orr_node_crash(object, (enum orr_crash)kind);
+}
+
+void orr__plan_ended(struct orr_node *node, uint8_t op, uint64_t occurrence)
+{
+    struct orr__plan *plan = take(node, op, occurrence, false);
+    if (plan == NULL)
+        return;
+    orr__story_line(node->world, node->name, "%s#%" PRIu64 " has ended: the scenario lets it crash",
+                    orr_op_name(op), occurrence);
+    orr__schedule(node->world, node->world->now_ns, crash, NULL, node, plan->kind);
+    free(plan);
+}
+
+void orr__plans_free(struct orr_node *node)
+{
+    while (node->plans != NULL) {
+        struct orr__plan *plan = node->plans;
+        node->plans = plan->next;
+        free(plan);
+    }
+}
