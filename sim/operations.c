@@ -412,8 +412,8 @@ static int file_operation_on_socket(struct orr_completion *completion)
     return 0;
 }
 
-/* A kernel may leave what it could do at once to its workers, or to the end of the system call: what
- * was submitted after it on other handles can be first. */
+/* A kernel may leave what it could do at once to its workers, or to the end of the system call:
+ * what was submitted after it on other handles can be first. */
 static bool is_overtaken(struct orr__process *process, struct orr_completion *completion,
                          uint64_t occurrence, orr__event_run run)
 {

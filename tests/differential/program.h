@@ -82,6 +82,7 @@ struct step {
     uint8_t path_new;
     uint16_t flags;
     uint32_t length;
+    uint32_t reserved; /* where padding would be: a program is compared as bytes */
     uint64_t offset;
 };
 
