@@ -1,6 +1,6 @@
 /*
- * chance.c: faults that strike nodes and links by chance in the course of time: partitions, crashes,
- * pauses, steps of the clock; their bounds; and their end, when the world is healed.
+ * chance.c: faults that strike nodes and links by chance in the course of time: partitions, clogs,
+ * crashes, pauses, steps of the clock; their bounds; and their end, when the world is healed.
  *
  * The model: a chain of appointments for each kind and whom it strikes. The rate of a family is the
  * chance in each 10 ms of virtual time; the pause to the next one is a choice, exponential, so an
@@ -13,6 +13,8 @@
 
 #define STRETCH_NS (10 * ORR_MILLISECOND)
 #define CUT_MEAN_NS (500 * ORR_MILLISECOND)
+#define GROUP_MAX 64
+#define CLOG_MEAN_NS (200 * ORR_MILLISECOND)
 #define PAUSE_MEAN_NS (100 * ORR_MILLISECOND)
 /* Of the wall clock: what a time service mends; one step in eight is what an operator's hand does. */
 #define CLOCK_STEP_MEAN_NS (200 * ORR_MILLISECOND)
@@ -44,19 +46,49 @@ static uint64_t bounded(const struct orr_world *world, uint64_t ns)
 
 /* ---- partitions ------------------------------------------------------------------------------ */
 
-static void cut_a_pair(struct orr_world *world, uint64_t number)
+/* Two nodes that are not the same, and a further bit. */
+static bool draw_pair(struct orr_world *world, enum orr__site site, uint64_t number,
+                      struct orr_node **ret_from, struct orr_node **ret_to)
 {
-    uint64_t pairs = world->node_count * (uint64_t)(world->node_count - 1);
-    uint64_t draw = orr__draw_below(world, ORR__SITE_PARTITION, number, 0, pairs * 2);
-    uint32_t a = (uint32_t)(draw / 2 / (world->node_count - 1));
-    uint32_t b = (uint32_t)(draw / 2 % (world->node_count - 1));
-    struct orr_node *from = orr__world_node(world, a);
-    struct orr_node *to = orr__world_node(world, b >= a ? b + 1 : b);
-    uint64_t ns = orr__draw_exponential(world, ORR__SITE_PARTITION_TIME, number, 0, CUT_MEAN_NS) +
-                  ORR_MILLISECOND;
-    orr_world_cut(world, from, to, bounded(world, ns));
-    if (draw % 2 == 1)
-        orr_world_cut(world, to, from, bounded(world, ns));
+    uint64_t others = world->node_count - 1;
+    uint64_t draw = orr__draw_below(world, site, number, 1, world->node_count * others * 2);
+    uint32_t a = (uint32_t)(draw / 2 / others);
+    uint32_t b = (uint32_t)(draw / 2 % others);
+    *ret_from = orr__world_node(world, a);
+    *ret_to = orr__world_node(world, b >= a ? b + 1 : b);
+    return draw % 2 == 1;
+}
+
+/* Where there are more than two: a node loses all the others, or a group of them all the rest. */
+static void cut_a_group(struct orr_world *world, uint64_t number, uint64_t ns)
+{
+    struct orr_node *group[GROUP_MAX];
+    uint32_t count = 0;
+    for (struct orr_node *node = world->nodes; node != NULL && count < GROUP_MAX; node = node->next)
+        if (orr__draw_below(world, ORR__SITE_PARTITION, number, 2 + node->index, 2) == 0)
+            group[count++] = node;
+    if (count > 0 && count < world->node_count)
+        orr_world_split(world, group, count, ns);
+}
+
+static void cut(struct orr_world *world, uint64_t number)
+{
+    struct orr_node *from;
+    struct orr_node *to;
+    uint64_t ns = bounded(
+        world, orr__draw_exponential(world, ORR__SITE_PARTITION_TIME, number, 0, CUT_MEAN_NS) +
+                   ORR_MILLISECOND);
+    bool both = draw_pair(world, ORR__SITE_PARTITION, number, &from, &to);
+    uint64_t kind =
+        world->node_count == 2 ? 0 : orr__draw_below(world, ORR__SITE_PARTITION_TIME, number, 1, 3);
+    if (kind == 1)
+        orr_node_isolate(from, ns);
+    else if (kind == 2)
+        cut_a_group(world, number, ns);
+    else
+        orr_world_cut(world, from, to, ns);
+    if (kind == 0 && both)
+        orr_world_cut(world, to, from, ns);
 }
 
 static void partition(struct orr_world *world, void *object, uint64_t number)
@@ -65,8 +97,26 @@ static void partition(struct orr_world *world, void *object, uint64_t number)
     if (is_over(world, rate))
         return;
     if (number > 0 && world->node_count > 1)
-        cut_a_pair(world, number);
+        cut(world, number);
     appoint(world, ORR__SITE_PARTITION_PAUSE, 0, number, rate, partition, object);
+}
+
+/* ---- clogs ----------------------------------------------------------------------------------- */
+
+static void clog_by_choice(struct orr_world *world, void *object, uint64_t number)
+{
+    uint64_t rate = world->rates[ORR_FAMILY_CLOG];
+    if (is_over(world, rate))
+        return;
+    if (number > 0 && world->node_count > 1) {
+        struct orr_node *from;
+        struct orr_node *to;
+        uint64_t ns = orr__draw_exponential(world, ORR__SITE_CLOG_TIME, number, 0, CLOG_MEAN_NS) +
+                      ORR_MILLISECOND;
+        (void)draw_pair(world, ORR__SITE_CLOG_TIME, number, &from, &to);
+        orr_world_clog(world, from, to, bounded(world, ns));
+    }
+    appoint(world, ORR__SITE_CLOG, 0, number, rate, clog_by_choice, object);
 }
 
 /* ---- crashes --------------------------------------------------------------------------------- */
@@ -148,8 +198,10 @@ static void step_clock_by_choice(struct orr_world *world, void *object, uint64_t
 void orr__chance_begin(struct orr_node *node)
 {
     struct orr_world *world = node->world;
-    if (world->node_count == 2)
+    if (world->node_count == 2) {
         partition(world, NULL, 0);
+        clog_by_choice(world, NULL, 0);
+    }
     if (node->program == NULL)
         return; /* its owner runs the loop, and would be paused with it */
     pause_by_choice(world, node, 0);

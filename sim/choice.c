@@ -131,6 +131,8 @@ static const struct {
     [ORR_FAMILY_PAUSE] = {"pause", 200, 20000},
     [ORR_FAMILY_CLOCK] = {"clock", 200, 20000},
     [ORR_FAMILY_MEMORY] = {"memory", 0, 0},
+    [ORR_FAMILY_BANDWIDTH] = {"bandwidth", 50000, 1000000},
+    [ORR_FAMILY_CLOG] = {"clog", 500, 20000},
 };
 
 const char *orr_fault_family_name(enum orr_fault_family family)

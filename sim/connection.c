@@ -203,7 +203,7 @@ static void travel(struct orr__end *from, uint64_t occurrence, orr__event_run ru
         run(world, connection, occurrence);
         return;
     }
-    uint64_t at_ns = orr__now(world) + orr__link_delay(world, from->out.link, false, occurrence);
+    uint64_t at_ns = orr__now(world) + orr__link_delay(world, from->out.link, false, occurrence, 0);
     from->out.arrival_ns = at_ns;
     orr__connection_schedule(connection, at_ns, run, connection, occurrence);
 }

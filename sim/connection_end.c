@@ -101,7 +101,7 @@ void orr__end_send_reset(struct orr__end *from, bool answers)
         reset_arrives(world, from->peer, occurrence);
         return;
     }
-    uint64_t at_ns = orr__now(world) + orr__link_delay(world, link, false, occurrence);
+    uint64_t at_ns = orr__now(world) + orr__link_delay(world, link, false, occurrence, 0);
     if (at_ns <= from->out.arrival_ns)
         at_ns = from->out.arrival_ns + 1;
     from->out.arrival_ns = at_ns;

@@ -161,7 +161,7 @@ static void answer_unreachable(struct orr_world *world, struct orr__packet *pack
         unreachable_arrives(world, packet, number);
         return;
     }
-    orr__schedule(world, orr__now(world) + orr__link_delay(world, back, true, number),
+    orr__schedule(world, orr__now(world) + orr__link_delay(world, back, true, number, 0),
                   unreachable_arrives, NULL, packet, number);
 }
 
@@ -211,8 +211,8 @@ static void datagram_arrives(struct orr_world *world, void *object, uint64_t num
 static void post(struct orr__socket *socket, struct orr__packet *packet, uint64_t extra_ns)
 {
     struct orr_world *world = socket->stack->node->world;
-    uint64_t at_ns =
-        orr__now(world) + orr__link_delay(world, packet->link, true, packet->occurrence);
+    uint64_t at_ns = orr__now(world) +
+                     orr__link_delay(world, packet->link, true, packet->occurrence, packet->length);
     if (extra_ns > 0) {
         at_ns += extra_ns; /* and later ones overtake it */
     } else {
@@ -264,7 +264,7 @@ static void transmit(struct orr__socket *socket, const struct orr__place *to,
     struct orr__link *link = orr__world_link(world, socket->stack->node, stack->node);
     uint64_t number = link->datagrams;
     enum fate fate = stack == socket->stack ? WHOLE : draw_fate(world, link, number);
-    if (fate == LOST || orr__link_is_cut(world, link)) {
+    if (fate == LOST || orr__link_is_cut(world, link) || orr__link_is_full(world, link)) {
         if (orr__tracing(world))
             orr__trace_line(world, link->name, "datagram#%" PRIu64 " lost", number);
         link->datagrams++;

@@ -12,7 +12,7 @@
  *   backend.c    the vtable of a process's loop: batch, ready list, descriptors
  *   operations.c an operation's faults, latency, effect and end; which room does what
  *   police.c     rules of the interface that a program breaks
- *   network.c    links; socket.c sockets; stream.c TCP and Unix streams; datagram.c UDP
+ *   link.c       links; network.c addresses and ports; socket.c sockets; stream.c TCP and Unix streams; datagram.c UDP
  *   disk.c       a file system with page cache and durable image
  *   campaign/    outside of the world: seeds in child processes, progress, the command line
  *
@@ -76,6 +76,9 @@ enum orr__site {
     ORR__SITE_CLOCK_STEP,
     ORR__SITE_CLOCK_PAUSE, /* from one step of a node's clock to the next */
     ORR__SITE_MEMORY,      /* whether an allocation fails */
+    ORR__SITE_LINK_BANDWIDTH,
+    ORR__SITE_CLOG, /* from one clogged link to the next */
+    ORR__SITE_CLOG_TIME,
     ORR__SITE_COUNT
 };
 
@@ -256,12 +259,27 @@ struct orr__link {
     uint64_t id;       /* orr__actor_id(name) */
     uint64_t segments; /* occurrence of "client->server/segment#17" */
     uint64_t datagrams;
-    uint64_t latency_ns;   /* base, drawn once */
-    uint64_t cut_until_ns; /* nothing passes before */
+    enum orr_latency distribution;
+    uint64_t latency_ns;
+    uint64_t spread_ns;
+    uint64_t bytes_per_second; /* 0 = as many as one likes */
+    bool is_slow_by_chance;
+    uint64_t busy_until_ns;    /* the line of a slow link */
+    uint64_t cut_until_ns;     /* nothing passes before */
+    uint64_t clogged_until_ns; /* nothing leaves before */
 };
 
 struct orr__link *orr__world_link(struct orr_world *world, const struct orr_node *from,
                                   const struct orr_node *to);
+bool orr__link_is_cut(const struct orr_world *world, const struct orr__link *link);
+/* True if a packet would wait too long for the line: what can be lost is. */
+bool orr__link_is_full(const struct orr_world *world, const struct orr__link *link);
+/* From now to the arrival of a segment (datagram: of a datagram) with so many bytes, which is on
+ * the line from now on; enters a spike into the ledger. */
+uint64_t orr__link_delay(struct orr_world *world, struct orr__link *link, bool datagram,
+                         uint64_t occurrence, uint32_t bytes);
+/* "client->server/segment", valid until the next call. */
+const char *orr__link_subject(const struct orr__link *link, bool datagram);
 
 struct orr__stack *orr__stack_create(struct orr_node *node);
 void orr__stack_destroy(struct orr__stack *stack);

@@ -1,6 +1,5 @@
 /*
- * network.c: what lies under sockets: the stack of a node, its addresses and ports, and how long
- * packets take.
+ * network.c: what lies under sockets: the stack of a node, its addresses and ports.
  *
  * Node N has the addresses 10.0.x.y and fd00::xy of N + 1, and its loopback addresses, which lead
  * over a link from the node to itself. A port is an object with the sockets that bound it; who
@@ -17,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SPIKE_MEAN_NS (40 * ORR_MILLISECOND)
 #define PORT_EPHEMERAL_FIRST 32768u
 #define PORT_EPHEMERAL_COUNT 28232u
 
@@ -123,37 +121,6 @@ void orr__stack_source(const struct orr__stack *stack, const struct orr__place *
         from.ip[15] = (uint8_t)number;
     }
     *ret_from = from;
-}
-
-/* ---- links ----------------------------------------------------------------------------------- */
-
-bool orr__link_is_cut(const struct orr_world *world, const struct orr__link *link)
-{
-    return link->cut_until_ns > orr__now(world);
-}
-
-const char *orr__link_subject(const struct orr__link *link, bool datagram)
-{
-    static _Thread_local char subject[2 * ORR_NODE_NAME_MAX + 16];
-    snprintf(subject, sizeof subject, "%s/%s", link->name, datagram ? "datagram" : "segment");
-    return subject;
-}
-
-uint64_t orr__link_delay(struct orr_world *world, const struct orr__link *link, bool datagram,
-                         uint64_t occurrence)
-{
-    uint64_t actor = link->id + datagram;
-    uint64_t ns = link->latency_ns + orr__draw_below(world, ORR__SITE_SEGMENT_LATENCY, actor,
-                                                     occurrence, link->latency_ns / 4 + 1);
-    if (orr__strikes(world, ORR_FAMILY_LATENCY, ORR__SITE_SEGMENT_SPIKE, actor, occurrence)) {
-        uint64_t spike_ns = orr__draw_exponential(world, ORR__SITE_SEGMENT_LATENCY, ~actor,
-                                                  occurrence, SPIKE_MEAN_NS);
-        orr__fault(world, ORR_FAMILY_LATENCY, orr__link_subject(link, datagram), occurrence,
-                   "delayed %" PRIu64 ".%03" PRIu64 " ms", spike_ns / ORR_MILLISECOND,
-                   spike_ns / ORR_MICROSECOND % 1000);
-        ns += spike_ns;
-    }
-    return ns;
 }
 
 /* ---- ports ----------------------------------------------------------------------------------- */

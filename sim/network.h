@@ -233,13 +233,6 @@ struct orr__stack *orr__stack_find(const struct orr__stack *from, const struct o
 /* The address that packets from here to there carry, without a port. */
 void orr__stack_source(const struct orr__stack *stack, const struct orr__place *to,
                        struct orr__place *ret_from);
-bool orr__link_is_cut(const struct orr_world *world, const struct orr__link *link);
-/* From the departure of a segment (datagram: of a datagram) to its arrival; enters a spike into
- * the ledger. */
-uint64_t orr__link_delay(struct orr_world *world, const struct orr__link *link, bool datagram,
-                         uint64_t occurrence);
-/* "client->server/segment", valid until the next call. */
-const char *orr__link_subject(const struct orr__link *link, bool datagram);
 
 /* Reads an address for a socket of that family: -EINVAL, -EAFNOSUPPORT as the kernel. */
 int orr__place_read(const struct orr_address *address, enum orr_family family,

@@ -300,7 +300,7 @@ static bool depart(struct orr__end *end, uint32_t bytes, uint32_t flags)
         arrive(end, bytes, flags);
         return true;
     }
-    uint64_t at_ns = orr__now(world) + orr__link_delay(world, flow->link, false, number);
+    uint64_t at_ns = orr__now(world) + orr__link_delay(world, flow->link, false, number, bytes);
     if (at_ns <= flow->arrival_ns)
         at_ns = flow->arrival_ns + 1;
     flow->arrival_ns = at_ns;
@@ -419,7 +419,7 @@ static void open_window(struct orr__end *end)
     }
     flow->window_underway = true;
     end->connection->references++;
-    orr__schedule(world, orr__now(world) + orr__link_delay(world, back, false, number),
+    orr__schedule(world, orr__now(world) + orr__link_delay(world, back, false, number, 0),
                   window_arrives, NULL, end, number);
 }
 

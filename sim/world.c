@@ -1,5 +1,5 @@
 /*
- * world.c: one simulated universe: an event heap in virtual time, links, checks.
+ * world.c: one simulated universe: an event heap in virtual time, checks.
  *
  * Events are ordered by (time, tie, sequence): tie is a choice keyed by the time and the event's
  * number, so that simultaneous events come in any order and an unrelated event elsewhere moves
@@ -206,12 +206,7 @@ void orr_world_destroy(struct orr_world *world)
         world->nodes = node->next;
         orr__node_destroy(node);
     }
-    for (uint32_t i = 0; i < world->links_stride * world->links_stride; i++) {
-        if (world->links[i] != NULL)
-            free((char *)world->links[i]->name);
-        free(world->links[i]);
-    }
-    free(world->links);
+    orr__links_free(world);
     orr__lanes_close(world);
     free(world->heap);
     free(world->events);
@@ -224,90 +219,6 @@ struct orr_node *orr__world_node(struct orr_world *world, uint32_t index)
     while (node != NULL && node->index != index)
         node = node->next;
     return node;
-}
-
-/* ---- links ----------------------------------------------------------------------------------- */
-
-static void grow_links(struct orr_world *world)
-{
-    uint32_t stride = world->links_stride == 0 ? 8 : world->links_stride;
-    while (stride < world->node_count)
-        stride *= 2;
-    struct orr__link **links = calloc((size_t)stride * stride, sizeof *links);
-    if (links == NULL)
-        orr_fatal("no memory for the links between %u nodes", world->node_count);
-    for (uint32_t from = 0; from < world->links_stride; from++)
-        for (uint32_t to = 0; to < world->links_stride; to++)
-            links[from * stride + to] = world->links[from * world->links_stride + to];
-    free(world->links);
-    world->links = links;
-    world->links_stride = stride;
-}
-
-static struct orr__link *make_link(struct orr_world *world, const struct orr_node *from,
-                                   const struct orr_node *to)
-{
-    struct orr__link *link = calloc(1, sizeof *link);
-    size_t size = strlen(from->name) + strlen(to->name) + sizeof "->";
-    char *name = malloc(size);
-    if (link == NULL || name == NULL)
-        orr_fatal("no memory for the link %s->%s", from->name, to->name);
-    snprintf(name, size, "%s->%s", from->name, to->name);
-    link->name = name;
-    link->id = orr__actor_id(name);
-    uint64_t low = from == to ? 5 * ORR_MICROSECOND : 50 * ORR_MICROSECOND;
-    link->latency_ns =
-        low + orr__draw_exponential(world, ORR__SITE_LINK_LATENCY, link->id, 0, low * 4);
-    return link;
-}
-
-struct orr__link *orr__world_link(struct orr_world *world, const struct orr_node *from,
-                                  const struct orr_node *to)
-{
-    if (world->node_count > world->links_stride)
-        grow_links(world);
-    struct orr__link **at = &world->links[from->index * world->links_stride + to->index];
-    if (*at == NULL)
-        *at = make_link(world, from, to);
-    return *at;
-}
-
-void orr_world_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to, uint64_t ns)
-{
-    struct orr__link *link = orr__world_link(world, from, to);
-    uint64_t until_ns = ns > UINT64_MAX - world->now_ns ? UINT64_MAX : world->now_ns + ns;
-    if (until_ns > link->cut_until_ns)
-        link->cut_until_ns = until_ns;
-    orr__fault(world, ORR_FAMILY_PARTITION, link->name, world->partitions++,
-               "cut for %" PRIu64 " ms", ns / ORR_MILLISECOND);
-}
-
-static void mend(struct orr_world *world, struct orr__link *link)
-{
-    if (link != NULL && link->cut_until_ns > world->now_ns)
-        link->cut_until_ns = world->now_ns;
-}
-
-void orr_world_mend(struct orr_world *world, struct orr_node *from, struct orr_node *to)
-{
-    mend(world, orr__world_link(world, from, to));
-}
-
-void orr__links_mend(struct orr_world *world)
-{
-    for (uint32_t i = 0; i < world->links_stride * world->links_stride; i++)
-        mend(world, world->links[i]);
-}
-
-void orr_node_isolate(struct orr_node *node, uint64_t ns)
-{
-    struct orr_world *world = node->world;
-    for (struct orr_node *other = world->nodes; other != NULL; other = other->next) {
-        if (other == node)
-            continue;
-        orr_world_cut(world, node, other, ns);
-        orr_world_cut(world, other, node, ns);
-    }
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */

@@ -71,6 +71,7 @@ struct orr_world {
     struct orr__link **links; /* node_count x node_count, from * count + to */
     uint32_t links_stride;
     uint64_t partitions;
+    uint64_t clogs;
 
     uint32_t rates[ORR_FAMILY_COUNT];
     uint64_t faults_from_ns;  /* none strikes before it, ... */
@@ -112,8 +113,11 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story);
 /* Runs the next event if its time is <= limit_ns; else moves the clock to limit_ns. False when it
  * did not run one. */
 bool orr__world_step(struct orr_world *world, uint64_t limit_ns);
-/* Every cut link is whole again. */
+
+/* link.c */
+/* Every link is whole, and as fast as the scenario wants it. */
 void orr__links_mend(struct orr_world *world);
+void orr__links_free(struct orr_world *world);
 /* Ends the run as failed, unless it already is. `where` may be NULL. */
 void orr__world_fail(struct orr_world *world, const char *check, const char *where,
                      const char *format, ...) ORR_PRINTF(4, 5);

@@ -157,12 +157,41 @@ ORR_API void orr_world_heal(struct orr_world *world);
 ORR_API uint64_t orr_world_seed(const struct orr_world *world);
 ORR_API uint64_t orr_choose(struct orr_world *world, const char *site, uint64_t bound);
 /* Cuts the traffic from one node to another (one way) for a stretch of time; a longer cut that is in
- * force stays. orr_world_mend ends it early. */
+ * force stays. orr_world_mend ends it early, and a clog too. */
 ORR_API void orr_world_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to,
                            uint64_t ns);
 ORR_API void orr_world_mend(struct orr_world *world, struct orr_node *from, struct orr_node *to);
-/* Cuts a node off from all others, both ways. */
+/* Cuts a node, or a group of them, off from all others, both ways. Within the group all is well. */
 ORR_API void orr_node_isolate(struct orr_node *node, uint64_t ns);
+ORR_API void orr_world_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
+                             uint64_t ns);
+/* Holds back what goes from one node to another (one way) for a stretch of time, at most
+ * ORR_CLOG_MAX: nothing is lost, all of it comes after. What is on its way already arrives. */
+ORR_API void orr_world_clog(struct orr_world *world, struct orr_node *from, struct orr_node *to,
+                            uint64_t ns);
+#define ORR_CLOG_MAX (60 * ORR_MINUTE)
+
+/* How long a packet takes. */
+enum orr_latency {
+    ORR_LATENCY_UNIFORM,     /* latency to latency + spread */
+    ORR_LATENCY_FIXED,       /* latency */
+    ORR_LATENCY_EXPONENTIAL, /* latency, and more: on average spread, at most 16 times that */
+    ORR_LATENCY_BIMODAL,     /* latency; one in eight: latency + spread */
+    ORR_LATENCY_COUNT
+};
+
+struct orr_link_options {
+    enum orr_latency distribution;
+    uint64_t latency_ns; /* at most ORR_LINK_LATENCY_MAX, as the spread */
+    uint64_t spread_ns;
+    uint64_t bytes_per_second; /* one packet after the other; 0 = no bound */
+};
+#define ORR_LINK_LATENCY_MAX ORR_MINUTE
+
+/* Sets one direction of a link, in place of what chance has given it (a latency of 50 us and more, a
+ * quarter of it as spread; other distributions while the latency family is on). */
+ORR_API void orr_world_set_link(struct orr_world *world, struct orr_node *from, struct orr_node *to,
+                                const struct orr_link_options *options);
 
 /*
  * Bounds for what chance does; what the scenario itself does is not bounded. Call them before the
@@ -193,6 +222,8 @@ enum orr_fault_family {
     ORR_FAMILY_PAUSE,      /* programs stand still for a while */
     ORR_FAMILY_CLOCK,      /* clocks differ, drift, and are stepped */
     ORR_FAMILY_MEMORY,     /* orr_malloc and orr_realloc find no memory (on request) */
+    ORR_FAMILY_BANDWIDTH,  /* links carry only so many bytes a second */
+    ORR_FAMILY_CLOG,       /* links hold everything back for a while, and lose nothing */
     ORR_FAMILY_COUNT
 };
 
@@ -200,7 +231,7 @@ enum orr_fault_family {
 ORR_API const char *orr_fault_family_name(enum orr_fault_family family);
 /*
  * Overrides the swarm: the chance, in parts per million of the operations or segments that the
- * family can strike; for partition, power-loss, kill, pause and steps of the clock: of each 10 ms of
+ * family can strike, for bandwidth: of the links; for partition, clog, power-loss, kill, pause and steps of the clock: of each 10 ms of
  * virtual time (per world, per node). 0 = never. Call it before the first node is made.
  */
 ORR_API void orr_world_set_rate(struct orr_world *world, enum orr_fault_family family,

@@ -1,0 +1,294 @@
+/*
+ * link.c: links: a directed pair of nodes, how long a packet takes from one to the other, and what
+ * can become of the way between them.
+ *
+ *      now --clogged--> --the line is busy--> leaves --propagation, spike--> arrives
+ *
+ * A link has a latency (by one of four distributions, integers only) and, if it is slow, a line
+ * that carries so many bytes a second, one packet after the other. A clogged link holds everything
+ * back and loses nothing; a cut one loses everything. All of this is the link's alone: the way back
+ * is another link.
+ */
+#include "world.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPIKE_MEAN_NS (40 * ORR_MILLISECOND)
+#define HEADER_BYTES 66u /* of a TCP segment on Ethernet */
+/* Of a bimodal latency: one packet in so many takes the other way. */
+#define OTHER_WAY_ONE_IN 8u
+/* What chance gives a slow link, bytes a second: this, doubled up to so often. */
+#define SLOW_LEAST (UINT64_C(16) << 10)
+#define SLOW_DOUBLINGS 11u
+/* A datagram that would wait longer than that for the line is dropped. */
+#define LINE_QUEUE_NS (200 * ORR_MILLISECOND)
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+static void grow_links(struct orr_world *world)
+{
+    uint32_t stride = world->links_stride == 0 ? 8 : world->links_stride;
+    while (stride < world->node_count)
+        stride *= 2;
+    struct orr__link **links = calloc((size_t)stride * stride, sizeof *links);
+    if (links == NULL)
+        orr_fatal("no memory for the links between %u nodes", world->node_count);
+    for (uint32_t from = 0; from < world->links_stride; from++)
+        for (uint32_t to = 0; to < world->links_stride; to++)
+            links[from * stride + to] = world->links[from * world->links_stride + to];
+    free(world->links);
+    world->links = links;
+    world->links_stride = stride;
+}
+
+/* While LATENCY is on, links differ in kind, and not in length only. */
+static void choose_distribution(struct orr_world *world, struct orr__link *link)
+{
+    link->distribution = ORR_LATENCY_UNIFORM;
+    link->spread_ns = link->latency_ns / 4;
+    if (!orr__family_on(world, ORR_FAMILY_LATENCY))
+        return;
+    link->distribution = (enum orr_latency)orr__draw_below(world, ORR__SITE_LINK_LATENCY, link->id,
+                                                           1, ORR_LATENCY_COUNT);
+    if (link->distribution == ORR_LATENCY_EXPONENTIAL)
+        link->spread_ns = link->latency_ns;
+    else if (link->distribution == ORR_LATENCY_BIMODAL)
+        link->spread_ns = link->latency_ns * 10;
+}
+
+static void choose_bandwidth(struct orr_world *world, struct orr__link *link, bool loops)
+{
+    if (loops || !orr__strikes(world, ORR_FAMILY_BANDWIDTH, ORR__SITE_LINK_BANDWIDTH, link->id, 0))
+        return;
+    uint64_t doublings =
+        orr__draw_below(world, ORR__SITE_LINK_BANDWIDTH, link->id, 1, SLOW_DOUBLINGS + 1);
+    link->bytes_per_second = SLOW_LEAST << doublings;
+    link->is_slow_by_chance = true;
+    orr__fault(world, ORR_FAMILY_BANDWIDTH, link->name, 0, "carries %" PRIu64 " KiB a second",
+               link->bytes_per_second >> 10);
+}
+
+static struct orr__link *make_link(struct orr_world *world, const struct orr_node *from,
+                                   const struct orr_node *to)
+{
+    struct orr__link *link = calloc(1, sizeof *link);
+    size_t size = strlen(from->name) + strlen(to->name) + sizeof "->";
+    char *name = malloc(size);
+    if (link == NULL || name == NULL)
+        orr_fatal("no memory for the link %s->%s", from->name, to->name);
+    snprintf(name, size, "%s->%s", from->name, to->name);
+    link->name = name;
+    link->id = orr__actor_id(name);
+    uint64_t low = from == to ? 5 * ORR_MICROSECOND : 50 * ORR_MICROSECOND;
+    link->latency_ns =
+        low + orr__draw_exponential(world, ORR__SITE_LINK_LATENCY, link->id, 0, low * 4);
+    choose_distribution(world, link);
+    choose_bandwidth(world, link, from == to);
+    return link;
+}
+
+struct orr__link *orr__world_link(struct orr_world *world, const struct orr_node *from,
+                                  const struct orr_node *to)
+{
+    if (world->node_count > world->links_stride)
+        grow_links(world);
+    struct orr__link **at = &world->links[from->index * world->links_stride + to->index];
+    if (*at == NULL)
+        *at = make_link(world, from, to);
+    return *at;
+}
+
+void orr__links_free(struct orr_world *world)
+{
+    for (uint32_t i = 0; i < world->links_stride * world->links_stride; i++) {
+        if (world->links[i] != NULL)
+            free((char *)world->links[i]->name);
+        free(world->links[i]);
+    }
+    free(world->links);
+}
+
+/* ---- packets --------------------------------------------------------------------------------- */
+
+bool orr__link_is_cut(const struct orr_world *world, const struct orr__link *link)
+{
+    return link->cut_until_ns > orr__now(world);
+}
+
+bool orr__link_is_full(const struct orr_world *world, const struct orr__link *link)
+{
+    return link->busy_until_ns > orr__now(world) + LINE_QUEUE_NS;
+}
+
+const char *orr__link_subject(const struct orr__link *link, bool datagram)
+{
+    static _Thread_local char subject[2 * ORR_NODE_NAME_MAX + 16];
+    snprintf(subject, sizeof subject, "%s/%s", link->name, datagram ? "datagram" : "segment");
+    return subject;
+}
+
+/* When the packet is on the line as a whole. */
+static uint64_t departure(struct orr_world *world, struct orr__link *link, uint32_t bytes)
+{
+    uint64_t leaves_ns = orr__now(world);
+    if (link->clogged_until_ns > leaves_ns)
+        leaves_ns = link->clogged_until_ns;
+    if (link->bytes_per_second == 0)
+        return leaves_ns;
+    if (link->busy_until_ns > leaves_ns)
+        leaves_ns = link->busy_until_ns;
+    leaves_ns += (bytes + HEADER_BYTES) * ORR_SECOND / link->bytes_per_second;
+    link->busy_until_ns = leaves_ns;
+    return leaves_ns;
+}
+
+static uint64_t propagation(struct orr_world *world, const struct orr__link *link, uint64_t actor,
+                            uint64_t occurrence)
+{
+    uint64_t spread_ns = link->spread_ns;
+    switch (link->distribution) {
+    case ORR_LATENCY_UNIFORM:
+        return link->latency_ns +
+               orr__draw_below(world, ORR__SITE_SEGMENT_LATENCY, actor, occurrence, spread_ns + 1);
+    case ORR_LATENCY_EXPONENTIAL:
+        return link->latency_ns + orr__draw_exponential(world, ORR__SITE_SEGMENT_LATENCY, actor,
+                                                        occurrence, spread_ns);
+    case ORR_LATENCY_BIMODAL:
+        if (orr__draw_below(world, ORR__SITE_SEGMENT_LATENCY, actor, occurrence,
+                            OTHER_WAY_ONE_IN) == 0)
+            return link->latency_ns + spread_ns;
+        return link->latency_ns;
+    case ORR_LATENCY_FIXED:
+    case ORR_LATENCY_COUNT:
+        break;
+    }
+    return link->latency_ns;
+}
+
+uint64_t orr__link_delay(struct orr_world *world, struct orr__link *link, bool datagram,
+                         uint64_t occurrence, uint32_t bytes)
+{
+    uint64_t actor = link->id + datagram;
+    uint64_t ns = departure(world, link, bytes) - orr__now(world) +
+                  propagation(world, link, actor, occurrence);
+    if (orr__strikes(world, ORR_FAMILY_LATENCY, ORR__SITE_SEGMENT_SPIKE, actor, occurrence)) {
+        uint64_t spike_ns = orr__draw_exponential(world, ORR__SITE_SEGMENT_LATENCY, ~actor,
+                                                  occurrence, SPIKE_MEAN_NS);
+        orr__fault(world, ORR_FAMILY_LATENCY, orr__link_subject(link, datagram), occurrence,
+                   "delayed %" PRIu64 ".%03" PRIu64 " ms", spike_ns / ORR_MILLISECOND,
+                   spike_ns / ORR_MICROSECOND % 1000);
+        ns += spike_ns;
+    }
+    return ns;
+}
+
+/* ---- what a scenario does to them ------------------------------------------------------------ */
+
+void orr_world_set_link(struct orr_world *world, struct orr_node *from, struct orr_node *to,
+                        const struct orr_link_options *options)
+{
+    if ((uint32_t)options->distribution >= ORR_LATENCY_COUNT ||
+        options->latency_ns > ORR_LINK_LATENCY_MAX || options->spread_ns > ORR_LINK_LATENCY_MAX)
+        orr_fatal("orr_world_set_link: %s->%s: distribution %u, latency %" PRIu64
+                  " ns, spread %" PRIu64 " ns: there are %u distributions, and a minute is most",
+                  from->name, to->name, (uint32_t)options->distribution, options->latency_ns,
+                  options->spread_ns, (uint32_t)ORR_LATENCY_COUNT);
+    struct orr__link *link = orr__world_link(world, from, to);
+    link->distribution = options->distribution;
+    link->latency_ns = options->latency_ns;
+    link->spread_ns = options->spread_ns;
+    link->bytes_per_second = options->bytes_per_second;
+    link->is_slow_by_chance = false;
+}
+
+static uint64_t later(const struct orr_world *world, uint64_t ns)
+{
+    return ns > UINT64_MAX - world->now_ns ? UINT64_MAX : world->now_ns + ns;
+}
+
+static struct orr__link *cut(struct orr_world *world, struct orr_node *from, struct orr_node *to,
+                             uint64_t ns)
+{
+    struct orr__link *link = orr__world_link(world, from, to);
+    uint64_t until_ns = later(world, ns);
+    if (until_ns > link->cut_until_ns)
+        link->cut_until_ns = until_ns;
+    return link;
+}
+
+void orr_world_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to, uint64_t ns)
+{
+    const struct orr__link *link = cut(world, from, to, ns);
+    orr__fault(world, ORR_FAMILY_PARTITION, link->name, world->partitions++,
+               "cut for %" PRIu64 " ms", ns / ORR_MILLISECOND);
+}
+
+void orr_world_clog(struct orr_world *world, struct orr_node *from, struct orr_node *to,
+                    uint64_t ns)
+{
+    struct orr__link *link = orr__world_link(world, from, to);
+    uint64_t until_ns = ns > ORR_CLOG_MAX ? later(world, ORR_CLOG_MAX) : later(world, ns);
+    if (until_ns > link->clogged_until_ns)
+        link->clogged_until_ns = until_ns;
+    orr__fault(world, ORR_FAMILY_CLOG, link->name, world->clogs++, "clogged for %" PRIu64 " ms",
+               ns / ORR_MILLISECOND);
+}
+
+static void mend(struct orr_world *world, struct orr__link *link)
+{
+    if (link == NULL)
+        return;
+    if (link->cut_until_ns > world->now_ns)
+        link->cut_until_ns = world->now_ns;
+    if (link->clogged_until_ns > world->now_ns)
+        link->clogged_until_ns = world->now_ns;
+}
+
+void orr_world_mend(struct orr_world *world, struct orr_node *from, struct orr_node *to)
+{
+    mend(world, orr__world_link(world, from, to));
+}
+
+void orr__links_mend(struct orr_world *world)
+{
+    for (uint32_t i = 0; i < world->links_stride * world->links_stride; i++) {
+        struct orr__link *link = world->links[i];
+        mend(world, link);
+        if (link != NULL && link->is_slow_by_chance)
+            link->bytes_per_second = 0;
+    }
+}
+
+void orr_node_isolate(struct orr_node *node, uint64_t ns)
+{
+    orr_world_split(node->world, &node, 1, ns);
+}
+
+static bool is_among(const struct orr_node *node, struct orr_node *const *nodes, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (nodes[i] == node)
+            return true;
+    return false;
+}
+
+void orr_world_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
+                     uint64_t ns)
+{
+    for (struct orr_node *other = world->nodes; other != NULL; other = other->next) {
+        if (is_among(other, nodes, count))
+            continue;
+        for (uint32_t i = 0; i < count; i++) {
+            (void)cut(world, nodes[i], other, ns);
+            (void)cut(world, other, nodes[i], ns);
+        }
+    }
+    if (count == 0)
+        return;
+    orr__fault(world, ORR_FAMILY_PARTITION, orr__node_subject(nodes[0], "links"),
+               world->partitions++, "cut off for %" PRIu64 " ms, with %" PRIu32 " other%s",
+               ns / ORR_MILLISECOND, count - 1, ORR__S(count - 1));
+}
