@@ -16,7 +16,7 @@
 #define GROUP_MAX 64
 #define CLOG_MEAN_NS (200 * ORR_MILLISECOND)
 #define PAUSE_MEAN_NS (100 * ORR_MILLISECOND)
-/* Of the wall clock: what a time service mends; one step in eight is what an operator's hand does. */
+/* Of the wall clock: what a time service mends; one step in eight is of an operator's hand. */
 #define CLOCK_STEP_MEAN_NS (200 * ORR_MILLISECOND)
 #define CLOCK_LEAP_MEAN_NS (20 * ORR_MINUTE)
 #define LEAP_ONE_IN 8u

@@ -12,7 +12,8 @@
  *   backend.c    the vtable of a process's loop: batch, ready list, descriptors
  *   operations.c an operation's faults, latency, effect and end; which room does what
  *   police.c     rules of the interface that a program breaks
- *   link.c       links; network.c addresses and ports; socket.c sockets; stream.c TCP and Unix streams; datagram.c UDP
+ *   link.c       links; network.c addresses and ports; socket.c sockets; stream.c TCP and Unix
+ *                streams; datagram.c UDP
  *   disk.c       a file system with page cache and durable image
  *   campaign/    outside of the world: seeds in child processes, progress, the command line
  *

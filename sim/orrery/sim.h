@@ -131,8 +131,8 @@ ORR_API void orr_node_step_clock(struct orr_node *node, int64_t ns);
 
 /*
  * Faults that a scenario states plainly; they strike whatever the seed's families are. `operation`
- * is a name as in a trace: "write", "fsync", "open" ...; `nth` counts from now: 1 is the next one of
- * the node, also of a later life.
+ * is a name as in a trace: "write", "fsync", "open" ...; `nth` counts from now: 1 is the next one
+ * of the node, also of a later life.
  *
  * orr_node_fail: it ends with `error`, one of its declared errors (-EIO, -ENOSPC ...), and has no
  * other effect than that error has. Only for operations on the disk.
@@ -156,8 +156,8 @@ ORR_API void orr_world_heal(struct orr_world *world);
  * its count. */
 ORR_API uint64_t orr_world_seed(const struct orr_world *world);
 ORR_API uint64_t orr_choose(struct orr_world *world, const char *site, uint64_t bound);
-/* Cuts the traffic from one node to another (one way) for a stretch of time; a longer cut that is in
- * force stays. orr_world_mend ends it early, and a clog too. */
+/* Cuts the traffic from one node to another (one way) for a stretch of time; a longer cut that is
+ * in force stays. orr_world_mend ends it early, and a clog too. */
 ORR_API void orr_world_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to,
                            uint64_t ns);
 ORR_API void orr_world_mend(struct orr_world *world, struct orr_node *from, struct orr_node *to);
@@ -188,8 +188,8 @@ struct orr_link_options {
 };
 #define ORR_LINK_LATENCY_MAX ORR_MINUTE
 
-/* Sets one direction of a link, in place of what chance has given it (a latency of 50 us and more, a
- * quarter of it as spread; other distributions while the latency family is on). */
+/* Sets one direction of a link, in place of what chance has given it (a latency of 50 us and more,
+ * a quarter of it as spread; other distributions while the latency family is on). */
 ORR_API void orr_world_set_link(struct orr_world *world, struct orr_node *from, struct orr_node *to,
                                 const struct orr_link_options *options);
 
@@ -231,8 +231,9 @@ enum orr_fault_family {
 ORR_API const char *orr_fault_family_name(enum orr_fault_family family);
 /*
  * Overrides the swarm: the chance, in parts per million of the operations or segments that the
- * family can strike, for bandwidth: of the links; for partition, clog, power-loss, kill, pause and steps of the clock: of each 10 ms of
- * virtual time (per world, per node). 0 = never. Call it before the first node is made.
+ * family can strike, for bandwidth: of the links; for partition, clog, power-loss, kill, pause and
+ * steps of the clock: of each 10 ms of virtual time (per world, per node). 0 = never. Call it
+ * before the first node is made.
  */
 ORR_API void orr_world_set_rate(struct orr_world *world, enum orr_fault_family family,
                                 uint32_t per_million);
