@@ -110,7 +110,7 @@ enum orr_verdict {
  * Judges a history, key after key, with at most `memory_max` bytes (0 = the default) for what a
  * search remembers; that bounds its time, too. Writes to `ret_text` (may be NULL if text_size is 0)
  * for NOT_LINEARIZABLE the key and the fewest calls it found that have no order, for UNKNOWN the
- * key and what to do, else nothing. ORR_NOTE_MAX bytes hold any such text.
+ * key and what to do, else nothing. ORR_NOTE_MAX bytes hold it, unless the model is wordy.
  */
 ORR_API enum orr_verdict orr_history_judge(const struct orr_history *history, uint64_t memory_max,
                                            char *ret_text, size_t text_size);
