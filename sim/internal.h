@@ -15,6 +15,7 @@
  *   link.c       links; network.c addresses and ports; socket.c sockets; stream.c TCP and Unix
  *                streams; datagram.c UDP
  *   disk.c       a file system with page cache and durable image
+ *   history.c    histories of clients' calls and their verdict (history.h has its own map)
  *   campaign/    outside of the world: seeds in child processes, progress, the command line
  *
  * Invariants: the only input is the choices; events are ordered by (time, tie, sequence), where tie

@@ -8,12 +8,14 @@
 #ifdef ORRERY_WITH_EXAMPLES
 extern const struct orr_scenario echo_scenario;
 extern const struct orr_scenario kv_scenario;
+extern const struct orr_scenario register_scenario;
 #endif
 
 static const struct orr_scenario *const scenarios[] = {
 #ifdef ORRERY_WITH_EXAMPLES
     &echo_scenario,
     &kv_scenario,
+    &register_scenario,
 #endif
     NULL,
 };

@@ -22,11 +22,7 @@
 #include "ensure.h"
 #include "server.h"
 
-#define BACKLOG 511u
 #define REPORT_SIZE 1024
-
-/* When accept has run out of handles or memory, how long until it is tried again. */
-#define ACCEPT_AGAIN_NS (100 * ORR_MILLISECOND)
 
 /* How long a stopping server waits for clients that do not take their replies. */
 #define STOP_NS (5 * ORR_SECOND)
@@ -99,7 +95,7 @@ static void on_deadline(void *context, struct orr_completion *completion, int64_
 static void stop(struct kv *kv)
 {
     kv->state = KV_STATE_STOPPING;
-    orr_close(kv->loop, &kv->closing, kv->listener, ignore, kv);
+    listener_close(&kv->listener);
     orr_timeout(kv->loop, &kv->deadline, STOP_NS, on_deadline, kv);
     struct kv_connection *connection = NULL;
     while ((connection = kv_connection_next(kv, connection)) != NULL) {
@@ -122,56 +118,6 @@ static void on_wake(void *context, struct orr_completion *completion, int64_t re
     }
 }
 
-/* ---- accepting ------------------------------------------------------------------------------- */
-
-static void accept_next(struct kv *kv);
-
-static void on_accept_again(void *context, struct orr_completion *completion, int64_t result)
-{
-    struct kv *kv = context;
-    (void)completion;
-    if (result == 0) {
-        accept_next(kv);
-    }
-}
-
-/* Accept failed for the one client that it was about. */
-static bool is_about_client(int64_t result)
-{
-    return result == -ECONNABORTED || result == -EPROTO || result == -EPERM;
-}
-
-static void take_client(struct kv *kv, orr_handle handle)
-{
-    /* A small reply should not wait for an acknowledgement. Without the option it is only slow. */
-    (void)orr_socket_option_set(kv->loop, handle, ORR_SOCKET_NO_DELAY, 1);
-    if (kv->state != KV_STATE_SERVING || kv_connection_open(kv, handle) < 0) {
-        orr_close(kv->loop, &kv->refusing, handle, on_accept_again, kv);
-        return;
-    }
-    accept_next(kv);
-}
-
-static void on_accept(void *context, struct orr_completion *completion, int64_t result)
-{
-    struct kv *kv = context;
-    (void)completion;
-    if (result >= 0) {
-        take_client(kv, result);
-    } else if (is_about_client(result)) {
-        accept_next(kv);
-    } else if (result != -ECANCELED && kv->state == KV_STATE_SERVING) {
-        orr_timeout(kv->loop, &kv->accept_again, ACCEPT_AGAIN_NS, on_accept_again, kv);
-    }
-}
-
-static void accept_next(struct kv *kv)
-{
-    if (kv->state == KV_STATE_SERVING) {
-        orr_accept(kv->loop, &kv->accept, kv->listener, NULL, on_accept, kv);
-    }
-}
-
 /* ---- the log's events ------------------------------------------------------------------------ */
 
 static int on_log_apply(void *context, const struct kv_operation *operation)
@@ -186,6 +132,11 @@ static void on_log_reset(void *context)
     kv_store_clear(&kv->store);
 }
 
+static bool take_client(void *context, orr_handle handle)
+{
+    return kv_connection_open(context, handle) == 0;
+}
+
 static void on_log_ready(void *context)
 {
     struct kv *kv = context;
@@ -195,7 +146,7 @@ static void on_log_ready(void *context)
     kv__report(kv, "serving %s with %" PRIu64 " keys from %s/%s", kv->config->listen,
                kv_store_count(&kv->store), kv->config->directory, KV_LOG_NAME);
     kv->state = KV_STATE_SERVING;
-    accept_next(kv);
+    listener_start(&kv->listener, take_client, kv);
 }
 
 static void on_log_durable(void *context)
@@ -253,37 +204,14 @@ static const struct kv_log_events log_events = {
 
 /* ---- boot ------------------------------------------------------------------------------------ */
 
-static bool report_listen_error(struct kv *kv, int64_t result, const char *hint)
-{
-    if (result == -EADDRINUSE) {
-        hint = "; another program has the port: stop it, or name another port";
-    }
-    kv__report(kv, "cannot listen on %s: %s%s", kv->config->listen, strerror((int)-result), hint);
-    return false;
-}
-
-/* A server that starts again must get its port while connections of the last one linger. */
 static bool start_listening(struct kv *kv)
 {
-    struct orr_address address;
-    int result = orr_address_parse(kv->config->listen, &address);
+    char error[REPORT_SIZE];
+    int result = listener_open(&kv->listener, kv->loop, kv->config->listen, error, sizeof(error));
     if (result < 0) {
-        return report_listen_error(kv, result, "; expected an address like 127.0.0.1:6379");
+        kv__report(kv, "%s", error);
     }
-    kv->listener = orr_socket(kv->loop, orr_address_family(&address), ORR_SOCKET_STREAM);
-    if (kv->listener < 0) {
-        return report_listen_error(kv, kv->listener, "");
-    }
-    if (orr_address_family(&address) != ORR_FAMILY_UNIX) {
-        result = orr_socket_option_set(kv->loop, kv->listener, ORR_SOCKET_REUSE_ADDRESS, 1);
-    }
-    if (result == 0) {
-        result = orr_bind(kv->loop, kv->listener, &address);
-    }
-    if (result == 0) {
-        result = orr_listen(kv->loop, kv->listener, BACKLOG);
-    }
-    return result == 0 || report_listen_error(kv, result, "");
+    return result == 0;
 }
 
 struct kv *kv_boot(struct orr_loop *loop, const struct kv_config *config)
@@ -304,7 +232,6 @@ struct kv *kv_boot(struct orr_loop *loop, const struct kv_config *config)
                    .command_length_max = KV_COMMAND_LENGTH_MAX},
         .state = KV_STATE_RECOVERING,
         .exit_status = 1,
-        .listener = ORR_HANDLE_NONE,
     };
     kv_store_init(&kv->store, &kv->memory);
     kv_log_init(&kv->log, loop, &kv->memory, config, &log_events, kv);

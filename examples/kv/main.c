@@ -10,27 +10,21 @@
  *
  * Exit status: 0 after a clean end, 1 after a failure, 2 for wrong usage.
  */
-#define _POSIX_C_SOURCE 200809L /* sigaction, O_DIRECTORY */
+#define _POSIX_C_SOURCE 200809L /* getopt, close */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
+#include "../common/process.h"
 #include "kv.h"
 
 #define PORT_DEFAULT 6379l
 #define PORT_MAX 65535l
 
 enum { EXIT_USAGE = 2 };
-
-/* For the signal handler only. */
-static struct orr_loop *signal_loop;
 
 struct options {
     long port;
@@ -106,63 +100,11 @@ static void report(void *context, const char *line)
     fprintf(stderr, "kv: %s\n", line);
 }
 
-/* Takes the directory for this process until it ends. Returns the descriptor, or -1 after saying
- * why not. */
-static int lock_directory(const char *directory)
-{
-    int descriptor = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0) {
-        fprintf(stderr,
-                "kv: cannot open the directory %s: %s; make it, or name another one with "
-                "--dir\n",
-                directory, strerror(errno));
-        return -1;
-    }
-    if (flock(descriptor, LOCK_EX | LOCK_NB) < 0) {
-        const char *reason = errno == EWOULDBLOCK ? "another server uses it" : strerror(errno);
-        fprintf(stderr,
-                "kv: cannot lock the directory %s: %s; stop that one, or name another directory "
-                "with --dir\n",
-                directory, reason);
-        close(descriptor);
-        return -1;
-    }
-    return descriptor;
-}
-
-static void on_signal(int signal_number)
-{
-    (void)signal_number;
-    orr_wake(signal_loop);
-}
-
-static void handle_signals(struct orr_loop *loop)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-    signal_loop = loop;
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-}
-
-static void ignore_signals(void)
-{
-    struct sigaction action = {.sa_handler = SIG_IGN};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
-}
-
 static int serve(const struct options *options)
 {
     char listen[sizeof("127.0.0.1:65535")];
-    char error[256] = "";
-    struct orr_options loop_options = {.error = error, .error_size = sizeof(error)};
-    struct orr_loop *loop;
-    int result = orr_loop_open(&loop_options, &loop);
-    if (result < 0) {
-        fprintf(stderr, "kv: cannot open an I/O loop: %s\n",
-                error[0] != '\0' ? error : strerror(-result));
+    struct orr_loop *loop = process_open_loop("kv");
+    if (loop == NULL) {
         return EXIT_FAILURE;
     }
     snprintf(listen, sizeof(listen), "127.0.0.1:%d", (int)options->port);
@@ -171,7 +113,7 @@ static int serve(const struct options *options)
         .listen = listen,
         .report = report,
     };
-    handle_signals(loop);
+    process_wake_on_signals(loop);
     struct kv *kv = kv_boot(loop, &config);
     int status = EXIT_FAILURE;
     if (kv != NULL) {
@@ -179,7 +121,7 @@ static int serve(const struct options *options)
         status = kv_exit_status(kv);
     }
     orr_drain(loop);
-    ignore_signals(); /* the loop goes */
+    process_ignore_signals(); /* the loop goes */
     kv_free(kv);
     orr_loop_close(loop);
     return status;
@@ -192,7 +134,7 @@ int main(int argc, char **argv)
     if (status >= 0) {
         return status;
     }
-    int lock = lock_directory(options.directory);
+    int lock = process_lock_directory("kv", options.directory);
     if (lock < 0) {
         return EXIT_FAILURE;
     }

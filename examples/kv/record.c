@@ -20,6 +20,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "../common/little_endian.h"
 #include "ensure.h"
 
 static const uint8_t LOG_MAGIC[8] = {0x8b, 'K', 'V', 'L', 'O', 'G', '\r', '\n'};
@@ -41,33 +42,6 @@ enum record_header_field {
     SEQUENCE_AT = 32,
     SYNCED_SEQUENCE_AT = 40,
 };
-
-static void put_u32(uint8_t *bytes, uint32_t value)
-{
-    for (int i = 0; i < 4; i++) {
-        bytes[i] = (uint8_t)(value >> (8 * i));
-    }
-}
-
-static void put_u64(uint8_t *bytes, uint64_t value)
-{
-    put_u32(bytes, (uint32_t)value);
-    put_u32(bytes + 4, (uint32_t)(value >> 32));
-}
-
-static uint32_t get_u32(const uint8_t *bytes)
-{
-    uint32_t value = 0;
-    for (int i = 0; i < 4; i++) {
-        value |= (uint32_t)bytes[i] << (8 * i);
-    }
-    return value;
-}
-
-static uint64_t get_u64(const uint8_t *bytes)
-{
-    return get_u32(bytes) | (uint64_t)get_u32(bytes + 4) << 32;
-}
 
 /* The checksum of a header, which leaves out the four bytes at `hole`. */
 static uint32_t header_checksum(const uint8_t *header, uint32_t hole, uint32_t length)

@@ -12,6 +12,7 @@
 
 #include <orrery/io.h>
 
+#include "../common/listener.h"
 #include "buffer.h"
 #include "kv.h"
 #include "log.h"
@@ -51,12 +52,8 @@ struct kv {
     uint32_t state;
     int exit_status;
 
-    orr_handle listener;
-    struct orr_completion accept;
-    struct orr_completion accept_again; /* a timer, after accept ran out of something */
+    struct listener listener;
     struct orr_completion wake;
-    struct orr_completion closing;  /* of the listener */
-    struct orr_completion refusing; /* of a client that came too late */
     struct orr_completion deadline; /* a timer, for clients that do not let go */
     struct orr_completion cancel;   /* of the deadline */
 

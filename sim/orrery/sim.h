@@ -19,6 +19,8 @@
  *     const struct orr_scenario kv_scenario = {.name = "kv", .summary = "...", .run = run};
  *     ORR_MAIN(&kv_scenario)
  *
+ * Whether concurrent clients saw one order of their calls is a check of its own: linearizable.h.
+ *
  * The first check that fails ends the run: the world stands still, run calls return at once, and
  * the scenario returns. Nothing here is thread-safe; nothing here reads a real clock.
  */

@@ -1,10 +1,11 @@
 #!/bin/sh
-# campaign.sh ORRERY SEEDS: the examples' scenarios are clean over that many seeds, and every planted bug of kv is found
-# within 5000, with a hash that its replay has too. Prints TAP.
+# campaign.sh ORRERY SEEDS: the examples' scenarios are clean over that many seeds, and every planted bug is found within
+# 5000, with a hash that its replay has too. Prints TAP.
 set -u
 orrery=$1
 seeds=$2
-bugs='ack-before-fsync short-send short-recv ignore-torn-tail'
+bugs='kv:ack-before-fsync kv:short-send kv:short-recv kv:ignore-torn-tail
+    register:no-write-back register:minority register:unsynced-timestamp register:stale-epoch'
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 number=0
@@ -27,19 +28,21 @@ member() # NAME
     sed -n 's/.*"'"$1"'": *"\{0,1\}\([0-9a-f]*\).*/\1/p' "$work/log" | head -n 1
 }
 
-echo 1..10
-for scenario in echo kv; do
+echo 1..19
+for scenario in echo kv register; do
     "$orrery" run "$scenario" --seeds "$seeds" --failures 3 >"$work/log" 2>&1
     check "$scenario holds over $seeds seeds" $?
 done
-for bug in $bugs; do
-    "$orrery" run kv "bug=$bug" --seeds 5000 --json >"$work/log" 2>&1
+for pair in $bugs; do
+    scenario=${pair%:*}
+    bug=${pair#*:}
+    "$orrery" run "$scenario" "bug=$bug" --seeds 5000 --json >"$work/log" 2>&1
     [ $? -eq 1 ] && [ -n "$(member seed)" ] && [ -n "$(member trace_hash)" ]
-    check "bug=$bug is found" $?
+    check "$scenario bug=$bug is found" $?
     seed=$(member seed)
     hash=$(member trace_hash)
-    "$orrery" replay kv "bug=$bug" --seed "${seed:-1}" >"$work/log" 2>&1
+    "$orrery" replay "$scenario" "bug=$bug" --seed "${seed:-1}" >"$work/log" 2>&1
     [ $? -eq 1 ] && [ "$(tail -n 1 "$work/log")" = "trace hash $hash" ]
-    check "bug=$bug comes back with its trace hash" $?
+    check "$scenario bug=$bug comes back with its trace hash" $?
 done
 [ $failures -eq 0 ]

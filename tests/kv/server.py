@@ -2,8 +2,7 @@
 """server.py KV: the real server on the real kernel, as an operator and as Redis clients meet it.
 
 Prints TAP. Each case starts its own server on a free port of 127.0.0.1 with a directory of its own. What needs
-io_uring is skipped, with the reason, where the system forbids it. No case depends on how fast anything is: waits
-end when what they wait for happens, and only a hang meets the limits.
+io_uring is skipped, with the reason, where the system forbids it.
 """
 
 import os
@@ -16,23 +15,12 @@ import sys
 import tempfile
 import time
 
-LIMIT_SECONDS = 60
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+from real import LIMIT_SECONDS, demand, free_port, run_cases
+
 KV = os.path.abspath(sys.argv[1])
-
-
-class Failure(Exception):
-    pass
-
-
-def demand(condition, text):
-    if not condition:
-        raise Failure(text)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Server:
@@ -318,32 +306,5 @@ def why_not():
         shutil.rmtree(directory)
 
 
-def run(case):
-    directory = tempfile.mkdtemp(prefix="kv-test-")
-    try:
-        return True, case(directory)
-    except (Failure, OSError, subprocess.SubprocessError) as failure:
-        return False, str(failure)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-
-
-def main():
-    reason = why_not()
-    if reason:
-        print(f"1..0 # SKIP {reason}")
-        return 0
-    print(f"1..{len(CASES)}")
-    failures = 0
-    for number, case in enumerate(CASES, 1):
-        passed, text = run(case)
-        skipped = f" # SKIP {text}" if passed and text else ""
-        print(f"{'ok' if passed else 'not ok'} {number} - {case.__doc__}{skipped}", flush=True)
-        if not passed:
-            failures += 1
-            print("\n".join("# " + line for line in text.splitlines()[:40]), flush=True)
-    return 1 if failures else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_cases(CASES, why_not()))
