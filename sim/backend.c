@@ -235,13 +235,8 @@ static int backend_descriptor(void *state)
 static void backend_random(void *state, void *buffer, size_t length)
 {
     struct orr__process *process = state;
-    uint8_t *bytes = buffer;
-    for (size_t at = 0; at < length; at += 8) {
-        uint64_t draw = orr__draw(process->world, ORR__SITE_RANDOM, process->node->id,
-                                  process->node->random_count++);
-        for (size_t i = 0; i < 8 && at + i < length; i++)
-            bytes[at + i] = (uint8_t)(draw >> 8 * i);
-    }
+    orr__draw_bytes(process->world, ORR__SITE_RANDOM, process->node->id,
+                    &process->node->random_count, buffer, length);
 }
 
 static void unlink_allocation(struct orr__process *process, struct orr__allocation *allocation)

@@ -95,6 +95,17 @@ uint64_t orr__draw_exponential(struct orr_world *world, enum orr__site site, uin
     return mean / 65536 * capped + mean % 65536 * capped / 65536;
 }
 
+void orr__draw_bytes(struct orr_world *world, enum orr__site site, uint64_t actor, uint64_t *count,
+                     void *buffer, size_t length)
+{
+    uint8_t *bytes = buffer;
+    for (size_t at = 0; at < length; at += 8) {
+        uint64_t draw = orr__draw(world, site, actor, (*count)++);
+        for (size_t i = 0; i < 8 && at + i < length; i++)
+            bytes[at + i] = (uint8_t)(draw >> 8 * i);
+    }
+}
+
 bool orr__family_on(const struct orr_world *world, enum orr_fault_family family)
 {
     return world->rates[family] > 0 && !world->healed && world->now_ns >= world->faults_from_ns &&

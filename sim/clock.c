@@ -59,6 +59,12 @@ uint64_t orr__node_clock(const struct orr_node *node, enum orr_clock clock)
     return clock == ORR_CLOCK_WALL ? now_ns + (uint64_t)node->wall_offset_ns : now_ns;
 }
 
+uint64_t orr__world_clock(const struct orr_world *world, enum orr_clock clock)
+{
+    uint64_t now_ns = MONOTONIC_START_NS + world->now_ns;
+    return clock == ORR_CLOCK_WALL ? now_ns + (uint64_t)world->wall_offset_ns : now_ns;
+}
+
 uint64_t orr__clock_wait(const struct orr_node *node, uint64_t ns)
 {
     if (node->drift == 0 || ns == 0)
@@ -92,13 +98,18 @@ static void choose_skew_and_drift(struct orr_node *node)
                node->drift < 0 ? "slow" : "fast");
 }
 
+void orr__clock_date(struct orr_world *world)
+{
+    uint64_t date_ns = orr__draw_below(world, ORR__SITE_CLOCK, 0, 0, YEAR_NS);
+    world->wall_offset_ns = WALL_EPOCH_NS + (int64_t)date_ns - (int64_t)MONOTONIC_START_NS;
+}
+
 void orr__clock_begin(struct orr_node *node)
 {
     struct orr_world *world = node->world;
-    uint64_t date_ns = orr__draw_below(world, ORR__SITE_CLOCK, 0, 0, YEAR_NS);
     take_base(node, MONOTONIC_START_NS + world->now_ns);
-    node->wall_offset_ns = WALL_EPOCH_NS + (int64_t)date_ns - (int64_t)MONOTONIC_START_NS +
-                           around_zero(draw(node, 0, 2 * SKEW_CALM_NS + 1), SKEW_CALM_NS);
+    node->wall_offset_ns =
+        world->wall_offset_ns + around_zero(draw(node, 0, 2 * SKEW_CALM_NS + 1), SKEW_CALM_NS);
     if (orr__family_on(world, ORR_FAMILY_CLOCK))
         choose_skew_and_drift(node);
 }

@@ -12,6 +12,7 @@
  *   backend.c    the vtable of a process's loop: batch, ready list, descriptors
  *   operations.c an operation's faults, latency, effect and end; which room does what
  *   police.c     rules of the interface that a program breaks
+ *   libc/        the C library's clocks, random functions and threads, as code in a world sees them
  *   link.c       links; network.c addresses and ports; socket.c sockets; stream.c TCP and Unix
  *                streams; datagram.c UDP
  *   disk.c       a file system with page cache and durable image
@@ -38,7 +39,7 @@ enum orr__site {
     ORR__SITE_SWARM,      /* per family: on or off, and its rate */
     ORR__SITE_TIE,        /* order of simultaneous events */
     ORR__SITE_WORKLOAD,   /* orr_choose */
-    ORR__SITE_RANDOM,     /* orr_random */
+    ORR__SITE_RANDOM,     /* orr_random; beside the node's: the C library's random functions */
     ORR__SITE_STEP_DELAY, /* from something ready to the process's next pass */
     ORR__SITE_OP_LATENCY, /* how long a file operation takes */
     ORR__SITE_OP_SPIKE,
@@ -100,6 +101,9 @@ uint64_t orr__draw_range(struct orr_world *world, enum orr__site site, uint64_t 
 /* Exponential with that mean, capped at 16 means; integer arithmetic. */
 uint64_t orr__draw_exponential(struct orr_world *world, enum orr__site site, uint64_t actor,
                                uint64_t occurrence, uint64_t mean);
+/* Fills a buffer with draws, eight bytes each; `count` is the next occurrence, and moves on. */
+void orr__draw_bytes(struct orr_world *world, enum orr__site site, uint64_t actor, uint64_t *count,
+                     void *buffer, size_t length);
 /* True with the family's rate of this seed; false when the family is off or the world is healed. No
  * draw is made then: other draws do not depend on it. */
 bool orr__strikes(struct orr_world *world, enum orr_fault_family family, enum orr__site site,
@@ -197,6 +201,14 @@ struct orr__process {
     struct orr__allocation *allocations; /* the node's memory, a doubly linked list */
 };
 
+/* What the C library keeps of its random functions for a node, or for the scenario. */
+struct orr__libc {
+    uint64_t draws; /* choices so far, over all lives */
+    bool seeded;    /* srand was called in this life */
+    uint32_t seed;
+    uint64_t since_seed; /* values of rand since then */
+};
+
 struct orr_node {
     struct orr_world *world;
     struct orr_node *next;
@@ -230,10 +242,13 @@ struct orr_node {
     int32_t drift;           /* parts per million */
     uint64_t clock_changes;
     int64_t wall_offset_ns; /* from the monotonic clock to the wall clock */
+    struct orr__libc libc;
 };
 
 /* What a clock of the node says, ns. */
 uint64_t orr__node_clock(const struct orr_node *node, enum orr_clock clock);
+/* The same in no node: what a clock without skew and drift says. For the scenario. */
+uint64_t orr__world_clock(const struct orr_world *world, enum orr_clock clock);
 
 /* Ends an operation of a process: puts it on the ready list (REORDER may let it overtake) and
  * schedules the process's next pass. The completion is no longer the world's after this. */

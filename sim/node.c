@@ -6,6 +6,7 @@
  * disk kept) and the counters that name the node's operations, so that "server/fsync#3" is the
  * third fsync of all its lives.
  */
+#include "libc/libc.h"
 #include "world.h"
 
 #include <arpa/inet.h>
@@ -151,6 +152,7 @@ int orr__process_open(struct orr_node *node, const struct orr_options *options, 
         return status;
     }
     node->process = process;
+    node->libc.seeded = false;
     node->lives++;
     *ret_process = process;
     return 0;
@@ -205,8 +207,11 @@ static void schedule_boot(struct orr_node *node)
 static void run_crash_function(struct orr__process *process)
 {
     const struct orr_program *program = process->node->program;
-    if (program != NULL && program->crash != NULL && process->application != NULL)
-        program->crash(process->application);
+    if (program == NULL || program->crash == NULL || process->application == NULL)
+        return;
+    struct orr__scope before = orr__scope_enter(process->world, process);
+    program->crash(process->application);
+    orr__scope_leave(before);
 }
 
 void orr_node_crash(struct orr_node *node, enum orr_crash kind)
@@ -267,9 +272,11 @@ void orr_node_start(struct orr_node *node)
     node->exited = false;
     orr__trace_hash(world, EVENT_BOOT, node->id, node->lives, 0);
     orr__story_life(world, node->name, "boots (life %" PRIu64 ")", node->lives);
+    struct orr__scope before = orr__scope_enter(world, process);
     process->stepping = true;
     process->application = node->program->boot(process->loop, node->config);
     process->stepping = false;
+    orr__scope_leave(before);
     if (process->application == NULL && node->lives == 1) /* else checks would hold for nothing */
         orr__world_fail(world, "every program starts", NULL, "boot of node %s returned NULL",
                         node->name);
@@ -313,9 +320,11 @@ static void step(struct orr_world *world, void *object, uint64_t a)
         orr__trace_line(world, process->node->name, "a timer is due");
     }
     orr__trace_hash(world, EVENT_STEP, process->node->id, 0, 0);
+    struct orr__scope before = orr__scope_enter(world, process);
     process->stepping = true;
     orr_run_for_ns(process->loop, 0);
     process->stepping = false;
+    orr__scope_leave(before);
     if (orr_stopped(process->loop))
         process_exits(process, "stops");
     else

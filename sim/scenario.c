@@ -2,6 +2,7 @@
  * scenario.c: one run of a scenario in this process: parameters checked, a world made, faults
  * chosen by the swarm, the scenario's function called, and what became of it written down.
  */
+#include "libc/libc.h"
 #include "world.h"
 
 #include <errno.h>
@@ -168,6 +169,18 @@ static void fill_outcome(const struct orr_world *world, struct orr_outcome *outc
     }
 }
 
+/* The scenario is in the world, too: what its code, and the checks that it makes, ask of the C
+ * library must be the same in every run. */
+static void run_inside(struct orr_world *world, const struct orr_scenario *scenario)
+{
+    uint16_t state48[3];
+    orr__libc_begin(world, state48);
+    struct orr__scope before = orr__scope_enter(world, NULL);
+    scenario->run(world);
+    orr__scope_leave(before);
+    orr__libc_end(state48);
+}
+
 int orr_scenario_run(const struct orr_scenario *scenario, const struct orr_run_options *options,
                      struct orr_outcome *ret_outcome)
 {
@@ -188,7 +201,7 @@ int orr_scenario_run(const struct orr_scenario *scenario, const struct orr_run_o
     if (options->byte_count > 0 && !orr__lanes_open(world, options->bytes, options->byte_count))
         orr_fatal("no memory for %zu bytes of choices", options->byte_count);
     orr__swarm(world);
-    scenario->run(world);
+    run_inside(world, scenario);
     tell_end(world);
     fill_outcome(world, ret_outcome);
     orr_world_destroy(world);

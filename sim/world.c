@@ -5,6 +5,7 @@
  * number, so that simultaneous events come in any order and an unrelated event elsewhere moves
  * none. Idle time is skipped. Once a check has failed nothing moves any more.
  */
+#include "libc/libc.h"
 #include "world.h"
 
 #include <inttypes.h>
@@ -180,6 +181,7 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
     struct orr_world *world = calloc(1, sizeof *world);
     if (world == NULL)
         orr_fatal("no memory for a world");
+    orr__interpose();
     world->seed = seed;
     world->hash = orr__mix(seed, ORR__SITE_COUNT);
     world->events_max = ORR_EVENTS_MAX_DEFAULT;
@@ -189,6 +191,7 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
     world->untold = world->untold_own;
     world->faults_until_ns = UINT64_MAX;
     world->down_max = UINT32_MAX;
+    orr__clock_date(world);
     return world;
 }
 

@@ -85,7 +85,9 @@ struct orr_world {
     } workload[ORR__WORKLOAD_SITES_MAX];
     uint32_t workload_count;
 
-    bool policed; /* police.c looks at what is submitted */
+    bool policed;           /* police.c looks at what is submitted, libc/leak.c at calls */
+    struct orr__libc libc;  /* the scenario's */
+    int64_t wall_offset_ns; /* the date: what a node's would be if it were set right */
     const struct orr_scenario *scenario;
     const struct orr_run_options *options;
     FILE *trace;
@@ -142,6 +144,8 @@ void orr__plan_ended(struct orr_node *node, uint8_t op, uint64_t occurrence);
 void orr__plans_free(struct orr_node *node);
 
 /* clock.c */
+/* Chooses the date at which the world begins. */
+void orr__clock_date(struct orr_world *world);
 /* Sets the clocks of a node that is being made. */
 void orr__clock_begin(struct orr_node *node);
 /* The machine lost its power: the monotonic clock begins again. */

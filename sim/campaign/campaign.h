@@ -2,6 +2,7 @@
  * campaign.h: what the files of sim/campaign/ share: seeds in processes of their own, and the
  * command line.
  *
+ *   addresses.c  memory laid out in the same way in every run
  *   command.c    orr_command_line: verbs and options; help.c: what --help says
  *   scenarios.c  the built-in scenarios and those of shared objects; parameters
  *   campaign.c   many seeds: order, stopping, totals
@@ -17,8 +18,9 @@
  * seed, so that each seed begins from the same image, and whatever it does to itself (a crash,
  * exit, a hang) ends that seed alone. From the first fork to the last this process neither
  * allocates nor frees: a heap that changed with what was found before would make a seed depend on
- * the seeds before it. What grows lives in one shared mapping, which a child gives up but for its
- * own slot.
+ * the seeds before it. What grows lives in shared mappings, which a child gives up but for its own
+ * slot. What is allocated before the first fork has sizes that no option changes, so that a seed's
+ * own memory has the same addresses in a campaign and in its replay.
  *
  * Results are taken in the order of the seeds, whatever order the processes end in, so that a
  * campaign says the same with any number of jobs.
@@ -100,9 +102,10 @@ struct orr__child {
 struct orr__nursery {
     struct orr__child *children;
     uint32_t count;
-    void *shared; /* the slots, then what the caller asked for */
-    size_t shared_size;
+    void *slots; /* ORR__JOBS_MAX of them */
     size_t slot_size;
+    void *extra; /* what the caller asked for */
+    size_t extra_size;
     int null; /* stdin of the children */
 };
 
@@ -150,6 +153,7 @@ void orr__verdict(const struct orr__child *child, const struct orr__end *end,
 
 /* Everything the command line said. */
 struct orr__command {
+    char **argv;
     const char *program; /* argv[0] */
     const char *verb;
     const struct orr_scenario *const *built_in; /* ended by NULL */
@@ -170,6 +174,7 @@ struct orr__command {
     uint32_t jobs;
     uint64_t failures_max; /* stop after so many; 0 = never */
     bool json;
+    int addresses_status; /* 0 = they are the same in every run, or -errno: why not */
 
     char *replay_head; /* "build/orrery replay kv bug=x --seed ", to be followed by the seed ... */
     char *replay_tail; /* ... and this */
@@ -186,6 +191,12 @@ int orr__error(const struct orr__command *command, const char *format, ...) ORR_
 /* For a write to stdout that failed with -errno. A reader who left is no error to speak of: this
  * process ends by SIGPIPE then, as others do. */
 int orr__write_error(const struct orr__command *command, int status);
+
+/* Has the system lay memory out in the same way in every run: starts the program over, if need be.
+ * Returns 0, or -errno where that is refused. */
+int orr__addresses_fix(char **argv);
+/* Says so after a failing seed if it was refused. */
+void orr__addresses_tell(const struct orr__command *command);
 
 /* The verbs. Each returns the exit status. */
 int orr__list(const struct orr__command *command);

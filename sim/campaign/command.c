@@ -24,7 +24,8 @@
 enum {
     SEEDS_DEFAULT = 1000,
     TIMEOUT_DEFAULT_S = 30,
-    WORD = 1, /* what getopt_long returns for what is no option */
+    WORDS_LEAST = 255, /* room for so many, see campaign.h: sizes that no option changes */
+    WORD = 1,          /* what getopt_long returns for what is no option */
 };
 
 /* Where an option may stand. */
@@ -402,6 +403,8 @@ static int finish(const struct orr__command *command, const struct verb *verb, e
 static int run_verb(struct orr__command *command, const struct verb *verb, int argc, char **argv)
 {
     command->verb = verb->name;
+    if (verb->options != IN_LIST)
+        command->addresses_status = orr__addresses_fix(command->argv);
     enum next next = read_options(command, verb, argc, argv);
     if (next != NEXT_GO_ON)
         return finish(command, verb, next);
@@ -410,6 +413,8 @@ static int run_verb(struct orr__command *command, const struct verb *verb, int a
         status = complete(command, verb);
     if (status == 0)
         status = verb->run(command);
+    if (status == ORR__EXIT_FAILING)
+        orr__addresses_tell(command);
     return status;
 }
 
@@ -436,7 +441,9 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
 
 int orr_command_line(int argc, char **argv, const struct orr_scenario *const *scenarios)
 {
+    size_t words = argc < WORDS_LEAST ? WORDS_LEAST : (size_t)argc;
     struct orr__command command = {
+        .argv = argv,
         .program = argc > 0 ? argv[0] : "orrery",
         .built_in = scenarios,
         .job = {.timeout_ns = TIMEOUT_DEFAULT_S * ORR_SECOND},
@@ -445,8 +452,8 @@ int orr_command_line(int argc, char **argv, const struct orr_scenario *const *sc
         .jobs = processors(),
         .failures_max = 1,
     };
-    command.words = calloc((size_t)argc + 1, sizeof *command.words);
-    command.parameters = calloc((size_t)argc + 1, sizeof *command.parameters);
+    command.words = calloc(words + 1, sizeof *command.words);
+    command.parameters = calloc(words + 1, sizeof *command.parameters);
     int status = command.words != NULL && command.parameters != NULL
                      ? choose_verb(&command, argc, argv)
                      : orr__error(&command, "no memory");

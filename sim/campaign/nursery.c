@@ -97,6 +97,15 @@ int orr__nursery_signal(void)
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
+static void release(struct orr__nursery *nursery)
+{
+    if (nursery->slots != NULL)
+        munmap(nursery->slots, ORR__JOBS_MAX * nursery->slot_size);
+    if (nursery->extra != NULL)
+        munmap(nursery->extra, nursery->extra_size);
+    free(nursery->children);
+}
+
 static size_t round_up(size_t size, size_t unit)
 {
     return (size + unit - 1) / unit * unit;
@@ -104,25 +113,30 @@ static size_t round_up(size_t size, size_t unit)
 
 static struct orr__slot *slot_of(const struct orr__nursery *nursery, uint32_t index)
 {
-    return (struct orr__slot *)(void *)((char *)nursery->shared + index * nursery->slot_size);
+    return (struct orr__slot *)(void *)((char *)nursery->slots + index * nursery->slot_size);
 }
 
+static void *map(size_t size)
+{
+    void *memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+/* Room for the most jobs, however many there are; pages that are not used cost nothing. The extra
+ * comes last: where it was is free again in a child, whatever its size. */
 static int allocate(struct orr__nursery *nursery, size_t extra_size)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     nursery->slot_size = round_up(sizeof(struct orr__slot), page);
-    nursery->shared_size = nursery->count * nursery->slot_size + round_up(extra_size + 1, page);
-    nursery->children = calloc(nursery->count, sizeof *nursery->children);
-    if (nursery->children == NULL)
-        return -ENOMEM;
-    nursery->shared = mmap(NULL, nursery->shared_size, PROT_READ | PROT_WRITE,
-                           MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (nursery->shared == MAP_FAILED) {
-        int status = -errno;
-        free(nursery->children);
-        return status;
-    }
-    return 0;
+    nursery->extra_size = round_up(extra_size + 1, page);
+    nursery->children = calloc(ORR__JOBS_MAX, sizeof *nursery->children);
+    nursery->slots = map(ORR__JOBS_MAX * nursery->slot_size);
+    nursery->extra = map(nursery->extra_size);
+    if (nursery->children != NULL && nursery->slots != NULL && nursery->extra != NULL)
+        return 0;
+    release(nursery);
+    return -ENOMEM;
 }
 
 int orr__nursery_open(struct orr__nursery *nursery, uint32_t count, size_t extra_size,
@@ -143,7 +157,7 @@ int orr__nursery_open(struct orr__nursery *nursery, uint32_t count, size_t extra
     }
     fflush(NULL); /* or every child would print it again */
     signals_take();
-    *ret_extra = slot_of(nursery, count);
+    *ret_extra = nursery->extra;
     return 0;
 }
 
@@ -172,8 +186,7 @@ void orr__nursery_close(struct orr__nursery *nursery)
         free_place(child);
     }
     signals_give_back();
-    munmap(nursery->shared, nursery->shared_size);
-    free(nursery->children);
+    release(nursery);
     close(nursery->null);
 }
 
@@ -201,14 +214,23 @@ static void child_limits(const struct orr__job *job)
         setrlimit(RLIMIT_CPU, &cpu);
 }
 
+/* Slots of others stay taken, as addresses without memory: what the seed maps lies where it would
+ * lie in any other slot. */
+static void give_up(void *begin, size_t size)
+{
+    int flags = MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    if (size > 0 && mmap(begin, size, PROT_NONE, flags, -1, 0) == MAP_FAILED)
+        munmap(begin, size);
+}
+
 static void give_up_memory(const struct orr__nursery *nursery, const struct orr__slot *slot)
 {
-    char *begin = nursery->shared;
+    char *begin = nursery->slots;
     char *own = begin + ((const char *)slot - begin);
     char *after = own + nursery->slot_size;
-    if (own > begin)
-        munmap(begin, (size_t)(own - begin));
-    munmap(after, nursery->shared_size - (size_t)(after - begin));
+    give_up(begin, (size_t)(own - begin));
+    give_up(after, ORR__JOBS_MAX * nursery->slot_size - (size_t)(after - begin));
+    munmap(nursery->extra, nursery->extra_size);
 }
 
 /* A crash takes at most the line under way with it. A buffer is given because without one a stream

@@ -63,6 +63,7 @@ CASES = [
     ("rule_determinism", "examples/kv/main.c", HEAD + "clock_gettime(0, &now);\n", []),
     ("rule_determinism", "sim/campaign/a.c", HEAD + "clock_gettime(0, &now);\n", []),
     ("rule_determinism", "backends/a.c", HEAD + "getrandom(a, 8, 0);\n", []),
+    ("rule_determinism", "sim/libc/a.c", HEAD + "int rand(void)\n{\n    return 1;\n}\n", []),
     ("rule_determinism", "io/a.c", HEAD + "backend->random(state);\nbackend.time();\n"
      "int (*random)(void *state);\norr_random(loop);\nuint64_t time = 0;\n", []),
     ("rule_floats", "io/a.c", HEAD + "double a;\nint b = (int)1.5;\nint c = 1e9;\n", [2, 3, 4]),
@@ -75,6 +76,7 @@ CASES = [
     ("rule_includes", "backends/a.c", HEAD + "#include <liburing.h>\n#include <zlib.h>\n", [3]),
     ("rule_includes", "sim/a.c", HEAD + "# include <jansson.h>\n", [2]),
     ("rule_includes", "sim/campaign/a.c", HEAD + "#include <jansson.h>\n", []),
+    ("rule_includes", "sim/libc/a.c", HEAD + "#include <unwind.h>\n#include <jansson.h>\n", [3]),
     ("rule_includes", "tests/a.c", HEAD + "#include <check.h>\n#include <liburing.h>\n", []),
     ("rule_includes", "io/a.c", HEAD + "/*\n#include <liburing.h>\n*/\n", []),
     ("rule_header_comments", "io/orrery/a.h", HEAD + "#define ORR_BEGIN\nORR_BEGIN\n\n"
@@ -218,6 +220,11 @@ def case_exports():
                 ("foreign.so", good + "int helper(void) { return 0; }\n", "exports helper")):
             library = compile_to(root, name, source, "-shared", "-fPIC")
             expect(lint.check_exports(tree, library), finding)
+        anew = "int rand(void)\n{\n    return 4;\n}\n"
+        tree = write_tree(root, {"sim/libc/a.c": HEAD + anew})
+        for name, finding in (("libsim.so", None), ("libio.so", "exports rand")):
+            expect(lint.check_exports(tree, compile_to(root, name, anew, "-shared", "-fPIC")),
+                   finding)
 
 
 def case_shellcheck():

@@ -61,7 +61,7 @@ for processor in aarch64 x86_64; do
         "$root"/examples/echo/server.c "$root"/examples/echo/client.c -o "$work/echo"
     check "echo on kqueue links for macOS on $processor" $?
     status=0
-    for source in "$root"/sim/*.c; do
+    for source in "$root"/sim/*.c "$root"/sim/libc/*.c; do
         build "$processor" -c "$source" -o "$work/object" || { status=1; break; }
     done
     check "the world compiles for macOS on $processor" $status

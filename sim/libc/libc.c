@@ -1,0 +1,105 @@
+/*
+ * libc.c: where a thread is, and what the world answers there for the C library.
+ *
+ * Time is the node's, through the same function that its loop asks; the scenario itself has a clock
+ * that starts where the earliest node's may. Random values are choices of the site of orr_random,
+ * of an actor beside the node: what a library draws moves nothing that the program draws by
+ * orr_random. Their count goes on over a node's lives, so that a life does not repeat the one
+ * before; what srand began ends with the life, as a process's memory does.
+ */
+#define _DEFAULT_SOURCE 1 /* seed48 */
+
+#include "libc.h"
+
+#include "../world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ACTOR UINT64_C(0x11bc)
+#define ACTOR_48 UINT64_C(0x11bd)
+
+/* Initial-exec: a load, no call, wherever the library lies. */
+static _Thread_local struct orr__scope here __attribute__((tls_model("initial-exec")));
+
+/* Not inlined: where the caller's frame ends, the frames of the code that it calls begin. */
+__attribute__((noinline)) struct orr__scope orr__scope_enter(struct orr_world *world,
+                                                             struct orr__process *process)
+{
+    struct orr__scope before = here;
+    here.world = world;
+    here.process = process;
+    here.stack = __builtin_dwarf_cfa();
+    return before;
+}
+
+void orr__scope_leave(struct orr__scope before)
+{
+    here = before;
+}
+
+const struct orr__scope *orr__scope_here(void)
+{
+    return &here;
+}
+
+uint64_t orr__libc_clock(enum orr_clock clock)
+{
+    if (here.process != NULL)
+        return orr__node_clock(here.process->node, clock);
+    return orr__world_clock(here.world, clock);
+}
+
+uint64_t orr__libc_elapsed(void)
+{
+    return orr__now(here.world);
+}
+
+/* The drand48 family is left to the C library: exact arithmetic on a state of the whole process.
+ * That state is what a run must begin with. */
+void orr__libc_begin(struct orr_world *world, uint16_t ret_state48[3])
+{
+    uint64_t draw = orr__draw(world, ORR__SITE_RANDOM, ACTOR_48, 0);
+    uint16_t state48[3] = {(uint16_t)draw, (uint16_t)(draw >> 16), (uint16_t)(draw >> 32)};
+    memcpy(ret_state48, seed48(state48), sizeof state48);
+}
+
+void orr__libc_end(uint16_t state48[3])
+{
+    seed48(state48);
+}
+
+static struct orr__libc *state(void)
+{
+    return here.process != NULL ? &here.process->node->libc : &here.world->libc;
+}
+
+static uint64_t actor(void)
+{
+    return orr__mix(here.process != NULL ? here.process->node->id : 0, ACTOR);
+}
+
+void orr__libc_bytes(void *buffer, size_t length)
+{
+    orr__draw_bytes(here.world, ORR__SITE_RANDOM, actor(), &state()->draws, buffer, length);
+}
+
+uint64_t orr__libc_draw(void)
+{
+    return orr__draw(here.world, ORR__SITE_RANDOM, actor(), state()->draws++);
+}
+
+int32_t orr__libc_rand(void)
+{
+    struct orr__libc *libc = state();
+    uint64_t value = libc->seeded ? orr__mix(libc->seed, libc->since_seed++) : orr__libc_draw();
+    return (int32_t)(value >> 33);
+}
+
+void orr__libc_srand(uint32_t seed)
+{
+    struct orr__libc *libc = state();
+    libc->seeded = true;
+    libc->seed = seed;
+    libc->since_seed = 0;
+}
