@@ -420,7 +420,7 @@ START_TEST(test_record__what_does_not_fit_leaves_no_trace)
             size_t before = small.length;
             kv_record_begin(&writer, &small);
             kv_record_set(&writer, slice("k"), slice("v"));
-            int result = kv_record_end(&writer, LOG_MODEL_IDENTITY, i + 1);
+            int result = kv_record_end(&writer);
             ck_assert_int_eq(result, ceiling >= (i + 1) * 59 ? 0 : -ENOMEM);
             ck_assert_uint_eq(small.length, before + (result == 0 ? 59 : 0));
             ck_assert(!small.failed);
@@ -442,13 +442,13 @@ START_TEST(test_record__payload_has_a_limit)
     kv_record_begin(&writer, &model.bytes);
     kv_record_set(&writer, slice(""), first);
     kv_record_set(&writer, slice(""), second);
-    ck_assert_int_eq(kv_record_end(&writer, LOG_MODEL_IDENTITY, 1), 0);
+    ck_assert_int_eq(kv_record_end(&writer), 0);
     kv_buffer_truncate(&model.bytes, before);
     second.length++;
     kv_record_begin(&writer, &model.bytes);
     kv_record_set(&writer, slice(""), first);
     kv_record_set(&writer, slice(""), second);
-    ck_assert_int_eq(kv_record_end(&writer, LOG_MODEL_IDENTITY, 1), -EMSGSIZE);
+    ck_assert_int_eq(kv_record_end(&writer), -EMSGSIZE);
     ck_assert_uint_eq(model.bytes.length, before);
     free(value);
 }
