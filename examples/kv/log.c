@@ -1,10 +1,10 @@
 /*
  * log.c: appending to the log, group commit, failed writes, closing.
  *
- * At most one step is in flight (log->completion; log_compaction.c has its own), so that sequences and file offsets move in one
- * place at a time: the batch being written always begins at length_durable, with record
- * sequence_durable + 1. A write that failed may have left any part of the batch in the file; the
- * next batch is not written before that is gone (log_recovery.c).
+ * At most one step is in flight (log->completion; log_compaction.c has its own), so that sequences
+ * and file offsets move in one place at a time: the batch being written always begins at
+ * length_durable, with record sequence_durable + 1. A write that failed may have left any part of
+ * the batch in the file; the next batch is not written before that is gone (log_recovery.c).
  *
  * An operation that ends with -ECANCELED means that the loop is being drained: whoever drains has
  * given up on this log, so the step just ends.

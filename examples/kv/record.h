@@ -41,9 +41,9 @@
  * nothing was written after it; closing a log writes a mark, so that a cleanly closed log has no
  * such batch.
  *
- * The identity is drawn at random when the log is created, or written anew, and clients never see it. It keeps two
- * things from being taken for records of this log: blocks of an older log that the file system
- * hands out again, and values that clients made to look like records.
+ * The identity is drawn at random when the log is created or written anew, and clients never see
+ * it. It keeps two things from being taken for records of this log: blocks of an older log that the
+ * file system hands out again, and values that clients made to look like records.
  *
  * Sectors are taken to be atomic: a torn append leaves the earlier records in its first sector as
  * they were. Hence no padding of records to sectors.
