@@ -71,7 +71,7 @@ void served_write(struct served *served);
 /* Writes until a compaction is at that step, perhaps with a write on its way. */
 void served_write_until(struct served *served, enum kv_compaction_step step);
 
-/* Boots the server again, after a crash or an end, connects, and demands every acknowledged write. */
+/* Crashes the server and boots it again; connects and demands every acknowledged write. */
 void served_crash(struct served *served, enum orr_crash kind);
 void served_check(struct served *served);
 
