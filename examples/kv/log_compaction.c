@@ -103,8 +103,9 @@ static void on_new_file_removed(void *context, struct orr_completion *completion
         return;
     }
     if (result == -ENOENT && compaction->was_renaming) {
-        kv_log__fail(log, compaction->error, "tell which file has the name of",
-                     "a rename failed and took place: see to the disk, then start again");
+        kv_log__fail(
+            log, compaction->error, "tell which file has the name of",
+            "a rename failed, and the new file's name is gone: see to the disk, then start again");
         return;
     }
     if (result < 0 && result != -ENOENT) {

@@ -195,6 +195,48 @@ START_TEST(test_compaction__an_error_leaves_the_old_log_in_force)
 }
 END_TEST
 
+/* Somebody removes the new file before its rename: for the server, as if a rename that failed had
+ * taken place. */
+START_TEST(test_compaction__a_rename_that_may_have_happened_ends_the_server)
+{
+    served_write_until(&served, KV_COMPACTION_FINISHING);
+    orr_unlink(orr_node_loop(served.server), &served.other, ORR_DIRECTORY_CURRENT, KV_LOG_NEW_NAME,
+               ORR_UNLINK_FILE, on_other, NULL);
+    run_for_ms(100);
+    ck_assert_int_eq(served.other_result, 0);
+    ck_assert(!orr_node_is_up(served.server));
+    ck_assert_ptr_nonnull(strstr(served.said, "a rename failed"));
+    orr_node_start(served.server);
+    served_check(&served);
+}
+END_TEST
+
+static void on_put_aside(void *context, struct orr_completion *completion, int64_t result)
+{
+    (void)context;
+    ck_assert_int_eq(result, 0);
+    orr_mkdir(orr_node_loop(served.server), completion, ORR_DIRECTORY_CURRENT, KV_LOG_NAME, 0755,
+              on_other, NULL);
+}
+
+/* Somebody puts a directory in the log's place: the rename fails, and nothing of it is left. */
+START_TEST(test_compaction__a_rename_that_fails_leaves_the_old_log_in_force)
+{
+    served_write_until(&served, KV_COMPACTION_WRITING);
+    orr_rename(orr_node_loop(served.server), &served.other, ORR_DIRECTORY_CURRENT, KV_LOG_NAME,
+               "aside", on_put_aside, NULL);
+    served_write_end(&served);
+    for (uint32_t i = 0; i < 2; i++) {
+        served_write(&served);
+    }
+    ck_assert_int_eq(served_kv(&served)->log.compaction.error, -EISDIR);
+    ck_assert_uint_eq(kv_compaction_count(served_kv(&served)), 0);
+    ck_assert_int_eq(served_file_length(&served, KV_LOG_NEW_NAME), -ENOENT);
+    ck_assert_int_eq(served_file_length(&served, "aside"),
+                     (int64_t)served_kv(&served)->log.length_durable);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("compaction");
@@ -208,5 +250,7 @@ int main(void)
     tcase_add_loop_test(tcase, test_compaction__what_is_deleted_meanwhile_stays_deleted, 0,
                         2 * STEP_COUNT);
     tcase_add_test(tcase, test_compaction__an_error_leaves_the_old_log_in_force);
+    tcase_add_test(tcase, test_compaction__a_rename_that_may_have_happened_ends_the_server);
+    tcase_add_test(tcase, test_compaction__a_rename_that_fails_leaves_the_old_log_in_force);
     return suite_run("kv/compaction", tcase);
 }
