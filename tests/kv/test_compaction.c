@@ -4,6 +4,7 @@
  * chance, and with faults.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/kv/served.h"
@@ -56,12 +57,8 @@ END_TEST
 START_TEST(test_compaction__does_not_begin_while_the_live_data_is_most_of_the_log)
 {
     static char text[4000];
-    memset(text, 'x', sizeof(text) - 1);
     for (uint32_t i = 0; i < 4; i++) {
-        memcpy(text, "SET large-", 10);
-        text[10] = (char)('0' + i);
-        text[11] = ' ';
-        memcpy(text + sizeof(text) - 3, "\r\n", 3);
+        snprintf(text, sizeof(text), "SET large-%u %0*u\r\n", i, 3900, i);
         served_send(&served, text);
         served_expect(&served, "+OK\r\n");
         run_for_ms(100);
