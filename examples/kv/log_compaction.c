@@ -395,6 +395,7 @@ bool kv_compaction_can_finish(const struct kv_log *log)
 void kv_compaction_finish(struct kv_log *log)
 {
     struct kv_compaction *compaction = &log->compaction;
+    kv_ensure(!log->is_committing && log->sequence_durable >= compaction->sequence_snapshot);
     compaction->step = KV_COMPACTION_FINISHING;
     append_delta(compaction);
     if (compaction->chunk.length == 0 && !compaction->chunk.failed) {
