@@ -18,10 +18,10 @@
  *     for KV_LOG_READ_ONLY_NS, and are then tried again.
  *   - A sync fails: the system may have dropped the data and call its cache clean, so neither the
  *     file as we read it nor a second sync can be trusted. The log fails, the process must end.
- *   - While the log is written anew: any error there makes only that fail (log_compaction.c).
  *   - At the next start the file may therefore show records that are not on the disk. Recovery
  *     writes what no later record proves durable once more, in place, and syncs, before anybody
  *     reads it.
+ *   - While the log is written anew, an error there makes only that fail (log_compaction.c).
  */
 #ifndef KV_LOG_H
 #define KV_LOG_H
