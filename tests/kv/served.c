@@ -36,7 +36,7 @@ static void report(void *context, const char *line)
     snprintf(served->said + length, sizeof(served->said) - length, "%s\n", line);
 }
 
-void served_begin(struct served *served, uint64_t seed, uint64_t compact_above, uint32_t disk_full)
+void served_begin(struct served *served, uint64_t compact_above)
 {
     static const struct orr_program server_program = {.boot = boot_server};
     static const struct orr_program client_program = {.boot = boot_client};
@@ -49,11 +49,11 @@ void served_begin(struct served *served, uint64_t seed, uint64_t compact_above, 
         .report_context = served,
     };
     served->socket = ORR_HANDLE_NONE;
-    served->world = orr_world_create(seed, NULL);
+    served->world = orr_world_create(1, NULL);
     orr_world_police(served->world);
-    orr_world_set_rate(served->world, ORR_FAMILY_DISK_FULL, disk_full);
     served->server = orr_node_create(served->world, "server", &server_program, &served->config);
     served->client = orr_node_create(served->world, "client", &client_program, served);
+    served_connect(served);
 }
 
 void served_end(struct served *served)

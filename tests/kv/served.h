@@ -1,7 +1,7 @@
 /*
  * served.h: a kv server in a bare world, and one client that a test tells what to send.
  *
- * Nothing fails unless rates are given, so what happens is the same every time. Time passes in
+ * Nothing fails but what a test makes fail, so what happens is the same every time. Time passes in
  * small steps (served_run), between which a test looks at the server from the inside and crashes or
  * stops it.
  *
@@ -44,9 +44,9 @@ struct served {
     uint32_t writes; /* sent, ever */
 };
 
-/* Boots the server with a log that is written anew above so many bytes. `disk_full`: the rate of
- * failing writes, per million. `served` stays where it is. */
-void served_begin(struct served *served, uint64_t seed, uint64_t compact_above, uint32_t disk_full);
+/* Boots the server with a log that is written anew above so many bytes, and connects the client.
+ * `served` stays where it is. */
+void served_begin(struct served *served, uint64_t compact_above);
 void served_end(struct served *served);
 
 /* NULL while the server is down. */

@@ -16,8 +16,7 @@ static struct served served;
 
 static void setup(void)
 {
-    served_begin(&served, 1, COMPACT_ABOVE, 0);
-    served_connect(&served);
+    served_begin(&served, COMPACT_ABOVE);
 }
 
 static void teardown(void)
@@ -72,8 +71,7 @@ END_TEST
 START_TEST(test_compaction__never_if_not_asked_for)
 {
     served_end(&served);
-    served_begin(&served, 1, 0, 0);
-    served_connect(&served);
+    served_begin(&served, 0);
     for (uint32_t i = 0; i < 200; i++) {
         served_write(&served);
     }
@@ -208,29 +206,55 @@ START_TEST(test_compaction__a_rename_that_may_have_happened_ends_the_server)
 }
 END_TEST
 
-static void on_put_aside(void *context, struct orr_completion *completion, int64_t result)
-{
-    (void)context;
-    ck_assert_int_eq(result, 0);
-    orr_mkdir(orr_node_loop(served.server), completion, ORR_DIRECTORY_CURRENT, KV_LOG_NAME, 0755,
-              on_other, NULL);
-}
+struct failure {
+    const char *operation;
+    uint64_t nth; /* from the beginning of a compaction on */
+    int error;
+};
 
-/* Somebody puts a directory in the log's place: the rename fails, and nothing of it is left. */
-START_TEST(test_compaction__a_rename_that_fails_leaves_the_old_log_in_force)
+/* The log's own syncs are fdatasync. */
+static const struct failure failures[] = {
+    {"open", 1, -ENOSPC},   /* of the new file */
+    {"fsync", 1, -EIO},     /* of what was written while batches went on */
+    {"fsync", 2, -EIO},     /* of the rest */
+    {"rename", 1, -ENOSPC}, /* after which the new name is still there */
+};
+
+START_TEST(test_compaction__what_fails_is_dropped_and_tried_again_later)
 {
+    const struct failure *failure = &failures[_i];
     served_write_until(&served, KV_COMPACTION_WRITING);
-    orr_rename(orr_node_loop(served.server), &served.other, ORR_DIRECTORY_CURRENT, KV_LOG_NAME,
-               "aside", on_put_aside, NULL);
+    orr_node_fail(served.server, failure->operation, failure->nth, failure->error);
     served_write_end(&served);
-    for (uint32_t i = 0; i < 2; i++) {
-        served_write(&served);
+    while (served_kv(&served)->log.compaction.step != KV_COMPACTION_IDLE) {
+        served_run(&served);
     }
-    ck_assert_int_eq(served_kv(&served)->log.compaction.error, -EISDIR);
+    ck_assert_int_eq(served_kv(&served)->log.compaction.error, failure->error);
     ck_assert_uint_eq(kv_compaction_count(served_kv(&served)), 0);
     ck_assert_int_eq(served_file_length(&served, KV_LOG_NEW_NAME), -ENOENT);
-    ck_assert_int_eq(served_file_length(&served, "aside"),
-                     (int64_t)served_kv(&served)->log.length_durable);
+    ck_assert_ptr_nonnull(strstr(served.said, "nothing is lost"));
+    served_write(&served);
+    ck_assert_uint_eq(served_kv(&served)->log.compaction.step, KV_COMPACTION_IDLE);
+    write_until_done(1);
+    ck_assert_int_eq(served_kv(&served)->log.compaction.error, 0);
+    served_crash(&served, ORR_CRASH_POWER);
+    served_check(&served);
+}
+END_TEST
+
+/* Once the name has moved, nobody can tell which file a power loss leaves there. */
+START_TEST(test_compaction__a_failed_sync_of_the_directory_ends_the_server)
+{
+    served_write_until(&served, KV_COMPACTION_RENAMING);
+    orr_node_fail(served.server, "fsync", 1, -EIO);
+    run_for_ms(100);
+    ck_assert(!orr_node_is_up(served.server));
+    ck_assert_ptr_nonnull(strstr(served.said, "cannot make durable the name of"));
+    orr_node_start(served.server);
+    served_check(&served);
+    served_write(&served);
+    served_crash(&served, ORR_CRASH_POWER);
+    served_check(&served);
 }
 END_TEST
 
@@ -248,6 +272,8 @@ int main(void)
                         2 * STEP_COUNT);
     tcase_add_test(tcase, test_compaction__an_error_leaves_the_old_log_in_force);
     tcase_add_test(tcase, test_compaction__a_rename_that_may_have_happened_ends_the_server);
-    tcase_add_test(tcase, test_compaction__a_rename_that_fails_leaves_the_old_log_in_force);
+    tcase_add_loop_test(tcase, test_compaction__what_fails_is_dropped_and_tried_again_later, 0,
+                        sizeof(failures) / sizeof(*failures));
+    tcase_add_test(tcase, test_compaction__a_failed_sync_of_the_directory_ends_the_server);
     return suite_run("kv/compaction", tcase);
 }
