@@ -20,7 +20,7 @@
 #include "ensure.h"
 
 #define ERROR_SIZE (KV_REPLY_RESERVE / 2)
-#define INFO_SIZE 1024
+#define INFO_SIZE 2048
 #define PATTERN_SIZE 64
 
 struct command {
@@ -329,12 +329,19 @@ static int print_clients(const struct kv *kv, char *text, size_t size)
 
 static int print_persistence(const struct kv *kv, char *text, size_t size)
 {
+    const struct kv_compaction *compaction = &kv->log.compaction;
+    bool is_under_way = compaction->step > KV_COMPACTION_LEAVING;
     return snprintf(text, size,
                     "# Persistence\r\nloading:0\r\naof_enabled:1\r\naof_current_size:%" PRIu64
+                    "\r\naof_base_size:%" PRIu64 "\r\naof_rewrites:%" PRIu64
+                    "\r\naof_rewrite_in_progress:%d\r\naof_last_bgrewrite_status:%s"
+                    "\r\nlog_live_size:%" PRIu64 "\r\nlog_last_rewrite_error:%" PRId64
                     "\r\nlog_sequence_appended:%" PRIu64 "\r\nlog_sequence_durable:%" PRIu64
                     "\r\nlog_last_write_error:%" PRId64 "\r\n\r\n",
-                    kv->log.length_durable, kv->log.sequence_appended, kv->log.sequence_durable,
-                    kv->log.write_error);
+                    kv->log.length_durable, compaction->base_length, compaction->count,
+                    is_under_way ? 1 : 0, compaction->error == 0 ? "ok" : "err",
+                    kv_store_length(&kv->store), compaction->error, kv->log.sequence_appended,
+                    kv->log.sequence_durable, kv->log.write_error);
 }
 
 static int print_stats(const struct kv *kv, char *text, size_t size)

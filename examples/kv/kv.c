@@ -168,6 +168,34 @@ static void on_log_rolled_back(void *context)
     close_log_if_alone(kv);
 }
 
+static uint64_t on_log_live_length(void *context)
+{
+    const struct kv *kv = context;
+    return kv_store_length(&kv->store);
+}
+
+static void on_log_snapshot_begin(void *context)
+{
+    struct kv *kv = context;
+    kv_store_walk_begin(&kv->store);
+}
+
+static bool on_log_snapshot(void *context, struct kv_record_writer *writer, uint64_t length)
+{
+    struct kv *kv = context;
+    struct kv_slice key;
+    struct kv_slice value;
+    uint64_t taken = 0;
+    while (kv_store_walk_next(&kv->store, &key, &value)) {
+        kv_record_set(writer, key, value);
+        taken += KV_OPERATION_OVERHEAD + key.length + value.length;
+        if (taken >= length) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void on_log_closed(void *context)
 {
     struct kv *kv = context;
@@ -197,6 +225,9 @@ static const struct kv_log_events log_events = {
     .ready = on_log_ready,
     .durable = on_log_durable,
     .rolled_back = on_log_rolled_back,
+    .live_length = on_log_live_length,
+    .snapshot_begin = on_log_snapshot_begin,
+    .snapshot = on_log_snapshot,
     .closed = on_log_closed,
     .failed = on_log_failed,
     .report = on_log_report,
@@ -247,6 +278,16 @@ struct kv *kv_boot(struct orr_loop *loop, const struct kv_config *config)
 int kv_exit_status(const struct kv *kv)
 {
     return kv->exit_status;
+}
+
+enum kv_compaction_step kv_compaction_step(const struct kv *kv)
+{
+    return (enum kv_compaction_step)kv->log.compaction.step;
+}
+
+uint64_t kv_compaction_count(const struct kv *kv)
+{
+    return kv->log.compaction.count;
 }
 
 void kv_free(struct kv *kv)

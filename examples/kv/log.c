@@ -1,10 +1,10 @@
 /*
  * log.c: appending to the log, group commit, failed writes, closing.
  *
- * At most one step is in flight (log->completion), so that sequences and file offsets move in one
- * place at a time: the batch being written always begins at length_durable, with record
- * sequence_durable + 1. A write that failed may have left any part of the batch in the file; the
- * next batch is not written before that is gone (log_recovery.c).
+ * At most one step is in flight (log->completion; log_compaction.c has its own), so that sequences
+ * and file offsets move in one place at a time: the batch being written always begins at
+ * length_durable, with record sequence_durable + 1. A write that failed may have left any part of
+ * the batch in the file; the next batch is not written before that is gone (log_recovery.c).
  *
  * An operation that ends with -ECANCELED means that the loop is being drained: whoever drains has
  * given up on this log, so the step just ends.
@@ -33,6 +33,7 @@ void kv_log_init(struct kv_log *log, struct orr_loop *loop, const struct kv_memo
         .events = events,
         .context = context,
         .directory_path = config->directory,
+        .compact_above = config->compact_above,
         .bugs = config->bugs,
         .phase = KV_LOG_ENDED,
         .directory = ORR_HANDLE_NONE,
@@ -41,6 +42,7 @@ void kv_log_init(struct kv_log *log, struct orr_loop *loop, const struct kv_memo
     kv_buffer_init(&log->pending, memory, KV_LOG_PENDING_SOFT_MAX + record_max);
     kv_buffer_init(&log->writing, memory, KV_LOG_PENDING_SOFT_MAX + record_max);
     kv_buffer_init(&log->window, memory, 2 * record_max);
+    kv_compaction_init(log, memory);
 }
 
 void kv_log_free(struct kv_log *log)
@@ -49,6 +51,7 @@ void kv_log_free(struct kv_log *log)
     kv_buffer_free(&log->pending);
     kv_buffer_free(&log->writing);
     kv_buffer_free(&log->window);
+    kv_compaction_free(log);
 }
 
 void kv_log__report(struct kv_log *log, const char *format, ...)
@@ -91,7 +94,13 @@ static void commit(struct kv_log *log)
     log->pending = empty;
     log->is_committing = true;
     log->sequence_writing = log->sequence_appended;
-    kv_records_seal(log->writing.bytes, log->writing.length, log->sequence_durable);
+    struct kv_record_place place = {
+        .identity = log->identity,
+        .sequence = log->sequence_durable - log->sequence_base + 1,
+        .synced_sequence = log->sequence_durable - log->sequence_base,
+    };
+    uint64_t next = kv_records_seal(log->writing.bytes, log->writing.length, &place);
+    kv_ensure(next + log->sequence_base == log->sequence_writing + 1);
     orr_write_all(log->loop, &log->completion, log->file, log->writing.bytes, log->writing.length,
                   log->length_durable, on_written, log);
 }
@@ -99,7 +108,7 @@ static void commit(struct kv_log *log)
 static bool can_commit(const struct kv_log *log)
 {
     bool is_open = log->phase == KV_LOG_READY || log->phase == KV_LOG_CLOSING;
-    return is_open && !log->is_committing && log->pending.length > 0;
+    return is_open && !log->is_committing && log->pending.length > 0 && !kv_compaction_holds(log);
 }
 
 static void on_tick(void *context, struct orr_completion *completion, int64_t result);
@@ -116,12 +125,12 @@ int kv_log_begin(struct kv_log *log, struct kv_record_writer *ret_writer)
 
 int kv_log_end(struct kv_log *log, struct kv_record_writer *writer)
 {
-    int result = kv_record_end(writer, log->identity, log->sequence_appended + 1);
+    int result = kv_record_end(writer);
     if (result < 0) {
         return result;
     }
     log->sequence_appended++;
-    log->ends_with_mark = writer->operation_count == 0;
+    log->needs_no_mark = writer->operation_count == 0;
     if (!log->is_committing && !orr_in_flight(&log->tick)) {
         orr_next_tick(log->loop, &log->tick, on_tick, log);
     }
@@ -162,7 +171,7 @@ static void close_file(struct kv_log *log)
 static void finish(struct kv_log *log)
 {
     struct kv_record_writer writer;
-    if (log->ends_with_mark || log->sequence_durable == 0) {
+    if (log->needs_no_mark || log->sequence_durable == 0) {
         close_file(log);
         return;
     }
@@ -172,12 +181,14 @@ static void finish(struct kv_log *log)
     }
 }
 
-/* After a batch, or when none was under way. */
-static void go_on(struct kv_log *log)
+void kv_log__go_on(struct kv_log *log)
 {
-    if (can_commit(log)) {
+    if (kv_compaction_can_finish(log)) {
+        kv_compaction_finish(log);
+    } else if (can_commit(log)) {
         commit(log);
-    } else if (log->phase == KV_LOG_CLOSING && !log->is_committing) {
+    } else if (log->phase == KV_LOG_CLOSING && !log->is_committing && !orr_in_flight(&log->tick) &&
+               log->compaction.step == KV_COMPACTION_IDLE) {
         finish(log);
     }
 }
@@ -186,7 +197,7 @@ static void on_tick(void *context, struct orr_completion *completion, int64_t re
 {
     (void)completion;
     if (result == 0) {
-        go_on(context);
+        kv_log__go_on(context);
     }
 }
 
@@ -204,8 +215,10 @@ static void fail_write(struct kv_log *log, int64_t result)
                    "%" PRIu64 " ms: make room on the disk, or replace it",
                    log->directory_path, KV_LOG_NAME, strerror((int)-result),
                    KV_LOG_READ_ONLY_NS / ORR_MILLISECOND);
+    kv_compaction_give_up(log);
     if (log->phase == KV_LOG_CLOSING) {
-        close_file(log); /* nobody waits; the next start cuts off what the write has left */
+        log->needs_no_mark = true; /* nobody waits; the next start cuts off what is left of it */
+        kv_log__go_on(log);
         return;
     }
     log->phase = KV_LOG_REPAIRING;
@@ -243,8 +256,10 @@ static void on_synced(void *context, struct orr_completion *completion, int64_t 
     log->sequence_durable = log->sequence_writing;
     log->is_committing = false;
     log->write_error = 0;
+    kv_compaction_take_batch(log);
     empty_batch(&log->writing);
-    go_on(log);
+    kv_compaction_begin_if_due(log);
+    kv_log__go_on(log);
     log->events->durable(log->context);
 }
 
@@ -258,7 +273,8 @@ void kv_log_close(struct kv_log *log)
 {
     kv_ensure(log->phase == KV_LOG_READY);
     log->phase = KV_LOG_CLOSING;
+    kv_compaction_give_up(log);
     if (!orr_in_flight(&log->tick)) {
-        go_on(log);
+        kv_log__go_on(log);
     }
 }

@@ -4,7 +4,7 @@
  *      open directory, open file --none--> create it --------------------------+
  *                |                                                             |
  *                v                                                             v
- *        read the header --unborn--> write a header ----------> sync file, sync directory --> ready
+ *        read the header --unborn--> write a header --> sync file, leftovers, directory --> ready
  *                | valid                                                ^
  *                v                                                      |
  *        read all records --torn--> cut off the tail --> rewrite the last batch
@@ -19,6 +19,9 @@
  *
  * The directory is synced at every start, not only after the file was made: the process that made
  * it may have ended just before.
+ *
+ * What a compaction left that came to no end, a file with a name of its own, is removed. The log is
+ * complete without it: the rename that ends a compaction is all or nothing.
  *
  * A repair after a failed write cuts the file back to what is durable and reads it from there on,
  * without a rewrite: no sync has failed in this process.
@@ -72,11 +75,25 @@ static void on_directory_synced(void *context, struct orr_completion *completion
     }
 }
 
+static void on_leftover_removed(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct kv_log *log = context;
+    if (result == -ECANCELED) {
+        return;
+    }
+    if (result < 0 && result != -ENOENT) {
+        kv_log__report(log, "cannot remove %s/%s: %s; it is not needed, and only takes room",
+                       log->directory_path, KV_LOG_NEW_NAME, strerror((int)-result));
+    }
+    orr_fsync(log->loop, completion, log->directory, on_directory_synced, log);
+}
+
 static void on_file_synced(void *context, struct orr_completion *completion, int64_t result)
 {
     struct kv_log *log = context;
     if (!is_over(log, result, "make durable")) {
-        orr_fsync(log->loop, completion, log->directory, on_directory_synced, log);
+        orr_unlink(log->loop, completion, log->directory, KV_LOG_NEW_NAME, ORR_UNLINK_FILE,
+                   on_leftover_removed, log);
     }
 }
 
@@ -197,11 +214,12 @@ static void finish_reading(struct kv_log *log, enum kv_read end)
 {
     uint64_t sequence = log->reader.sequence_next - 1;
     if (log->phase == KV_LOG_REPAIRING) {
-        if (end != KV_READ_END || sequence != log->sequence_durable) {
+        uint64_t expected = log->sequence_durable - log->sequence_base;
+        if (end != KV_READ_END || sequence != expected) {
             kv_log__report(log,
                            "%s/%s: expected to end with record %" PRIu64 ", but its end is %" PRIu64
                            ": somebody else writes to it; stop the other writer, then start again",
-                           log->directory_path, KV_LOG_NAME, log->sequence_durable, sequence);
+                           log->directory_path, KV_LOG_NAME, expected, sequence);
             kv_log__end_failed(log);
             return;
         }
@@ -230,7 +248,7 @@ static int apply_record(struct kv_log *log, const struct kv_record *record)
             return result;
         }
     }
-    log->ends_with_mark = record->type == KV_RECORD_MARK;
+    log->needs_no_mark = record->type == KV_RECORD_MARK;
     return 0;
 }
 

@@ -1,7 +1,7 @@
 /*
  * main.c: the key-value server as a program.
  *
- *      kv --port 6379 --dir /var/lib/kv
+ *      kv --port 6379 --dir /var/lib/kv --compact-above 67108864
  *
  * It opens a loop, boots the server, and runs until nothing is in flight. SIGTERM and SIGINT wake
  * the loop, which the server takes as the wish to end. All that belongs to a process and not to a
@@ -23,26 +23,33 @@
 
 #define PORT_DEFAULT 6379l
 #define PORT_MAX 65535l
+#define COMPACT_ABOVE_DEFAULT (64ull * 1024 * 1024)
+#define COMPACT_ABOVE_MIN 4096ull
 
 enum { EXIT_USAGE = 2 };
 
 struct options {
     long port;
     const char *directory;
+    unsigned long long compact_above;
 };
 
 static void print_usage(FILE *stream)
 {
-    fprintf(stream,
-            "usage: kv [--port PORT] [--dir DIRECTORY]\n"
-            "A durable key-value server for Redis clients, on 127.0.0.1.\n"
-            "\n"
-            "  --port PORT       listen there (1 to %ld; default %ld)\n"
-            "  --dir DIRECTORY   keep the log there (default: the current directory)\n"
-            "  --help            print this and exit\n"
-            "\n"
-            "Replies are sent when what they say is durable. SIGTERM and SIGINT end it cleanly.\n",
-            PORT_MAX, PORT_DEFAULT);
+    fprintf(
+        stream,
+        "usage: kv [--port PORT] [--dir DIRECTORY] [--compact-above BYTES]\n"
+        "A durable key-value server for Redis clients, on 127.0.0.1.\n"
+        "\n"
+        "  --port PORT       listen there (1 to %ld; default %ld)\n"
+        "  --dir DIRECTORY   keep the log there (default: the current directory)\n"
+        "  --compact-above BYTES\n"
+        "                    write the log anew, in the background, when it is longer than that\n"
+        "                    and than twice the live data (%llu or more; default %llu)\n"
+        "  --help            print this and exit\n"
+        "\n"
+        "Replies are sent when what they say is durable. SIGTERM and SIGINT end it cleanly.\n",
+        PORT_MAX, PORT_DEFAULT, COMPACT_ABOVE_MIN, COMPACT_ABOVE_DEFAULT);
 }
 
 static int wrong_usage(const char *what, const char *value)
@@ -63,12 +70,26 @@ static int parse_port(const char *text, long *ret_port)
     return EXIT_SUCCESS;
 }
 
+static int parse_compact_above(const char *text, unsigned long long *ret_bytes)
+{
+    char *end;
+    errno = 0;
+    unsigned long long bytes = strtoull(text, &end, 10);
+    bool is_number = *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
+    if (!is_number || bytes < COMPACT_ABOVE_MIN) {
+        return wrong_usage("--compact-above wants a number of bytes, 4096 or more", text);
+    }
+    *ret_bytes = bytes;
+    return EXIT_SUCCESS;
+}
+
 /* Returns -1 to go on, else the exit status. */
 static int parse_options(int argc, char **argv, struct options *ret_options)
 {
     static const struct option known[] = {
         {"port", required_argument, NULL, 'p'},
         {"dir", required_argument, NULL, 'd'},
+        {"compact-above", required_argument, NULL, 'c'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
@@ -82,6 +103,11 @@ static int parse_options(int argc, char **argv, struct options *ret_options)
             break;
         case 'd':
             ret_options->directory = optarg;
+            break;
+        case 'c':
+            if (parse_compact_above(optarg, &ret_options->compact_above) != EXIT_SUCCESS) {
+                return EXIT_USAGE;
+            }
             break;
         case 'h':
             print_usage(stdout);
@@ -111,6 +137,7 @@ static int serve(const struct options *options)
     struct kv_config config = {
         .directory = options->directory,
         .listen = listen,
+        .compact_above = options->compact_above,
         .report = report,
     };
     process_wake_on_signals(loop);
@@ -129,7 +156,8 @@ static int serve(const struct options *options)
 
 int main(int argc, char **argv)
 {
-    struct options options = {.port = PORT_DEFAULT, .directory = "."};
+    struct options options = {
+        .port = PORT_DEFAULT, .directory = ".", .compact_above = COMPACT_ABOVE_DEFAULT};
     int status = parse_options(argc, argv, &options);
     if (status >= 0) {
         return status;

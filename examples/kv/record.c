@@ -147,14 +147,13 @@ void kv_record_flush(struct kv_record_writer *writer)
     append_type(writer, KV_OPERATION_FLUSH);
 }
 
-int kv_record_end(struct kv_record_writer *writer, uint64_t identity, uint64_t sequence)
+int kv_record_end(struct kv_record_writer *writer)
 {
     struct kv_buffer *buffer = writer->buffer;
-    kv_ensure(sequence > 0);
     size_t payload_length = buffer->length - writer->start - KV_RECORD_HEADER_LENGTH;
     if (buffer->failed || payload_length > KV_RECORD_PAYLOAD_LENGTH_MAX) {
         int result = buffer->failed ? -ENOMEM : -EMSGSIZE;
-        kv_buffer_truncate(buffer, writer->start);
+        kv_record_cancel(writer);
         return result;
     }
     uint8_t *header = buffer->bytes + writer->start;
@@ -164,24 +163,30 @@ int kv_record_end(struct kv_record_writer *writer, uint64_t identity, uint64_t s
     put_u32(header + PAYLOAD_LENGTH_AT, (uint32_t)payload_length);
     put_u32(header + TYPE_AT, writer->operation_count > 0 ? KV_RECORD_BATCH : KV_RECORD_MARK);
     put_u32(header + OPERATION_COUNT_AT, writer->operation_count);
-    put_u64(header + IDENTITY_AT, identity);
-    put_u64(header + SEQUENCE_AT, sequence);
     return 0;
 }
 
-void kv_records_seal(uint8_t *bytes, size_t length, uint64_t synced_sequence)
+void kv_record_cancel(struct kv_record_writer *writer)
+{
+    kv_buffer_truncate(writer->buffer, writer->start);
+}
+
+uint64_t kv_records_seal(uint8_t *bytes, size_t length, const struct kv_record_place *place)
 {
     size_t position = 0;
-    uint64_t sequence = synced_sequence;
+    uint64_t sequence = place->sequence;
+    kv_ensure(place->synced_sequence < sequence);
     while (position < length) {
         uint8_t *header = bytes + position;
         kv_ensure(length - position >= KV_RECORD_HEADER_LENGTH);
-        kv_ensure(get_u64(header + SEQUENCE_AT) == ++sequence);
-        put_u64(header + SYNCED_SEQUENCE_AT, synced_sequence);
+        put_u64(header + IDENTITY_AT, place->identity);
+        put_u64(header + SEQUENCE_AT, sequence++);
+        put_u64(header + SYNCED_SEQUENCE_AT, place->synced_sequence);
         put_u32(header + CHECKSUM_AT, record_header_checksum(header));
         position += KV_RECORD_HEADER_LENGTH + get_u32(header + PAYLOAD_LENGTH_AT);
     }
     kv_ensure(position == length);
+    return sequence;
 }
 
 static bool decode_slice(const uint8_t *payload, size_t length, size_t *position,

@@ -41,9 +41,9 @@
  * nothing was written after it; closing a log writes a mark, so that a cleanly closed log has no
  * such batch.
  *
- * The identity is drawn at random when the log is created, and clients never see it. It keeps two
- * things from being taken for records of this log: blocks of an older log that the file system
- * hands out again, and values that clients made to look like records.
+ * The identity is drawn at random when the log is created or written anew, and clients never see
+ * it. It keeps two things from being taken for records of this log: blocks of an older log that the
+ * file system hands out again, and values that clients made to look like records.
  *
  * Sectors are taken to be atomic: a torn append leaves the earlier records in its first sector as
  * they were. Hence no padding of records to sectors.
@@ -120,17 +120,26 @@ struct kv_record_writer {
 
 /* Writing: begin, add operations (none for a mark), end. Keys and values are copied. When the
  * record does not fit in the buffer, or its payload exceeds KV_RECORD_PAYLOAD_LENGTH_MAX, end
- * answers -ENOMEM or -EMSGSIZE and leaves the buffer as it was before begin. A record is not valid
- * before kv_records_seal. */
+ * answers -ENOMEM or -EMSGSIZE and leaves the buffer as it was before begin; so does cancel, in
+ * place of end. A record is not valid before kv_records_seal. */
 void kv_record_begin(struct kv_record_writer *writer, struct kv_buffer *buffer);
 void kv_record_set(struct kv_record_writer *writer, struct kv_slice key, struct kv_slice value);
 void kv_record_del(struct kv_record_writer *writer, struct kv_slice key);
 void kv_record_flush(struct kv_record_writer *writer);
-int kv_record_end(struct kv_record_writer *writer, uint64_t identity, uint64_t sequence);
+int kv_record_end(struct kv_record_writer *writer);
+void kv_record_cancel(struct kv_record_writer *writer);
 
-/* Seals the whole records in `bytes`, a batch, just before they are written to the file. That is as
- * late as can be: by then `synced_sequence` must be the one before the first of them. */
-void kv_records_seal(uint8_t *bytes, size_t length, uint64_t synced_sequence);
+/* Where in which log records go. */
+struct kv_record_place {
+    uint64_t identity;        /* of the log */
+    uint64_t sequence;        /* of the first of them */
+    uint64_t synced_sequence; /* known durable by now; in one batch all records say the same */
+};
+
+/* Gives the whole records in `bytes` their place, just before they are written to the file: earlier
+ * nobody knows `synced_sequence`. They may have had a place in another log, or none. Returns the
+ * sequence after the last of them. */
+uint64_t kv_records_seal(uint8_t *bytes, size_t length, const struct kv_record_place *place);
 
 /* The operations of a record, one after the other: `*position` begins at 0. False: no more.
  * The record must be one that kv_record_read found. */

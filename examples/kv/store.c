@@ -5,6 +5,10 @@
  * key anew leaves the table alone. An entry that is staged for the first time is in the table
  * without a value: adding to the table is what can fail, so it happens while staging.
  *
+ * The table's entries are also in a list, in the order in which they were added, and a walk follows
+ * that: what is added meanwhile comes behind what was there, so a walk over as many entries as
+ * there were at its begin has seen all of those that are left.
+ *
  * uthash takes its memory through the `store` in scope, and reports a refusal by leaving the entry
  * without a table.
  */
@@ -74,9 +78,21 @@ static struct kv_entry *add(struct kv_store *store, struct kv_slice key)
     return entry;
 }
 
+static uint64_t length_of(const struct kv_entry *entry)
+{
+    uint64_t value_length = entry->value->length;
+    return KV_OPERATION_OVERHEAD + entry->hh.keylen + value_length;
+}
+
 static void drop(struct kv_store *store, struct kv_entry *entry)
 {
     kv_ensure(store->entries != NULL);
+    if (entry->value != NULL) {
+        store->length -= length_of(entry);
+    }
+    if (store->walk == entry) {
+        store->walk = entry->hh.next;
+    }
     HASH_DELETE(hh, store->entries, entry);
     release(store, entry->value);
     release(store, entry);
@@ -151,8 +167,12 @@ void kv_store_commit(struct kv_store *store)
     struct kv_entry *entry;
     struct value *staged;
     while ((entry = take_staged(store, &staged)) != NULL) {
+        if (entry->value != NULL) {
+            store->length -= length_of(entry);
+        }
         release(store, entry->value);
         entry->value = staged;
+        store->length += length_of(entry);
     }
 }
 
@@ -176,6 +196,33 @@ bool kv_store_delete(struct kv_store *store, struct kv_slice key)
         return false;
     }
     drop(store, entry);
+    return true;
+}
+
+uint64_t kv_store_length(const struct kv_store *store)
+{
+    return store->length;
+}
+
+void kv_store_walk_begin(struct kv_store *store)
+{
+    store->walk = store->entries;
+    store->walk_entries_max = kv_store_count(store);
+}
+
+bool kv_store_walk_next(struct kv_store *store, struct kv_slice *ret_key,
+                        struct kv_slice *ret_value)
+{
+    struct kv_entry *entry = store->walk;
+    kv_ensure(store->staged == NULL);
+    if (entry == NULL || store->walk_entries_max == 0) {
+        store->walk = NULL;
+        return false;
+    }
+    store->walk = entry->hh.next;
+    store->walk_entries_max--;
+    *ret_key = (struct kv_slice){.bytes = entry->key, .length = entry->hh.keylen};
+    *ret_value = (struct kv_slice){.bytes = entry->value->bytes, .length = entry->value->length};
     return true;
 }
 

@@ -24,6 +24,9 @@ struct kv_store {
     const struct kv_memory *memory;
     struct kv_entry *entries; /* a uthash table; in the order they were first set */
     struct kv_entry *staged;
+    uint64_t length;           /* see kv_store_length */
+    struct kv_entry *walk;     /* the next one of the walk; NULL: it is over, or none was begun */
+    uint64_t walk_entries_max; /* how many more it looks at */
 };
 
 /* An empty store. `memory` must outlive it. */
@@ -44,6 +47,17 @@ void kv_store_abort(struct kv_store *store);
 
 /* Returns whether the key had a value. */
 bool kv_store_delete(struct kv_store *store, struct kv_slice key);
+
+/* What the records of a log would hold if it had one SET for each key, bytes. */
+uint64_t kv_store_length(const struct kv_store *store);
+
+/* A walk over the keys, during which the store may change: it comes once past every key that has a
+ * value all the time, with the value of that moment, and comes to an end however many are added.
+ * Begin ends the walk that was under way. Next is false when it is over; its slices are valid until
+ * the store is changed. Nothing may be staged. */
+void kv_store_walk_begin(struct kv_store *store);
+bool kv_store_walk_next(struct kv_store *store, struct kv_slice *ret_key,
+                        struct kv_slice *ret_value);
 
 /* Does what a record in the log says. Returns 0 or -ENOMEM. */
 int kv_store_apply(struct kv_store *store, const struct kv_operation *operation);

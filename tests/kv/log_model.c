@@ -88,7 +88,7 @@ void log_model_add(struct log_model *model, const struct kv_operation *operation
         encode_operation(&writer, &operations[i]);
         write_operation(&model->text, &operations[i]);
     }
-    kv_ensure(kv_record_end(&writer, LOG_MODEL_IDENTITY, sequence) == 0);
+    kv_ensure(kv_record_end(&writer) == 0);
     model->synced[model->record_count++] = synced_sequence;
     model->starts[model->record_count] = model->bytes.length;
     model->text_starts[model->record_count] = model->text.length;
@@ -97,7 +97,14 @@ void log_model_add(struct log_model *model, const struct kv_operation *operation
 void log_model_seal(struct log_model *model)
 {
     size_t start = model->starts[model->sealed_count];
-    kv_records_seal(model->bytes.bytes + start, model->bytes.length - start, model->sealed_count);
+    struct kv_record_place place = {
+        .identity = LOG_MODEL_IDENTITY,
+        .sequence = model->sealed_count + 1,
+        .synced_sequence = model->sealed_count,
+    };
+    uint64_t sequence_next =
+        kv_records_seal(model->bytes.bytes + start, model->bytes.length - start, &place);
+    kv_ensure(sequence_next == model->record_count + 1);
 }
 
 void log_model_sync(struct log_model *model)

@@ -26,8 +26,9 @@ KV = os.path.abspath(sys.argv[1])
 class Server:
     """A running kv; ends with the with-block."""
 
-    def __init__(self, directory, port=None):
+    def __init__(self, directory, port=None, options=()):
         self.directory = directory
+        self.options = options
         self.port = port or free_port()
         self.log = os.path.join(directory, "kv.log")
 
@@ -56,7 +57,7 @@ class Server:
 
     def launch(self):
         self.output = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([KV, "--port", str(self.port), "--dir", self.directory],
+        self.process = subprocess.Popen([KV, "--port", str(self.port), "--dir", self.directory, *self.options],
                                         stdout=self.output, stderr=subprocess.STDOUT)
 
     def said(self):
@@ -170,6 +171,82 @@ def write_until_killed(client, server, acknowledged):
     return acknowledged
 
 
+def info(server):
+    """The numbers that INFO tells, by name."""
+    lines = (line.split(":", 1) for line in server.cli("INFO", "persistence").splitlines() if ":" in line)
+    return {name: value.strip() for name, value in lines}
+
+
+def overwrite(client, round_number, keys):
+    """Sets every key anew, in one batch of commands, all of them acknowledged."""
+    client.sendall(b"".join(command("SET", f"key:{n}", f"value:{round_number}:{n}:" + "x" * 100) for n in range(keys)))
+    expected = b"+OK\r\n" * keys
+    answer = b""
+    while len(answer) < len(expected):
+        part = client.recv(1 << 16)
+        demand(part, "the server hangs up")
+        answer += part
+    demand(answer == expected, f"{answer[:60]!r}")
+
+
+def check_overwritten(server, round_number, keys):
+    """Every key has the value of the last round that was acknowledged, or of the one that was on its way."""
+    for number in range(keys):
+        value = server.cli("GET", f"key:{number}")
+        possible = [f"value:{r}:{number}:" + "x" * 100 for r in (round_number, round_number + 1)]
+        demand(value in possible, f"key:{number} is {value[:40]!r} after round {round_number}")
+
+
+def case_compaction(directory):
+    """a log of overwrites is written anew, again and again, and shrinks"""
+    keys = 40
+    with Server(directory, options=("--compact-above", "32768")) as server:
+        with server.connect() as client:
+            longest = 0
+            rounds = 0
+            deadline = time.monotonic() + LIMIT_SECONDS
+            while int(info(server)["aof_rewrites"]) < 5:
+                demand(time.monotonic() < deadline, f"{info(server)} after {rounds} rounds")
+                overwrite(client, rounds, keys)
+                rounds += 1
+                longest = max(longest, os.path.getsize(server.log))
+        state = info(server)
+        demand(state["aof_last_bgrewrite_status"] == "ok", f"{state}")
+        demand(0 < int(state["aof_base_size"]) < longest, f"{state}, longest {longest}")
+        demand(server.terminate() == 0, "SIGTERM ends it with status 0")
+        demand("written anew" in server.said(), server.said())
+    demand(os.path.getsize(server.log) < rounds * keys * 100, "the log holds every round")
+    demand(os.listdir(directory) == ["kv.log"], f"{os.listdir(directory)}")
+    with Server(directory) as server:
+        check_overwritten(server, rounds - 1, keys)
+
+
+def case_kill_in_compaction(directory):
+    """kill -9 while the log is written anew loses no acknowledged write"""
+    keys = 40
+    port = free_port()
+    new_path = os.path.join(directory, "kv.log.new")
+    rounds = 0
+    struck = 0
+    for life in range(12):
+        with Server(directory, port, ("--compact-above", "4096")) as server:
+            if life > 0:
+                demand(not os.path.exists(new_path), "a leftover is not removed")
+                check_overwritten(server, rounds - 1, keys)
+            with server.connect() as client:
+                for _ in range(life + 1):
+                    overwrite(client, rounds, keys)
+                    rounds += 1
+                while life % 2 == 1 and not os.path.exists(new_path) and rounds < 1000:
+                    overwrite(client, rounds, keys)
+                    rounds += 1
+                client.sendall(b"".join(command("SET", f"key:{n}", f"value:{rounds}:{n}:" + "x" * 100)
+                                        for n in range(keys)))
+                server.kill()
+                struck += os.path.exists(new_path)
+    print(f"# {struck} of 12 kills left a new log unfinished", flush=True)
+
+
 def case_protocol(directory):
     """RESP of any shape gets an answer or an error, and harms nobody else"""
     with Server(directory) as server:
@@ -205,11 +282,12 @@ def case_operator_errors(directory):
         demand(server.terminate() == 0, "SIGTERM ends it with status 0")
     status, text = refused(directory, "--port", str(free_port()), "--dir", "/nowhere/at/all")
     demand(status == 1 and "/nowhere/at/all" in text, f"missing directory: {status} {text}")
-    for arguments in (["--port", "70000", "--dir", directory], ["--port", "x", "--dir", directory], ["--fast"]):
+    for arguments in (["--compact-above", "4095"], ["--compact-above", "-1"], ["--compact-above", "9999k"],
+                      ["--port", "70000", "--dir", directory], ["--port", "x", "--dir", directory], ["--fast"]):
         status, text = refused(directory, *arguments)
         demand(status == 2 and text, f"{arguments}: {status} {text}")
     status, text = refused(directory, "--help")
-    demand(status == 0 and "--port" in text, "--help")
+    demand(status == 0 and "--port" in text and "--compact-above" in text, "--help")
 
 
 def case_foreign_log(directory):
@@ -288,7 +366,7 @@ def case_full_disk(directory):
     return None
 
 
-CASES = [case_redis_cli, case_redis_benchmark, case_kill, case_protocol, case_operator_errors, case_foreign_log,
+CASES = [case_redis_cli, case_redis_benchmark, case_kill, case_compaction, case_kill_in_compaction, case_protocol, case_operator_errors, case_foreign_log,
          case_torn_tail, case_corrupt_middle, case_full_disk]
 
 

@@ -410,6 +410,42 @@ START_TEST(test_record__an_unsealed_record_is_not_valid)
 }
 END_TEST
 
+/* A batch of one log is given a place in another: it says what the other's own batch would say. */
+START_TEST(test_record__a_sealed_batch_can_have_a_place_elsewhere)
+{
+    struct kv_operation operation = set("k", "v");
+    struct kv_record_place place = {
+        .identity = LOG_MODEL_IDENTITY, .sequence = 2, .synced_sequence = 1};
+    struct log_model other;
+    log_model_init(&other);
+    log_model_add(&model, &operation, 1);
+    log_model_add(&model, &operation, 1);
+    log_model_seal(&model);
+    log_model_add(&other, NULL, 0);
+    log_model_sync(&other);
+    log_model_add(&other, &operation, 1);
+    log_model_add(&other, &operation, 1);
+    log_model_seal(&other);
+    size_t length = model.bytes.length - model.starts[0];
+    ck_assert_uint_eq(length, other.bytes.length - other.starts[1]);
+    ck_assert_uint_eq(kv_records_seal(model.bytes.bytes + model.starts[0], length, &place), 4);
+    ck_assert_mem_eq(model.bytes.bytes + model.starts[0], other.bytes.bytes + other.starts[1],
+                     length);
+    log_model_free(&other);
+}
+END_TEST
+
+START_TEST(test_record__a_canceled_record_leaves_no_trace)
+{
+    struct kv_record_writer writer;
+    size_t before = model.bytes.length;
+    kv_record_begin(&writer, &model.bytes);
+    kv_record_set(&writer, slice("k"), slice("v"));
+    kv_record_cancel(&writer);
+    ck_assert_uint_eq(model.bytes.length, before);
+}
+END_TEST
+
 START_TEST(test_record__what_does_not_fit_leaves_no_trace)
 {
     struct kv_buffer small;
@@ -420,7 +456,7 @@ START_TEST(test_record__what_does_not_fit_leaves_no_trace)
             size_t before = small.length;
             kv_record_begin(&writer, &small);
             kv_record_set(&writer, slice("k"), slice("v"));
-            int result = kv_record_end(&writer, LOG_MODEL_IDENTITY, i + 1);
+            int result = kv_record_end(&writer);
             ck_assert_int_eq(result, ceiling >= (i + 1) * 59 ? 0 : -ENOMEM);
             ck_assert_uint_eq(small.length, before + (result == 0 ? 59 : 0));
             ck_assert(!small.failed);
@@ -442,13 +478,13 @@ START_TEST(test_record__payload_has_a_limit)
     kv_record_begin(&writer, &model.bytes);
     kv_record_set(&writer, slice(""), first);
     kv_record_set(&writer, slice(""), second);
-    ck_assert_int_eq(kv_record_end(&writer, LOG_MODEL_IDENTITY, 1), 0);
+    ck_assert_int_eq(kv_record_end(&writer), 0);
     kv_buffer_truncate(&model.bytes, before);
     second.length++;
     kv_record_begin(&writer, &model.bytes);
     kv_record_set(&writer, slice(""), first);
     kv_record_set(&writer, slice(""), second);
-    ck_assert_int_eq(kv_record_end(&writer, LOG_MODEL_IDENTITY, 1), -EMSGSIZE);
+    ck_assert_int_eq(kv_record_end(&writer), -EMSGSIZE);
     ck_assert_uint_eq(model.bytes.length, before);
     free(value);
 }
@@ -554,6 +590,8 @@ int main(void)
     tcase_add_test(tcase, test_record__empty_log);
     tcase_add_test(tcase, test_record__format_is_frozen);
     tcase_add_test(tcase, test_record__an_unsealed_record_is_not_valid);
+    tcase_add_test(tcase, test_record__a_sealed_batch_can_have_a_place_elsewhere);
+    tcase_add_test(tcase, test_record__a_canceled_record_leaves_no_trace);
     tcase_add_test(tcase, test_record__what_does_not_fit_leaves_no_trace);
     tcase_add_test(tcase, test_record__payload_has_a_limit);
     tcase_add_test(tcase, test_record__log_header);

@@ -184,6 +184,106 @@ START_TEST(test_store__applies_what_the_log_says)
 }
 END_TEST
 
+START_TEST(test_store__length_is_that_of_one_set_a_key)
+{
+    struct kv_slice key = slice("a");
+    ck_assert_uint_eq(kv_store_length(&store), 0);
+    put("a", "12");
+    put("key", "");
+    ck_assert_uint_eq(kv_store_length(&store), 2 * KV_OPERATION_OVERHEAD + 3 + 3);
+    put("a", "1234567");
+    ck_assert_uint_eq(kv_store_length(&store), 2 * KV_OPERATION_OVERHEAD + 8 + 3);
+    ck_assert_int_eq(kv_store_stage(&store, slice("b"), slice("1")), 0);
+    ck_assert_int_eq(kv_store_stage(&store, key, slice("1")), 0);
+    kv_store_abort(&store);
+    ck_assert_uint_eq(kv_store_length(&store), 2 * KV_OPERATION_OVERHEAD + 8 + 3);
+    ck_assert(kv_store_delete(&store, key));
+    ck_assert_uint_eq(kv_store_length(&store), KV_OPERATION_OVERHEAD + 3);
+    kv_store_clear(&store);
+    ck_assert_uint_eq(kv_store_length(&store), 0);
+}
+END_TEST
+
+/* Walks on over `count` keys, or to the end, and marks those it meets: they are letters. */
+static uint32_t walk(uint32_t count, bool *seen)
+{
+    struct kv_slice key;
+    struct kv_slice value;
+    uint32_t met = 0;
+    while (met < count && kv_store_walk_next(&store, &key, &value)) {
+        ck_assert_uint_eq(key.length, 1);
+        ck_assert_uint_eq(value.length, 1);
+        seen[key.bytes[0] - 'a'] = true;
+        met++;
+    }
+    return met;
+}
+
+START_TEST(test_store__walk_meets_every_key_once)
+{
+    bool seen[26] = {false};
+    ck_assert_uint_eq(walk(1, seen), 0);
+    kv_store_walk_begin(&store);
+    ck_assert_uint_eq(walk(1, seen), 0);
+    put("a", "1");
+    put("b", "2");
+    put("c", "3");
+    kv_store_walk_begin(&store);
+    ck_assert_uint_eq(walk(2, seen), 2);
+    kv_store_walk_begin(&store);
+    ck_assert_uint_eq(walk(26, seen), 3);
+    ck_assert_uint_eq(walk(26, seen), 0);
+    ck_assert(seen[0] && seen[1] && seen[2]);
+}
+END_TEST
+
+/* Five keys a to e are there at the begin, `_i` are met, then any of them go and others come. */
+START_TEST(test_store__walk_lasts_while_the_store_changes)
+{
+    static const char *const letters[] = {"a", "b", "c", "d", "e", "f", "g", "h"};
+    for (uint32_t gone = 0; gone < 32; gone++) {
+        bool seen[26] = {false};
+        for (uint32_t i = 0; i < 5; i++) {
+            put(letters[i], "1");
+        }
+        kv_store_walk_begin(&store);
+        ck_assert_uint_eq(walk((uint32_t)_i, seen), (uint32_t)_i);
+        for (uint32_t i = 0; i < 5; i++) {
+            if ((gone >> i & 1) != 0) {
+                kv_store_delete(&store, slice(letters[i]));
+            }
+        }
+        for (uint32_t i = 5; i < 8; i++) {
+            put(letters[i], "2");
+        }
+        ck_assert_uint_le(walk(26, seen), 5);
+        for (uint32_t i = 0; i < 5; i++) {
+            ck_assert_msg(seen[i] || (gone >> i & 1) != 0, "gone %x: %s is missed", gone,
+                          letters[i]);
+        }
+        kv_store_clear(&store);
+    }
+}
+END_TEST
+
+START_TEST(test_store__walk_ends_however_many_keys_come)
+{
+    bool seen[26] = {false};
+    put("a", "1");
+    put("b", "1");
+    kv_store_walk_begin(&store);
+    ck_assert_uint_eq(walk(1, seen), 1);
+    put("c", "1");
+    ck_assert_uint_eq(walk(1, seen), 1);
+    put("d", "1");
+    ck_assert_uint_eq(walk(1, seen), 0);
+    kv_store_walk_begin(&store);
+    kv_store_clear(&store);
+    put("e", "1");
+    ck_assert_uint_eq(walk(1, seen), 0);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tcase = tcase_create("store");
@@ -194,6 +294,10 @@ int main(void)
     tcase_add_test(tcase, test_store__abort_leaves_no_trace);
     tcase_add_test(tcase, test_store__any_allocation_may_fail);
     tcase_add_test(tcase, test_store__many_keys_with_failing_allocations);
+    tcase_add_test(tcase, test_store__length_is_that_of_one_set_a_key);
+    tcase_add_test(tcase, test_store__walk_meets_every_key_once);
+    tcase_add_loop_test(tcase, test_store__walk_lasts_while_the_store_changes, 0, 6);
+    tcase_add_test(tcase, test_store__walk_ends_however_many_keys_come);
     tcase_add_test(tcase, test_store__applies_what_the_log_says);
     return suite_run("kv/store", tcase);
 }
