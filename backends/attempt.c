@@ -191,7 +191,9 @@ static int64_t attempt_send_to(const struct orr_request *request)
 /* A write to a socket, as a send, which can say that it wants no signal. */
 static int64_t attempt_writev_socket(const struct orr_request *request)
 {
-    struct msghdr message = {.msg_iovlen = request->arguments.transfer.length};
+    struct msghdr message = {.msg_iov = NULL};
+    /* Its type differs from system to system; the number is small. */
+    message.msg_iovlen = (__typeof__(message.msg_iovlen))request->arguments.transfer.length;
 
     memcpy(&message.msg_iov, &request->arguments.transfer.vectors, sizeof message.msg_iov);
     return answer(sendmsg(request->descriptor, &message, MSG_NOSIGNAL));

@@ -57,7 +57,7 @@ echo 1..4
 for processor in aarch64 x86_64; do
     build "$processor" "$root"/io/*.c "$root"/backends/open.c "$root"/backends/attempt.c \
         "$root"/backends/pool.c "$root"/backends/posix.c "$root"/backends/readiness*.c \
-        "$root"/backends/watch.c "$root"/backends/kqueue.c "$root"/examples/echo/main.c \
+        "$root"/backends/sigpipe.c "$root"/backends/watch.c "$root"/backends/kqueue.c "$root"/examples/echo/main.c \
         "$root"/examples/echo/server.c "$root"/examples/echo/client.c -o "$work/echo"
     check "echo on kqueue links for macOS on $processor" $?
     status=0
