@@ -45,7 +45,7 @@ static int find(const struct place *place, struct orr__inode **ret_inode)
     if (place->last == LAST_DOTDOT)
         inode = place->directory->directory.parent;
     if (place->last == LAST_NAME) {
-        if (!place->directory->has_name)
+        if (place->directory->name_count == 0)
             return -ENOENT;
         if (place->too_long)
             return -ENAMETOOLONG;
@@ -146,7 +146,7 @@ static int open_inode(struct orr__disk *disk, const struct place *place, uint32_
     if (create && place->last == LAST_NAME && place->slash)
         return -EISDIR;
     int error = find(place, &inode);
-    if (error == -ENOENT && create && place->directory->has_name) {
+    if (error == -ENOENT && create && place->directory->name_count > 0) {
         *ret_inode = orr__inode_create(disk, false, mode);
         orr__tree_add(place->directory, place->name, *ret_inode);
         return 0;
@@ -186,9 +186,9 @@ int orr__disk_open(struct orr__disk *disk, struct orr__file *base, const char *p
 
 static uint32_t links(const struct orr__inode *inode)
 {
-    if (!inode->has_name)
-        return 0;
-    return inode->is_directory ? 2 + inode->directory.subdirectories : 1;
+    if (!inode->is_directory || inode->name_count == 0)
+        return inode->name_count;
+    return 2 + inode->directory.subdirectories;
 }
 
 static uint32_t type_of(const struct orr__inode *inode)
@@ -244,7 +244,7 @@ int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *
     error = find(&place, &inode);
     if (error == 0)
         return -EEXIST;
-    if (error == -ENOENT && place.directory->has_name) {
+    if (error == -ENOENT && place.directory->name_count > 0) {
         orr__tree_add(place.directory, place.name, orr__inode_create(disk, true, mode));
         return 0;
     }
@@ -379,7 +379,7 @@ int orr__disk_rename(struct orr__disk *disk, struct orr__file *base, const char 
     if (error != 0)
         return error;
     error = find(&to, &target);
-    if (error == -ENOENT && to.directory->has_name)
+    if (error == -ENOENT && to.directory->name_count > 0)
         error = 0;
     if (error == 0)
         error = check_rename(&from, inode, &to, target);

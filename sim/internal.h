@@ -93,6 +93,9 @@ uint64_t orr__draw(struct orr_world *world, enum orr__site site, uint64_t actor,
 /* 0 <= value < bound; bound >= 1. */
 uint64_t orr__draw_below(struct orr_world *world, enum orr__site site, uint64_t actor,
                          uint64_t occurrence, uint64_t bound);
+/* 0 <= value < count, each as often as its weight says. */
+uint64_t orr__draw_weighted(struct orr_world *world, enum orr__site site, uint64_t actor,
+                            uint64_t occurrence, const uint8_t *weights, uint64_t count);
 /* low <= value <= high. */
 uint64_t orr__draw_range(struct orr_world *world, enum orr__site site, uint64_t actor,
                          uint64_t occurrence, uint64_t low, uint64_t high);
@@ -206,6 +209,7 @@ struct orr_node {
     void *config;
     struct orr__process *process; /* NULL while down */
     struct orr__disk *disk;
+    struct orr_disk_options disk_options; /* no defaults left open */
     struct orr__stack *stack;
     uint32_t crash_kinds;
     bool crash_appointed;            /* an event of crash_by_choice is pending */
@@ -322,7 +326,8 @@ int orr__socket_peer(struct orr__socket *socket, struct orr_address *ret_address
 /* ---- disk (disk.c): a node's file system; knows no time and no faults but power loss
  * ---------- */
 
-struct orr__disk *orr__disk_create(struct orr_node *node);
+/* The options are checked, and the defaults filled in. */
+struct orr__disk *orr__disk_create(struct orr_node *node, const struct orr_disk_options *options);
 void orr__disk_destroy(struct orr__disk *disk);
 /* Power loss: what was not synced survives by choice; open files are gone (orr__file_close was
  * called for each). */

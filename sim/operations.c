@@ -55,8 +55,9 @@ static uint64_t op_latency(struct orr_node *node, uint8_t op, uint64_t occurrenc
     struct orr_world *world = node->world;
     uint64_t actor = op_actor(node, op);
     bool syncs = op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC;
-    uint64_t low_ns = syncs ? 100 * ORR_MICROSECOND : 5 * ORR_MICROSECOND;
-    uint64_t mean_ns = syncs ? 900 * ORR_MICROSECOND : 20 * ORR_MICROSECOND;
+    uint64_t low_ns = syncs ? node->disk_options.sync_ns / 10 : node->disk_options.transfer_ns / 5;
+    uint64_t mean_ns =
+        (syncs ? node->disk_options.sync_ns : node->disk_options.transfer_ns) - low_ns;
     uint64_t ns =
         low_ns + orr__draw_exponential(world, ORR__SITE_OP_LATENCY, actor, occurrence, mean_ns);
     if (orr__strikes(world, ORR_FAMILY_LATENCY, ORR__SITE_OP_SPIKE, actor, occurrence)) {

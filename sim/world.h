@@ -35,6 +35,13 @@ struct orr__lane {
     size_t used;
 };
 
+/* A test that goes through all choices answers bounded draws itself: true and a value below
+ * `bound`, or false for what the seed shall answer. */
+struct orr__answers {
+    bool (*answer)(void *context, enum orr__site site, uint64_t bound, uint64_t *ret_value);
+    void *context;
+};
+
 struct orr__sometimes {
     const char *text;
     uint64_t seen;
@@ -77,8 +84,10 @@ struct orr_world {
     uint64_t faults_from_ns;  /* none strikes before it, ... */
     uint64_t faults_until_ns; /* ... or from here on */
     uint32_t down_max;        /* nodes that chance has crashed, at one time */
+    struct orr_disk_options disks; /* of the nodes to come; no defaults left open */
     bool healed;
-    struct orr__lane *lanes; /* ORR__SITE_COUNT of them, or NULL */
+    struct orr__lane *lanes;            /* ORR__SITE_COUNT of them, or NULL */
+    const struct orr__answers *answers; /* NULL = none */
     struct {
         uint64_t id;
         uint64_t count;

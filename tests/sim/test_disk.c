@@ -756,7 +756,7 @@ START_TEST(test_disk__removed_files_are_not_kept_for_ever)
         fixture_write(&disk, "new", bytes, sizeof bytes, 0);
         fixture_sync(&disk, "new");
         ck_assert_int_eq(orr__disk_rename(disk.disk, NULL, "new", "snapshot"), 0);
-        ck_assert_uint_le(disk.disk->unlinked_bytes, ORR__DISK_CAPACITY_DEFAULT);
+        ck_assert_uint_le(disk.disk->unlinked_bytes, disk.disk->capacity_pages * ORR__PAGE);
         ck_assert_uint_eq(disk.disk->used_pages, sizeof bytes / ORR__PAGE);
     }
     fixture_sync(&disk, "/");
