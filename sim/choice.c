@@ -154,6 +154,12 @@ static const struct {
     [ORR_FAMILY_MEMORY] = {"memory", 0, 0},
     [ORR_FAMILY_BANDWIDTH] = {"bandwidth", 50000, 1000000},
     [ORR_FAMILY_CLOG] = {"clog", 500, 20000},
+    [ORR_FAMILY_HANDLES] = {"handles", 100, 20000},
+    [ORR_FAMILY_LOST_SYNC] = {"lost-sync", 0, 0},
+    [ORR_FAMILY_BAD_SECTOR] = {"bad-sector", 0, 0},
+    [ORR_FAMILY_BIT_ROT] = {"bit-rot", 0, 0},
+    [ORR_FAMILY_MISDIRECTED] = {"misdirected", 0, 0},
+    [ORR_FAMILY_STUCK] = {"stuck", 0, 0},
 };
 
 const char *orr_fault_family_name(enum orr_fault_family family)

@@ -178,6 +178,8 @@ int orr__disk_open(struct orr__disk *disk, struct orr__file *base, const char *p
     if ((flags & ORR_OPEN_WRITE) == 0)
         flags |= ORR_OPEN_READ;
     *file = (struct orr__file){.disk = disk, .inode = inode, .flags = flags};
+    if (!inode->is_directory)
+        file->sync_errors = inode->file.sync_errors;
     orr__inode_hold(inode);
     inode->open_count++;
     *ret_file = file;

@@ -7,6 +7,7 @@
  *                 loss of the whole
  *   disk_file.c   open files: read, write, truncate, allocate; changes that wait for fsync
  *   disk_loss.c   power loss of one file
+ *   disk_damage.c bad sectors, changed bits, misdirected writes
  *   disk_bytes.c  the sparse bytes of a file
  *   disk_names.c  the sorted names of a directory
  *
@@ -125,6 +126,7 @@ struct orr__change {
     uint64_t sequence; /* 1, 2, ... on the disk, names included */
     uint64_t number;   /* 1, 2, ... in its file */
     uint64_t offset;
+    uint64_t landing;     /* where the bytes reach the disk: offset, unless they are misdirected */
     uint64_t size_before; /* of the file */
     uint64_t size_after;
     uint32_t length;
@@ -145,6 +147,9 @@ struct orr__file_body {
     struct orr__bytes cache;
     struct orr__bytes durable;
     struct orr__changes changes;
+    uint64_t *bad; /* sectors that cannot be read, in no order */
+    size_t bad_count;
+    uint64_t sync_errors; /* fsyncs that failed */
     bool cache_differs; /* from durable, changes aside: a failed fsync, or the cache was dropped */
 };
 
@@ -235,7 +240,11 @@ struct orr__disk {
 struct orr__file {
     struct orr__disk *disk;
     struct orr__inode *inode;
-    uint32_t flags; /* enum orr_open_flags; READ is set when WRITE is not */
+    uint32_t flags;       /* enum orr_open_flags; READ is set when WRITE is not */
+    uint64_t sync_errors; /* of the file, those reported here or before it was opened */
+    uint64_t landing;     /* sector of a misdirected write */
+    bool misdirected;     /* the next write is */
+    bool loses_sync;      /* the next write with SYNC is as one without */
 };
 
 /* ---- between the files of the disk ----------------------------------------------------------- */
@@ -269,6 +278,14 @@ void orr__file_changes_drop(struct orr__file_body *file);
 void orr__file_write_back(struct orr__file_body *file, uint64_t mark);
 /* Sets the size; a change unless it is the same. */
 void orr__file_resize(struct orr__inode *inode, uint64_t size);
+
+/* disk_damage.c */
+/* How much of a read comes to an end before a bad sector; -EIO if it begins in one. */
+int64_t orr__file_readable(const struct orr__inode *inode, uint64_t offset, uint32_t length);
+/* Before a write: makes bad sectors good. -EIO if a part of one stays. */
+int orr__file_write_over(struct orr__inode *inode, uint64_t offset, uint32_t length);
+/* Forgets the bad sectors at or behind a new size. */
+void orr__file_cut_bad(struct orr__inode *inode, uint64_t size);
 
 /* disk_loss.c */
 /* Chooses what the unsynced changes leave; the cache becomes a copy of the durable image. `name` is

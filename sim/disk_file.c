@@ -44,6 +44,7 @@ void orr__file_body_clear(struct orr__file_body *file)
     orr__file_changes_drop(file);
     orr__bytes_clear(&file->cache);
     orr__bytes_clear(&file->durable);
+    free(file->bad);
 }
 
 /* Makes the oldest change durable. */
@@ -51,7 +52,7 @@ static void write_back_first(struct orr__file_body *file)
 {
     const struct orr__change *change = file->changes.head;
     orr__assert(change->size_before == file->durable.size);
-    orr__bytes_write(&file->durable, change->data, change->length, change->offset);
+    orr__bytes_write(&file->durable, change->data, change->length, change->landing);
     orr__bytes_resize(&file->durable, change->size_after);
     drop_first(&file->changes);
 }
@@ -86,6 +87,7 @@ static struct orr__change *push(struct orr__inode *inode, const void *data, uint
     *change = (struct orr__change){.sequence = ++inode->disk->sequence,
                                    .number = ++inode->change_count,
                                    .offset = offset,
+                                   .landing = offset,
                                    .size_before = size_before,
                                    .size_after = inode->file.cache.size,
                                    .length = length};
@@ -110,6 +112,7 @@ void orr__file_resize(struct orr__inode *inode, uint64_t size)
     if (size == size_before)
         return;
     orr__bytes_resize(cache, size);
+    orr__file_cut_bad(inode, size);
     inode->disk->used_pages -= pages_before - cache->count;
     inode->recorded = push(inode, NULL, 0, 0, size_before)->sequence;
     bound_unsynced(inode);
@@ -151,7 +154,10 @@ int64_t orr__file_read(struct orr__file *file, void *buffer, uint32_t length, ui
         return -EISDIR;
     if (misaligned(file, length, offset))
         return -EINVAL;
-    return orr__bytes_read(&file->inode->file.cache, buffer, length, offset);
+    int64_t readable = orr__file_readable(file->inode, offset, length);
+    if (readable < 0)
+        return readable;
+    return orr__bytes_read(&file->inode->file.cache, buffer, (uint32_t)readable, offset);
 }
 
 static uint64_t pages_free(const struct orr__disk *disk)
@@ -190,6 +196,25 @@ static void sync_change(struct orr__inode *inode, struct orr__change *change)
     bound_unsynced(inode);
 }
 
+/* What follows from how the file was opened, and from the faults that wait for this write. */
+static void settle_write(struct orr__file *file, struct orr__change *change)
+{
+    struct orr__inode *inode = file->inode;
+    bool syncs = orr__file_is_sync(file) && !file->loses_sync;
+    change->direct = orr__file_is_direct(file);
+    if (file->misdirected) {
+        uint64_t bytes = inode->disk->sector_bytes;
+        change->landing = file->landing * bytes + change->offset % bytes;
+        inode->file.cache_differs = true;
+    }
+    file->misdirected = false;
+    file->loses_sync = false;
+    if (syncs)
+        sync_change(inode, change);
+    else
+        bound_unsynced(inode);
+}
+
 int64_t orr__file_write(struct orr__file *file, const void *data, uint32_t length, uint64_t offset)
 {
     struct orr__inode *inode = file->inode;
@@ -206,6 +231,8 @@ int64_t orr__file_write(struct orr__file *file, const void *data, uint32_t lengt
     length = room(inode, length, offset);
     if (length == 0)
         return -ENOSPC;
+    if (orr__file_write_over(inode, offset, length) != 0)
+        return -EIO;
     struct orr__bytes *cache = &inode->file.cache;
     uint64_t size_before = cache->size;
     uint64_t pages_before = cache->count;
@@ -213,11 +240,7 @@ int64_t orr__file_write(struct orr__file *file, const void *data, uint32_t lengt
     inode->disk->used_pages += cache->count - pages_before;
     inode->modified_ns = orr__disk_wall_clock(inode->disk);
     struct orr__change *change = push(inode, data, length, offset, size_before);
-    change->direct = orr__file_is_direct(file);
-    if ((file->flags & ORR_OPEN_SYNC) != 0)
-        sync_change(inode, change);
-    else
-        bound_unsynced(inode);
+    settle_write(file, change);
     return length;
 }
 
@@ -258,6 +281,16 @@ int orr__file_allocate(struct orr__file *file, uint64_t offset, uint64_t length)
     return 0;
 }
 
+bool orr__file_is_sync(const struct orr__file *file)
+{
+    return (file->flags & ORR_OPEN_SYNC) != 0;
+}
+
+void orr__file_lose_sync(struct orr__file *file)
+{
+    file->loses_sync = true;
+}
+
 bool orr__file_is_direct(const struct orr__file *file)
 {
     return (file->flags & ORR_OPEN_DIRECT) != 0;
@@ -269,12 +302,12 @@ uint64_t orr__file_sync_mark(const struct orr__file *file)
 }
 
 /* What fdatasync leaves out, the times, is not lost here anyway. */
-void orr__file_sync(struct orr__file *file, uint64_t mark)
+int orr__file_sync(struct orr__file *file, uint64_t mark)
 {
     struct orr__inode *inode = file->inode;
     if (inode->is_directory) {
         orr__tree_sync(inode, mark);
-        return;
+        return 0;
     }
     uint64_t recorded = inode->recorded < mark ? inode->recorded : mark;
     for (const struct orr__change *change = inode->file.changes.head;
@@ -283,6 +316,9 @@ void orr__file_sync(struct orr__file *file, uint64_t mark)
             recorded = mark; /* the size is recorded now, behind all that is older */
     orr__file_write_back(&inode->file, mark);
     orr__journal_sync(inode->disk, recorded);
+    bool told = file->sync_errors == inode->file.sync_errors;
+    file->sync_errors = inode->file.sync_errors;
+    return told ? 0 : -EIO;
 }
 
 /*
@@ -316,4 +352,5 @@ void orr__file_sync_failed(struct orr__file *file, uint64_t mark)
     if (*link == NULL)
         changes->tail = last;
     file->inode->file.cache_differs = true;
+    file->sync_errors = ++file->inode->file.sync_errors;
 }

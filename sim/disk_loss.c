@@ -286,7 +286,8 @@ static void keep_sectors(struct orr__inode *inode, const struct shadow *shadow,
         if ((!survives && offset + bytes <= limits.ordered) || offset >= limits.freed)
             continue;
         const uint8_t *page = orr__bytes_page(&shadow->bytes, offset / ORR__PAGE);
-        orr__bytes_write(&inode->file.durable, page + offset % ORR__PAGE, (uint32_t)bytes, offset);
+        orr__bytes_write(&inode->file.durable, page + offset % ORR__PAGE, (uint32_t)bytes,
+                         offset + change->landing - change->offset);
     }
 }
 
@@ -344,5 +345,6 @@ void orr__file_power_loss(struct orr__inode *inode, const char *name)
     }
     orr__file_changes_drop(file);
     orr__bytes_copy(&file->cache, &file->durable);
+    orr__file_cut_bad(inode, file->cache.size);
     file->cache_differs = false;
 }

@@ -14,7 +14,7 @@
  *   police.c     rules of the interface that a program breaks
  *   link.c       links; network.c addresses and ports; socket.c sockets; stream.c TCP and Unix
  *                streams; datagram.c UDP
- *   disk.c       a file system with page cache and durable image
+ *   disk.c       a file system with page cache and durable image; disk_faults.c its faults
  *   campaign/    outside of the world: seeds in child processes, progress, the command line
  *
  * Invariants: the only input is the choices; events are ordered by (time, tie, sequence), where tie
@@ -80,6 +80,12 @@ enum orr__site {
     ORR__SITE_LINK_BANDWIDTH,
     ORR__SITE_CLOG, /* from one clogged link to the next */
     ORR__SITE_CLOG_TIME,
+    ORR__SITE_HANDLES,     /* whether no descriptor is left for an open */
+    ORR__SITE_LOST_SYNC,   /* whether a sync is acknowledged and lost */
+    ORR__SITE_BAD_SECTOR,  /* whether a sector has become unreadable, and which */
+    ORR__SITE_BIT_ROT,     /* whether a bit has changed, and which */
+    ORR__SITE_MISDIRECTED, /* whether a write ends up elsewhere, and where */
+    ORR__SITE_STUCK,       /* whether an operation never returns */
     ORR__SITE_COUNT
 };
 
@@ -364,9 +370,24 @@ bool orr__file_is_direct(const struct orr__file *file);
 /* A mark of everything written to the file so far; fsync makes durable what came before the mark
  * taken at its submit (later writes stay unsynced: the kernel may or may not have caught them). */
 uint64_t orr__file_sync_mark(const struct orr__file *file);
-void orr__file_sync(struct orr__file *file, uint64_t mark);
+/* -EIO, though all is durable now: since the last call with this open file a sync by another one
+ * failed, which is told to each open file once. */
+int orr__file_sync(struct orr__file *file, uint64_t mark);
 /* fsync failed: the dirty pages up to the mark are dropped from what will ever be written, and
  * count as clean; reads go on to return them from the cache, until power loss. */
 void orr__file_sync_failed(struct orr__file *file, uint64_t mark);
+/* A sync of the next write alone does nothing, if the file was opened with SYNC. */
+void orr__file_lose_sync(struct orr__file *file);
+bool orr__file_is_sync(const struct orr__file *file);
+
+/* Damage (disk_damage.c). Bytes of the file in a range; 0 of a directory. */
+uint64_t orr__file_bytes_at(const struct orr__file *file, uint64_t offset, uint32_t length);
+/* The sector with the byte at `offset` cannot be read until it is written again. */
+void orr__file_spoil_sector(struct orr__file *file, uint64_t offset);
+void orr__file_flip_bit(struct orr__file *file, uint64_t offset, uint32_t bit);
+/* Sectors of the file, the last one perhaps in part; 0 of a directory. */
+uint64_t orr__file_sectors(const struct orr__file *file);
+/* The next write reaches the disk at that sector instead of its own. */
+void orr__file_misdirect(struct orr__file *file, uint64_t sector);
 
 #endif

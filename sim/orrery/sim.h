@@ -216,7 +216,7 @@ enum orr_fault_family {
     ORR_FAMILY_PARTITION,  /* links are cut for a while, both ways or one */
     ORR_FAMILY_DATAGRAM,   /* datagrams are lost, doubled, overtaken */
     ORR_FAMILY_DISK_ERROR, /* EIO from read, write and fsync */
-    ORR_FAMILY_DISK_FULL,  /* ENOSPC */
+    ORR_FAMILY_DISK_FULL,  /* ENOSPC, EDQUOT */
     ORR_FAMILY_POWER_LOSS, /* nodes that allow it lose power */
     ORR_FAMILY_KILL,       /* processes that allow it are killed */
     ORR_FAMILY_PAUSE,      /* programs stand still for a while */
@@ -224,6 +224,14 @@ enum orr_fault_family {
     ORR_FAMILY_MEMORY,     /* orr_malloc and orr_realloc find no memory (on request) */
     ORR_FAMILY_BANDWIDTH,  /* links carry only so many bytes a second */
     ORR_FAMILY_CLOG,       /* links hold everything back for a while, and lose nothing */
+    ORR_FAMILY_HANDLES,    /* EMFILE, ENFILE from open */
+    /* What follows is on request: no program survives it on one disk, or only with checksums. What
+     * it has damaged stays so when the world is healed. */
+    ORR_FAMILY_LOST_SYNC,   /* an fsync, or a write with SYNC, succeeds, and nothing is durable */
+    ORR_FAMILY_BAD_SECTOR,  /* a sector that is read cannot be, from now on, until it is written */
+    ORR_FAMILY_BIT_ROT,     /* a bit of what is read has changed on the disk */
+    ORR_FAMILY_MISDIRECTED, /* a write reaches the disk at another place of the file */
+    ORR_FAMILY_STUCK,       /* an operation on a file never returns, until the world is healed */
     ORR_FAMILY_COUNT
 };
 

@@ -133,6 +133,20 @@ const struct litmus_case litmus_sync[] = {
         .PORTABLE = "f:",
     },
     {
+        .name = "the disk acknowledges an fsync and does nothing",
+        .setup = "creat f",
+        .program = "append f A; lostsync f",
+        .PORTABLE = "f: | f:[A.]",
+        .EXT4 = "f: | f:A",
+        .XFS = "f: | f:A",
+    },
+    {
+        .name = "the disk lies, the next fsync does not",
+        .setup = "creat f",
+        .program = "append f A; lostsync f; append f B; fsync f",
+        .PORTABLE = "f:AB",
+    },
+    {
         .name = "append with SYNC",
         .setup = "creat f",
         .program = "dsync f 0 A",

@@ -232,17 +232,26 @@ static void do_badsync(struct run *run)
     close_unless_held(run, handle);
 }
 
+static void do_lostsync(struct run *run)
+{
+    orr_handle handle = handle_of(run);
+    orr_world_set_rate(run->world, ORR_FAMILY_LOST_SYNC, EVERYTHING);
+    expect(run, 0, END_OF(run, orr_fsync, handle));
+    orr_world_set_rate(run->world, ORR_FAMILY_LOST_SYNC, 0);
+    close_unless_held(run, handle);
+}
+
 static const struct {
     const char *word;
     uint32_t arguments;
     void (*run)(struct run *run);
 } steps[] = {
-    {"creat", 1, do_creat},         {"mkdir", 1, do_mkdir},   {"rename", 2, do_rename},
-    {"unlink", 1, do_unlink},       {"rmdir", 1, do_rmdir},   {"open", 1, do_open},
-    {"close", 1, do_close},         {"write", 3, do_write},   {"append", 2, do_append},
-    {"dsync", 3, do_dsync},         {"direct", 3, do_direct}, {"trunc", 2, do_trunc},
-    {"alloc", 3, do_alloc},         {"fsync", 1, do_fsync},   {"badsync", 1, do_badsync},
-    {"fdatasync", 1, do_fdatasync},
+    {"creat", 1, do_creat},       {"mkdir", 1, do_mkdir},         {"rename", 2, do_rename},
+    {"unlink", 1, do_unlink},     {"rmdir", 1, do_rmdir},         {"open", 1, do_open},
+    {"close", 1, do_close},       {"write", 3, do_write},         {"append", 2, do_append},
+    {"dsync", 3, do_dsync},       {"direct", 3, do_direct},       {"trunc", 2, do_trunc},
+    {"alloc", 3, do_alloc},       {"fsync", 1, do_fsync},         {"badsync", 1, do_badsync},
+    {"lostsync", 1, do_lostsync}, {"fdatasync", 1, do_fdatasync},
 };
 
 /* Runs one step, whose text is taken apart. */
