@@ -3,7 +3,7 @@
  *
  * A path is walked to the directory of its last component, which is then looked up, made, renamed
  * or removed there. The order of the checks is the kernel's: a program that sees ENOTDIR here sees
- * it there. There are no symbolic links, no hard links, no permissions and no mount points; ".." of
+ * it there. There are no symbolic links, no permissions and no mount points; ".." of
  * the root is the root, and an absolute path starts there.
  */
 #include "disk.h"
@@ -388,6 +388,35 @@ int orr__disk_rename(struct orr__disk *disk, struct orr__file *base, const char 
     if (error == 0 && inode != target)
         orr__tree_move(from.directory, from.name, to.directory, to.name);
     return error;
+}
+
+/* ---- second names ---------------------------------------------------------------------------- */
+
+int orr__disk_link(struct orr__disk *disk, struct orr__file *base, const char *path,
+                   const char *path_new)
+{
+    struct place from;
+    struct place to;
+    struct orr__inode *inode;
+    struct orr__inode *target;
+    int error = walk(disk, base, path, &from);
+    if (error == 0)
+        error = find(&from, &inode);
+    if (error == 0 && from.slash && !inode->is_directory)
+        error = -ENOTDIR;
+    if (error == 0)
+        error = walk(disk, base, path_new, &to);
+    if (error != 0)
+        return error;
+    error = find(&to, &target);
+    if (error == 0)
+        return -EEXIST;
+    if (error != -ENOENT || to.slash || to.directory->name_count == 0)
+        return error;
+    if (inode->is_directory)
+        return -EPERM;
+    orr__tree_add(to.directory, to.name, inode);
+    return 0;
 }
 
 /* ---- listing --------------------------------------------------------------------------------- */

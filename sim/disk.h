@@ -28,8 +28,7 @@
  * Invariants:
  *   - durable + all changes in order = cache, but for the data that a failed fsync dropped; in
  *     sizes always.
- *   - A directory has at most one name. A file can have several; there is no call that gives it a
- *     second one, but half a rename that survives does.
+ *   - A directory has at most one name. A file can have several.
  *   - What no name, durable name, change, open file or child directory refers to is freed at once.
  *   - No pointer decides anything: choices are keyed by the node's id, the inode's number and a
  *     count of its changes.

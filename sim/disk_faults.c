@@ -43,7 +43,8 @@ int orr__disk_error(struct orr_node *node, uint8_t op, uint64_t occurrence)
                               ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) |
                               ORR_OP_BIT(ORR_OP_FSYNC) | ORR_OP_BIT(ORR_OP_FDATASYNC);
     const uint64_t takes_space = ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) |
-                                 ORR_OP_BIT(ORR_OP_ALLOCATE) | ORR_OP_BIT(ORR_OP_MKDIR);
+                                 ORR_OP_BIT(ORR_OP_ALLOCATE) | ORR_OP_BIT(ORR_OP_MKDIR) |
+                                 ORR_OP_BIT(ORR_OP_LINK);
     int wanted = orr__plan_error(node, op, occurrence);
     if (wanted != 0)
         return wanted;

@@ -348,6 +348,8 @@ int orr__disk_stat(struct orr__disk *disk, struct orr__file *base, const char *p
                    struct orr_stat *ret_stat);
 int orr__disk_rename(struct orr__disk *disk, struct orr__file *base, const char *path,
                      const char *path_new);
+int orr__disk_link(struct orr__disk *disk, struct orr__file *base, const char *path,
+                   const char *path_new);
 int orr__disk_unlink(struct orr__disk *disk, struct orr__file *base, const char *path,
                      enum orr_unlink_kind kind);
 int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *path,

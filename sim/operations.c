@@ -79,8 +79,8 @@ static void trace_end(struct orr__process *process, const struct orr_completion 
     if (!orr__tracing(process->world))
         return;
     uint8_t op = completion->request.op;
-    bool names =
-        op == ORR_OP_OPEN || op == ORR_OP_RENAME || op == ORR_OP_UNLINK || op == ORR_OP_MKDIR;
+    bool names = op == ORR_OP_OPEN || op == ORR_OP_RENAME || op == ORR_OP_LINK ||
+                 op == ORR_OP_UNLINK || op == ORR_OP_MKDIR;
     const char *path = names ? completion->request.arguments.path.path : "";
     char answer[32];
     if (result < 0)
@@ -218,6 +218,8 @@ static int64_t perform_path(struct orr__process *process, struct orr__file *base
                               completion->request.arguments.path.stat);
     case ORR_OP_RENAME:
         return orr__disk_rename(disk, base, path, completion->request.arguments.path.path_new);
+    case ORR_OP_LINK:
+        return orr__disk_link(disk, base, path, completion->request.arguments.path.path_new);
     case ORR_OP_UNLINK:
         return orr__disk_unlink(disk, base, path,
                                 (enum orr_unlink_kind)completion->request.arguments.path.flags);

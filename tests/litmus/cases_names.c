@@ -178,6 +178,62 @@ const struct litmus_case litmus_names[] = {
         .XFS = "d/ {,d/f:} | e/ e/f:",
     },
     {
+        .name = "link",
+        .setup = "creat f; append f A",
+        .program = "link f g",
+        .PORTABLE = "f:A {,g:A}",
+    },
+    {
+        .name = "link and fsync of the file",
+        .setup = "creat f; append f A",
+        .program = "link f g; fsync f",
+        .PORTABLE = "f:A {,g:A}",
+        .EXT4 = "f:A g:A",
+        .XFS = "f:A g:A",
+    },
+    {
+        .name = "link and fsync of the directory",
+        .setup = "creat f; append f A",
+        .program = "link f g; fsync /",
+        .PORTABLE = "f:A g:A",
+    },
+    {
+        /* The old way to rename: never without a name, where a directory keeps its order. */
+        .name = "link, then unlink the old name",
+        .setup = "creat f; append f A",
+        .program = "link f g; unlink f",
+        .PORTABLE = "f:A {,g:A} | g:A",
+        .POSIX = "{,f:A} {,g:A}",
+    },
+    {
+        /* Both names lead to the same bytes, whatever became of them. */
+        .name = "link, then write",
+        .setup = "creat f; append f A",
+        .program = "link f g; write g 0 B",
+        .PORTABLE = "f:A {,g:A} | f:B {,g:B}",
+    },
+    {
+        /* Two changes of two directories: unlike a rename, they may be lost for themselves. */
+        .name = "link into another directory, unlink",
+        .setup = "mkdir d; mkdir e; creat d/f",
+        .program = "link d/f e/f; unlink d/f",
+        .PORTABLE = "d/ {,d/f:} e/ {,e/f:}",
+        .EXT4 = "d/ d/f: e/ | d/ d/f: e/ e/f: | d/ e/ e/f:",
+        .XFS = "d/ d/f: e/ | d/ d/f: e/ e/f: | d/ e/ e/f:",
+    },
+    {
+        .name = "write a new file, fsync it, link it to its name, fsync of the directory",
+        .program = "creat t; append t A; fsync t; link t f; unlink t; fsync /",
+        .PORTABLE = "f:A",
+    },
+    {
+        .name = "rename over one of two names",
+        .setup = "creat f; append f A; link f g; creat h",
+        .program = "rename h f",
+        .PORTABLE = "f:A g:A h: | f: g:A",
+        .POSIX = "{f:,f:A} g:A {,h:}",
+    },
+    {
         .name = "rotate a log",
         .setup = "creat log; append log A",
         .program = "rename log old; creat log",

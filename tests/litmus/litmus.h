@@ -23,8 +23,8 @@
  *   unlink F, rmdir D  remove the name            direct F AT X     the same, opened with DIRECT
  *   open F, close F    keep the file open         trunc F N         set the size to N units
  *   fsync F            a file or a directory      alloc F AT N      reserve N units from AT on
- *   fdatasync F                                   badsync F         an fsync that fails
- *                                                 lostsync F        one that lies: it does nothing
+ *   fdatasync F        the same                   badsync F         an fsync that fails
+ *   link A B           a second name              lostsync F        one that lies: it does nothing
  *
  * X has a letter for each unit, '.' for zeros. A unit has 512 bytes, a sector, unless the case says
  * otherwise. What `setup` does is durable before `program` begins.

@@ -139,6 +139,11 @@ static void do_rename(struct run *run)
     expect(run, 0, END_OF(run, orr_rename, ORR_DIRECTORY_CURRENT, run->words[1], run->words[2]));
 }
 
+static void do_link(struct run *run)
+{
+    expect(run, 0, END_OF(run, orr_link, ORR_DIRECTORY_CURRENT, run->words[1], run->words[2]));
+}
+
 static void do_unlink(struct run *run)
 {
     expect(run, 0, END_OF(run, orr_unlink, ORR_DIRECTORY_CURRENT, run->words[1], ORR_UNLINK_FILE));
@@ -246,12 +251,12 @@ static const struct {
     uint32_t arguments;
     void (*run)(struct run *run);
 } steps[] = {
-    {"creat", 1, do_creat},       {"mkdir", 1, do_mkdir},         {"rename", 2, do_rename},
-    {"unlink", 1, do_unlink},     {"rmdir", 1, do_rmdir},         {"open", 1, do_open},
-    {"close", 1, do_close},       {"write", 3, do_write},         {"append", 2, do_append},
-    {"dsync", 3, do_dsync},       {"direct", 3, do_direct},       {"trunc", 2, do_trunc},
-    {"alloc", 3, do_alloc},       {"fsync", 1, do_fsync},         {"badsync", 1, do_badsync},
-    {"lostsync", 1, do_lostsync}, {"fdatasync", 1, do_fdatasync},
+    {"creat", 1, do_creat},     {"mkdir", 1, do_mkdir},       {"rename", 2, do_rename},
+    {"unlink", 1, do_unlink},   {"link", 2, do_link},         {"rmdir", 1, do_rmdir},
+    {"open", 1, do_open},       {"close", 1, do_close},       {"write", 3, do_write},
+    {"append", 2, do_append},   {"dsync", 3, do_dsync},       {"direct", 3, do_direct},
+    {"trunc", 2, do_trunc},     {"alloc", 3, do_alloc},       {"fsync", 1, do_fsync},
+    {"badsync", 1, do_badsync}, {"lostsync", 1, do_lostsync}, {"fdatasync", 1, do_fdatasync},
 };
 
 /* Runs one step, whose text is taken apart. */
