@@ -89,8 +89,7 @@ static int wait_for_events(struct epoll *epoll, uint64_t sleep_ns)
 {
     if (!epoll->coarse && sleep_ns != 0 && sleep_ns != ORR_WAIT_FOREVER) {
         const struct timespec span = orr__posix_sleep_span(sleep_ns);
-        const int count =
-            epoll_pwait2(epoll->descriptor, epoll->events, REPORTS_MAX, &span, NULL);
+        const int count = epoll_pwait2(epoll->descriptor, epoll->events, REPORTS_MAX, &span, NULL);
         if (count >= 0 || (errno != ENOSYS && errno != EPERM))
             return count;
         epoll->coarse = true; /* an old kernel, or a filter that does not know the call */

@@ -174,6 +174,8 @@ static int64_t perform_path(const struct orr_request *request)
         return open_at(directory, path, orr__posix_open_flags(flags), mode);
     case ORR_OP_RENAME:
         return answer(renameat(directory, path, directory, request->arguments.path.path_new));
+    case ORR_OP_LINK:
+        return answer(linkat(directory, path, directory, request->arguments.path.path_new, 0));
     case ORR_OP_UNLINK:
         return answer(unlinkat(directory, path, orr__posix_unlink_flags(flags)));
     case ORR_OP_MKDIR:
@@ -243,6 +245,7 @@ int64_t orr__posix_perform(const struct orr_completion *completion)
     case ORR_OP_OPEN:
     case ORR_OP_STAT:
     case ORR_OP_RENAME:
+    case ORR_OP_LINK:
     case ORR_OP_UNLINK:
     case ORR_OP_MKDIR:
         return perform_path(request);

@@ -15,12 +15,13 @@
 #include <time.h>
 
 /* The operations that never wait for somebody else: orr__posix_perform does these and no others. */
-#define ORR__POSIX_OPERATIONS                                                            \
-    (ORR_OP_BIT(ORR_OP_SHUTDOWN) | ORR_OP_BIT(ORR_OP_READ) | ORR_OP_BIT(ORR_OP_WRITE) |  \
-     ORR_OP_BIT(ORR_OP_READV) | ORR_OP_BIT(ORR_OP_WRITEV) | ORR_OP_BIT(ORR_OP_FSYNC) |   \
-     ORR_OP_BIT(ORR_OP_FDATASYNC) | ORR_OP_BIT(ORR_OP_OPEN) | ORR_OP_BIT(ORR_OP_CLOSE) | \
-     ORR_OP_BIT(ORR_OP_STAT) | ORR_OP_BIT(ORR_OP_RENAME) | ORR_OP_BIT(ORR_OP_UNLINK) |   \
-     ORR_OP_BIT(ORR_OP_MKDIR) | ORR_OP_BIT(ORR_OP_TRUNCATE) | ORR_OP_BIT(ORR_OP_ALLOCATE))
+#define ORR__POSIX_OPERATIONS                                                               \
+    (ORR_OP_BIT(ORR_OP_SHUTDOWN) | ORR_OP_BIT(ORR_OP_READ) | ORR_OP_BIT(ORR_OP_WRITE) |     \
+     ORR_OP_BIT(ORR_OP_READV) | ORR_OP_BIT(ORR_OP_WRITEV) | ORR_OP_BIT(ORR_OP_FSYNC) |      \
+     ORR_OP_BIT(ORR_OP_FDATASYNC) | ORR_OP_BIT(ORR_OP_OPEN) | ORR_OP_BIT(ORR_OP_CLOSE) |    \
+     ORR_OP_BIT(ORR_OP_STAT) | ORR_OP_BIT(ORR_OP_RENAME) | ORR_OP_BIT(ORR_OP_UNLINK) |      \
+     ORR_OP_BIT(ORR_OP_MKDIR) | ORR_OP_BIT(ORR_OP_TRUNCATE) | ORR_OP_BIT(ORR_OP_ALLOCATE) | \
+     ORR_OP_BIT(ORR_OP_LINK))
 
 /* Does one of ORR__POSIX_OPERATIONS here and now. Returns >= 0 or -errno. */
 int64_t orr__posix_perform(const struct orr_completion *completion);

@@ -192,6 +192,14 @@ static void prepare_rename(struct io_uring_sqe *sqe, const struct orr_request *r
                            request->arguments.path.path_new, 0);
 }
 
+static void prepare_link(struct io_uring_sqe *sqe, const struct orr_request *request)
+{
+    const int directory = orr__posix_directory(request->descriptor);
+
+    io_uring_prep_linkat(sqe, directory, request->arguments.path.path, directory,
+                         request->arguments.path.path_new, 0);
+}
+
 static void prepare_unlink(struct io_uring_sqe *sqe, const struct orr_request *request)
 {
     io_uring_prep_unlinkat(sqe, orr__posix_directory(request->descriptor),
@@ -236,6 +244,7 @@ static const struct {
     [ORR_OP_CLOSE] = {IORING_OP_CLOSE, prepare_close},
     [ORR_OP_STAT] = {IORING_OP_STATX, prepare_stat},
     [ORR_OP_RENAME] = {IORING_OP_RENAMEAT, prepare_rename},
+    [ORR_OP_LINK] = {IORING_OP_LINKAT, prepare_link},
     [ORR_OP_UNLINK] = {IORING_OP_UNLINKAT, prepare_unlink},
     [ORR_OP_MKDIR] = {IORING_OP_MKDIRAT, prepare_mkdir},
     [ORR_OP_TRUNCATE] = {OPCODE_FTRUNCATE, prepare_truncate},

@@ -368,6 +368,15 @@ void orr_rename(struct orr_loop *loop, struct orr_completion *completion, orr_ha
     start_at(loop, completion, directory);
 }
 
+void orr_link(struct orr_loop *loop, struct orr_completion *completion, orr_handle directory,
+              const char *path, const char *path_new, orr_callback callback, void *context)
+{
+    orr__begin(loop, completion, ORR_OP_LINK, callback, context);
+    completion->request.arguments.path.path = path;
+    completion->request.arguments.path.path_new = path_new;
+    start_at(loop, completion, directory);
+}
+
 void orr_unlink(struct orr_loop *loop, struct orr_completion *completion, orr_handle directory,
                 const char *path, enum orr_unlink_kind kind, orr_callback callback, void *context)
 {

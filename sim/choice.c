@@ -65,7 +65,28 @@ uint64_t orr__draw_below(struct orr_world *world, enum orr__site site, uint64_t 
                          uint64_t occurrence, uint64_t bound)
 {
     orr__assert(bound >= 1);
+    uint64_t value;
+    if (world->answers != NULL &&
+        world->answers->answer(world->answers->context, site, bound, &value)) {
+        orr__assert(value < bound);
+        return value;
+    }
     return scale(orr__draw(world, site, actor, occurrence), bound);
+}
+
+uint64_t orr__draw_weighted(struct orr_world *world, enum orr__site site, uint64_t actor,
+                            uint64_t occurrence, const uint8_t *weights, uint64_t count)
+{
+    if (world->answers != NULL)
+        return orr__draw_below(world, site, actor, occurrence, count);
+    uint64_t sum = 0;
+    for (uint64_t i = 0; i < count; i++)
+        sum += weights[i];
+    uint64_t draw = orr__draw_below(world, site, actor, occurrence, sum);
+    uint64_t index = 0;
+    while (draw >= weights[index])
+        draw -= weights[index++];
+    return index;
 }
 
 uint64_t orr__draw_range(struct orr_world *world, enum orr__site site, uint64_t actor,
@@ -144,6 +165,12 @@ static const struct {
     [ORR_FAMILY_MEMORY] = {"memory", 0, 0},
     [ORR_FAMILY_BANDWIDTH] = {"bandwidth", 50000, 1000000},
     [ORR_FAMILY_CLOG] = {"clog", 500, 20000},
+    [ORR_FAMILY_HANDLES] = {"handles", 100, 20000},
+    [ORR_FAMILY_LOST_SYNC] = {"lost-sync", 0, 0},
+    [ORR_FAMILY_BAD_SECTOR] = {"bad-sector", 0, 0},
+    [ORR_FAMILY_BIT_ROT] = {"bit-rot", 0, 0},
+    [ORR_FAMILY_MISDIRECTED] = {"misdirected", 0, 0},
+    [ORR_FAMILY_STUCK] = {"stuck", 0, 0},
 };
 
 const char *orr_fault_family_name(enum orr_fault_family family)

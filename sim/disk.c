@@ -3,7 +3,7 @@
  *
  * A path is walked to the directory of its last component, which is then looked up, made, renamed
  * or removed there. The order of the checks is the kernel's: a program that sees ENOTDIR here sees
- * it there. There are no symbolic links, no hard links, no permissions and no mount points; ".." of
+ * it there. There are no symbolic links, no permissions and no mount points; ".." of
  * the root is the root, and an absolute path starts there.
  */
 #include "disk.h"
@@ -45,7 +45,7 @@ static int find(const struct place *place, struct orr__inode **ret_inode)
     if (place->last == LAST_DOTDOT)
         inode = place->directory->directory.parent;
     if (place->last == LAST_NAME) {
-        if (!place->directory->has_name)
+        if (place->directory->name_count == 0)
             return -ENOENT;
         if (place->too_long)
             return -ENAMETOOLONG;
@@ -146,7 +146,7 @@ static int open_inode(struct orr__disk *disk, const struct place *place, uint32_
     if (create && place->last == LAST_NAME && place->slash)
         return -EISDIR;
     int error = find(place, &inode);
-    if (error == -ENOENT && create && place->directory->has_name) {
+    if (error == -ENOENT && create && place->directory->name_count > 0) {
         *ret_inode = orr__inode_create(disk, false, mode);
         orr__tree_add(place->directory, place->name, *ret_inode);
         return 0;
@@ -178,6 +178,8 @@ int orr__disk_open(struct orr__disk *disk, struct orr__file *base, const char *p
     if ((flags & ORR_OPEN_WRITE) == 0)
         flags |= ORR_OPEN_READ;
     *file = (struct orr__file){.disk = disk, .inode = inode, .flags = flags};
+    if (!inode->is_directory)
+        file->sync_errors = inode->file.sync_errors;
     orr__inode_hold(inode);
     inode->open_count++;
     *ret_file = file;
@@ -186,9 +188,9 @@ int orr__disk_open(struct orr__disk *disk, struct orr__file *base, const char *p
 
 static uint32_t links(const struct orr__inode *inode)
 {
-    if (!inode->has_name)
-        return 0;
-    return inode->is_directory ? 2 + inode->directory.subdirectories : 1;
+    if (!inode->is_directory || inode->name_count == 0)
+        return inode->name_count;
+    return 2 + inode->directory.subdirectories;
 }
 
 static uint32_t type_of(const struct orr__inode *inode)
@@ -244,7 +246,7 @@ int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *
     error = find(&place, &inode);
     if (error == 0)
         return -EEXIST;
-    if (error == -ENOENT && place.directory->has_name) {
+    if (error == -ENOENT && place.directory->name_count > 0) {
         orr__tree_add(place.directory, place.name, orr__inode_create(disk, true, mode));
         return 0;
     }
@@ -379,13 +381,42 @@ int orr__disk_rename(struct orr__disk *disk, struct orr__file *base, const char 
     if (error != 0)
         return error;
     error = find(&to, &target);
-    if (error == -ENOENT && to.directory->has_name)
+    if (error == -ENOENT && to.directory->name_count > 0)
         error = 0;
     if (error == 0)
         error = check_rename(&from, inode, &to, target);
     if (error == 0 && inode != target)
         orr__tree_move(from.directory, from.name, to.directory, to.name);
     return error;
+}
+
+/* ---- second names ---------------------------------------------------------------------------- */
+
+int orr__disk_link(struct orr__disk *disk, struct orr__file *base, const char *path,
+                   const char *path_new)
+{
+    struct place from;
+    struct place to;
+    struct orr__inode *inode;
+    struct orr__inode *target;
+    int error = walk(disk, base, path, &from);
+    if (error == 0)
+        error = find(&from, &inode);
+    if (error == 0 && from.slash && !inode->is_directory)
+        error = -ENOTDIR;
+    if (error == 0)
+        error = walk(disk, base, path_new, &to);
+    if (error != 0)
+        return error;
+    error = find(&to, &target);
+    if (error == 0)
+        return -EEXIST;
+    if (error != -ENOENT || to.slash || to.directory->name_count == 0)
+        return error;
+    if (inode->is_directory)
+        return -EPERM;
+    orr__tree_add(to.directory, to.name, inode);
+    return 0;
 }
 
 /* ---- listing --------------------------------------------------------------------------------- */

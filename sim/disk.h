@@ -5,8 +5,9 @@
  *   disk.c        the calls on paths: walking, open, stat, rename, unlink, mkdir, list
  *   disk_tree.c   inodes, names, name changes that wait for the fsync of their directory; power
  *                 loss of the whole
- *   disk_file.c   open files: read, write, truncate, allocate; changes that wait for fsync; power
- *                 loss of one file
+ *   disk_file.c   open files: read, write, truncate, allocate; changes that wait for fsync
+ *   disk_loss.c   power loss of one file
+ *   disk_damage.c bad sectors, changed bits, misdirected writes
  *   disk_bytes.c  the sparse bytes of a file
  *   disk_names.c  the sorted names of a directory
  *
@@ -27,7 +28,7 @@
  * Invariants:
  *   - durable + all changes in order = cache, but for the data that a failed fsync dropped; in
  *     sizes always.
- *   - An inode has at most one name, and at most one durable name: there are no hard links.
+ *   - A directory has at most one name. A file can have several.
  *   - What no name, durable name, change, open file or child directory refers to is freed at once.
  *   - No pointer decides anything: choices are keyed by the node's id, the inode's number and a
  *     count of its changes.
@@ -37,9 +38,7 @@
 
 #include "internal.h"
 
-#define ORR__SECTOR UINT64_C(512) /* the unit that a disk writes whole */
-#define ORR__PAGE UINT64_C(4096)  /* the unit of space */
-#define ORR__DISK_CAPACITY_DEFAULT (UINT64_C(64) << 20)
+#define ORR__PAGE UINT64_C(4096) /* the unit of space */
 /* As on ext4: 2^32 - 1 blocks. */
 #define ORR__FILE_SIZE_MAX (UINT64_C(0xffffffff) * ORR__PAGE)
 #define ORR__NAME_MAX 255u
@@ -123,12 +122,16 @@ enum orr__fate { ORR__FATE_LOST, ORR__FATE_WHOLE, ORR__FATE_TORN };
  * size. It cuts if size_after < size_before. */
 struct orr__change {
     struct orr__change *next;
-    uint64_t sequence; /* 1, 2, ... in its file */
+    uint64_t sequence; /* 1, 2, ... on the disk, names included */
+    uint64_t number;   /* 1, 2, ... in its file */
     uint64_t offset;
+    uint64_t landing;     /* where the bytes reach the disk: offset, unless they are misdirected */
     uint64_t size_before; /* of the file */
     uint64_t size_after;
     uint32_t length;
     enum orr__fate fate; /* at power loss */
+    bool direct;         /* went past the page cache: a failed fsync does not drop it */
+    bool written;        /* its sectors and the size with them are durable, what is older is not */
     uint8_t data[];
 };
 
@@ -143,6 +146,9 @@ struct orr__file_body {
     struct orr__bytes cache;
     struct orr__bytes durable;
     struct orr__changes changes;
+    uint64_t *bad; /* sectors that cannot be read, in no order */
+    size_t bad_count;
+    uint64_t sync_errors; /* fsyncs that failed */
     bool cache_differs; /* from durable, changes aside: a failed fsync, or the cache was dropped */
 };
 
@@ -170,9 +176,10 @@ struct orr__inode {
     uint32_t mode;
     int64_t modified_ns;
     uint64_t change_count; /* of a file's bytes and size, or a directory's names, ever */
+    uint64_t recorded;     /* sequence of the last change of its names, or of its size by itself */
+    uint32_t name_count;   /* 0: it was removed, and lives as long as something refers to it */
     bool is_directory;
     bool is_socket; /* the name of a Unix socket: a file that has no bytes and cannot be opened */
-    bool has_name;  /* else it was removed, and lives as long as something refers to it */
     bool reached;   /* while power loss looks for what is left */
     union {
         struct orr__file_body file;
@@ -196,11 +203,24 @@ struct orr__name_change {
     struct orr__inode *inode;
     struct orr__inode *removed; /* the directory that ceases to exist by this, or NULL */
     bool drags_all;             /* if it becomes durable, everything older does */
+    bool drags_directories;     /* if it becomes durable, all older changes of directories do */
+    bool drags_data;            /* if it becomes durable, the bytes of the file do */
     bool kept;                  /* while changes are committed */
+};
+
+/* What a file system promises beyond POSIX: see enum orr_file_system. */
+struct orr__rules {
+    bool keeps_order;     /* a directory keeps a prefix of its changes; a rename is one change */
+    bool one_journal;     /* so does the whole file system, sizes that change alone included */
+    bool orders_data;     /* a size covers no data that was not written */
+    bool rename_flushes;  /* a rename over another file brings the data along */
+    bool frees_carefully; /* freed blocks are not written to before that is durable */
 };
 
 struct orr__disk {
     struct orr_node *node;
+    struct orr__rules rules;
+    uint64_t sector_bytes; /* written whole or not at all */
     struct orr__inode *root;
     struct orr__inode *first;
     struct orr__inode *last;
@@ -208,8 +228,9 @@ struct orr__disk {
     uint64_t inode_next; /* number of the next one: never used twice */
     struct orr__name_change *change_first;
     struct orr__name_change *change_last;
-    uint64_t name_change_count;    /* now in the list */
-    uint64_t name_change_sequence; /* ever */
+    uint64_t name_change_count; /* now in the list */
+    uint64_t sequence;          /* of the last change of anything */
+    uint64_t journaled;         /* one journal: it is durable up to this sequence */
     uint64_t capacity_pages;
     uint64_t used_pages;     /* of the caches of files that have a name or are open */
     uint64_t unlinked_bytes; /* kept of files that have neither, until their removal is durable */
@@ -218,7 +239,11 @@ struct orr__disk {
 struct orr__file {
     struct orr__disk *disk;
     struct orr__inode *inode;
-    uint32_t flags; /* enum orr_open_flags; READ is set when WRITE is not */
+    uint32_t flags;       /* enum orr_open_flags; READ is set when WRITE is not */
+    uint64_t sync_errors; /* of the file, those reported here or before it was opened */
+    uint64_t landing;     /* sector of a misdirected write */
+    bool misdirected;     /* the next write is */
+    bool loses_sync;      /* the next write with SYNC is as one without */
 };
 
 /* ---- between the files of the disk ----------------------------------------------------------- */
@@ -242,11 +267,26 @@ void orr__tree_move(struct orr__inode *from, const char *name_from, struct orr__
                     const char *name_to);
 /* Makes durable what touches the directory up to a sequence, and what that depends on. */
 void orr__tree_sync(struct orr__inode *directory, uint64_t sequence);
+/* One journal: makes it durable up to a sequence. */
+void orr__journal_sync(struct orr__disk *disk, uint64_t sequence);
 
 /* disk_file.c */
 void orr__file_body_clear(struct orr__file_body *file);
+void orr__file_changes_drop(struct orr__file_body *file);
+/* Makes the changes up to `mark` durable. */
+void orr__file_write_back(struct orr__file_body *file, uint64_t mark);
 /* Sets the size; a change unless it is the same. */
 void orr__file_resize(struct orr__inode *inode, uint64_t size);
+
+/* disk_damage.c */
+/* How much of a read comes to an end before a bad sector; -EIO if it begins in one. */
+int64_t orr__file_readable(const struct orr__inode *inode, uint64_t offset, uint32_t length);
+/* Before a write: makes bad sectors good. -EIO if a part of one stays. */
+int orr__file_write_over(struct orr__inode *inode, uint64_t offset, uint32_t length);
+/* Forgets the bad sectors at or behind a new size. */
+void orr__file_cut_bad(struct orr__inode *inode, uint64_t size);
+
+/* disk_loss.c */
 /* Chooses what the unsynced changes leave; the cache becomes a copy of the durable image. `name` is
  * for the trace. */
 void orr__file_power_loss(struct orr__inode *inode, const char *name);

@@ -15,7 +15,13 @@
  *     each other.
  *
  * That is a little more than POSIX promises and no more than a journal does. Without it, synced
- * files would vanish in ways that no real file system shows.
+ * files would vanish in ways that no real file system shows. Two kinds of disks are different:
+ *
+ *   - One journal (ext4, xfs): the prefix is one of all changes on the disk, with those of sizes
+ *     that change alone.
+ *   - POSIX alone: no prefix, each change by itself; a rename of a file is two changes, the new
+ *     name and the end of the old one. The rename of a directory stays one and brings all older
+ *     changes of directories, or else what is left would be no tree.
  *
  * The references of an inode: one for its name, durable name, each mention in a change, open file,
  * and child directory.
@@ -84,7 +90,7 @@ void orr__inode_release(struct orr__inode *inode)
         orr__assert(inode->references > 0);
         if (--inode->references > 0)
             return;
-        orr__assert(!inode->has_name && inode->open_count == 0);
+        orr__assert(inode->name_count == 0 && inode->open_count == 0);
         struct orr__inode *parent = NULL;
         if (inode->is_directory) {
             orr__assert(inode->directory.names.count == 0 &&
@@ -115,18 +121,24 @@ static void keep(struct orr__inode *directory, uint64_t sequence)
  * to `keep_all`, and what they drag along. */
 static void mark_kept(struct orr__disk *disk, uint64_t keep_all)
 {
+    uint64_t keep_directories = 0;
     for (struct orr__name_change *change = disk->change_last; change != NULL;
          change = change->previous) {
         uint64_t sequence = change->sequence;
         change->kept = sequence <= keep_all || is_kept(change->from, sequence) ||
-                       is_kept(change->to, sequence);
+                       is_kept(change->to, sequence) ||
+                       (change->inode->is_directory && sequence <= keep_directories);
         if (!change->kept)
             continue;
-        keep(change->from, sequence);
-        keep(change->to, sequence);
-        keep(change->removed, sequence);
+        if (disk->rules.keeps_order) {
+            keep(change->from, sequence);
+            keep(change->to, sequence);
+            keep(change->removed, sequence);
+        }
         if (change->drags_all && keep_all < sequence)
             keep_all = sequence;
+        if (change->drags_directories && keep_directories < sequence)
+            keep_directories = sequence;
     }
 }
 
@@ -154,10 +166,11 @@ static void remove_change(struct orr__disk *disk, struct orr__name_change *chang
 static void apply(struct orr__disk *disk, struct orr__name_change *change)
 {
     if (change->from != NULL) {
-        struct orr__inode *inode =
-            orr__names_remove(&change->from->directory.durable_names, change->name_from);
-        orr__assert(inode == change->inode);
-        orr__inode_release(inode);
+        struct orr__names *names = &change->from->directory.durable_names;
+        const struct orr__inode *inode = orr__names_find(names, change->name_from);
+        orr__assert(inode == change->inode || !disk->rules.keeps_order);
+        if (inode != NULL)
+            orr__inode_release(orr__names_remove(names, change->name_from));
         change->from->directory.pending--;
     }
     if (change->to != NULL) {
@@ -169,12 +182,13 @@ static void apply(struct orr__disk *disk, struct orr__name_change *change)
             orr__names_set(&change->to->directory.durable_names, change->name_to, change->inode));
         change->to->directory.pending -= change->to != change->from ? 1 : 0;
     }
+    if (change->drags_data)
+        orr__file_write_back(&change->inode->file, change->sequence);
     remove_change(disk, change, true);
 }
 
-static void commit(struct orr__disk *disk, uint64_t keep_all)
+static void apply_kept(struct orr__disk *disk)
 {
-    mark_kept(disk, keep_all);
     struct orr__name_change *next;
     for (struct orr__name_change *change = disk->change_first; change != NULL; change = next) {
         next = change->next;
@@ -183,10 +197,38 @@ static void commit(struct orr__disk *disk, uint64_t keep_all)
     }
 }
 
+static void commit(struct orr__disk *disk, uint64_t keep_all)
+{
+    if (disk->rules.one_journal && disk->journaled < keep_all)
+        disk->journaled = keep_all < disk->sequence ? keep_all : disk->sequence;
+    mark_kept(disk, keep_all);
+    apply_kept(disk);
+}
+
+void orr__journal_sync(struct orr__disk *disk, uint64_t sequence)
+{
+    if (disk->rules.one_journal && disk->journaled < sequence)
+        commit(disk, sequence);
+}
+
+/* The newest change up to a sequence that touches the directory. */
+static uint64_t last_touch(const struct orr__inode *directory, uint64_t sequence)
+{
+    const struct orr__name_change *change = directory->disk->change_last;
+    while (change != NULL &&
+           (change->sequence > sequence || (change->from != directory && change->to != directory)))
+        change = change->previous;
+    return change != NULL ? change->sequence : 0;
+}
+
 void orr__tree_sync(struct orr__inode *directory, uint64_t sequence)
 {
     if (directory->directory.pending == 0)
         return;
+    if (directory->disk->rules.one_journal) {
+        orr__journal_sync(directory->disk, last_touch(directory, sequence));
+        return;
+    }
     keep(directory, sequence);
     commit(directory->disk, 0);
 }
@@ -208,15 +250,27 @@ static bool path_is_durable(const struct orr__inode *directory)
     return directory == root;
 }
 
+/* As a system does by itself when much waits. */
+static void bound_changes(struct orr__disk *disk)
+{
+    if (disk->name_change_count <= ORR__NAME_CHANGES_MAX)
+        return;
+    const struct orr__name_change *change = disk->change_first;
+    for (uint64_t left = ORR__NAME_CHANGES_MAX / 2; left > 0; left--)
+        change = change->next;
+    commit(disk, change->sequence);
+}
+
 /* Appends a change that has just been made. */
-static void push(struct orr__inode *from, const char *name_from, struct orr__inode *to,
-                 const char *name_to, struct orr__inode *inode, struct orr__inode *removed)
+static struct orr__name_change *push(struct orr__inode *from, const char *name_from,
+                                     struct orr__inode *to, const char *name_to,
+                                     struct orr__inode *inode, struct orr__inode *removed)
 {
     struct orr__disk *disk = inode->disk;
     struct orr__name_change *change = orr__disk_memory(NULL, sizeof *change);
     *change =
         (struct orr__name_change){.previous = disk->change_last,
-                                  .sequence = ++disk->name_change_sequence,
+                                  .sequence = ++disk->sequence,
                                   .from = from,
                                   .to = to,
                                   .name_from = from != NULL ? orr__text_copy(name_from) : NULL,
@@ -228,8 +282,10 @@ static void push(struct orr__inode *from, const char *name_from, struct orr__ino
     else
         disk->change_first = change;
     disk->change_last = change;
-    if (from != NULL && to != NULL && from != to)
-        change->drags_all = !path_is_durable(to);
+    inode->recorded = change->sequence;
+    if (from != NULL && to != NULL)
+        change->drags_all = disk->rules.keeps_order && from != to && !path_is_durable(to);
+    change->drags_directories = !disk->rules.keeps_order && from != NULL && to != NULL;
     if (to != NULL && inode->is_directory) {
         inode->directory.named_sequence = change->sequence;
         inode->directory.name_is_durable = false;
@@ -243,15 +299,14 @@ static void push(struct orr__inode *from, const char *name_from, struct orr__ino
         touch(to);
     else if (to != NULL)
         orr__inode_hold(to);
-    if (++disk->name_change_count > ORR__NAME_CHANGES_MAX)
-        commit(disk, disk->change_first->sequence +
-                         (change->sequence - disk->change_first->sequence) / 2);
+    disk->name_change_count++;
+    return change;
 }
 
 void orr__inode_unused(struct orr__inode *inode)
 {
     struct orr__disk *disk = inode->disk;
-    if (inode->is_directory || inode->has_name || inode->open_count > 0)
+    if (inode->is_directory || inode->name_count > 0 || inode->open_count > 0)
         return;
     disk->used_pages -= inode->file.cache.count;
     orr__bytes_clear(&inode->file.cache);
@@ -281,7 +336,7 @@ static void set_parent(struct orr__inode *inode, struct orr__inode *directory)
 /* The inode has lost its name. */
 static void unname(struct orr__inode *inode)
 {
-    inode->has_name = false;
+    inode->name_count--;
     orr__inode_unused(inode);
     orr__inode_release(inode);
 }
@@ -289,11 +344,12 @@ static void unname(struct orr__inode *inode)
 void orr__tree_add(struct orr__inode *directory, const char *name, struct orr__inode *inode)
 {
     orr__names_set(&directory->directory.names, name, inode);
-    inode->has_name = true;
+    inode->name_count++;
     orr__inode_hold(inode);
     set_parent(inode, directory);
     count_subdirectory(directory, inode, 1);
     push(NULL, NULL, directory, name, inode, NULL);
+    bound_changes(inode->disk);
 }
 
 void orr__tree_remove(struct orr__inode *directory, const char *name)
@@ -301,7 +357,23 @@ void orr__tree_remove(struct orr__inode *directory, const char *name)
     struct orr__inode *inode = orr__names_remove(&directory->directory.names, name);
     count_subdirectory(directory, inode, -1);
     push(directory, name, NULL, NULL, inode, inode->is_directory ? inode : NULL);
+    bound_changes(directory->disk);
     unname(inode);
+}
+
+/* The changes of a rename. */
+static void push_move(struct orr__inode *from, const char *name_from, struct orr__inode *to,
+                      const char *name_to, struct orr__inode *inode, struct orr__inode *replaced)
+{
+    const struct orr__rules *rules = &inode->disk->rules;
+    if (!rules->keeps_order && !inode->is_directory) {
+        push(NULL, NULL, to, name_to, inode, NULL);
+        push(from, name_from, NULL, NULL, inode, NULL);
+        return;
+    }
+    struct orr__inode *removed = replaced != NULL && replaced->is_directory ? replaced : NULL;
+    push(from, name_from, to, name_to, inode, removed)->drags_data =
+        rules->rename_flushes && replaced != NULL && !inode->is_directory;
 }
 
 void orr__tree_move(struct orr__inode *from, const char *name_from, struct orr__inode *to,
@@ -312,25 +384,41 @@ void orr__tree_move(struct orr__inode *from, const char *name_from, struct orr__
     count_subdirectory(from, inode, -1);
     count_subdirectory(to, inode, 1);
     set_parent(inode, to);
-    if (replaced == NULL) {
-        push(from, name_from, to, name_to, inode, NULL);
+    push_move(from, name_from, to, name_to, inode, replaced);
+    bound_changes(inode->disk);
+    if (replaced == NULL)
         return;
-    }
     count_subdirectory(to, replaced, -1);
-    push(from, name_from, to, name_to, inode, replaced->is_directory ? replaced : NULL);
     unname(replaced);
 }
 
 /* ---- the whole disk -------------------------------------------------------------------------- */
 
-struct orr__disk *orr__disk_create(struct orr_node *node)
+static const struct orr__rules rules[] = {
+    [ORR_FILE_SYSTEM_PORTABLE] = {.keeps_order = true, .frees_carefully = true},
+    [ORR_FILE_SYSTEM_POSIX] = {.keeps_order = false},
+    [ORR_FILE_SYSTEM_EXT4] = {.keeps_order = true,
+                              .one_journal = true,
+                              .orders_data = true,
+                              .rename_flushes = true,
+                              .frees_carefully = true},
+    [ORR_FILE_SYSTEM_XFS] = {.keeps_order = true,
+                             .one_journal = true,
+                             .orders_data = true,
+                             .frees_carefully = true},
+};
+
+struct orr__disk *orr__disk_create(struct orr_node *node, const struct orr_disk_options *options)
 {
     struct orr__disk *disk = orr__disk_memory(NULL, sizeof *disk);
-    *disk = (struct orr__disk){
-        .node = node, .inode_next = 1, .capacity_pages = ORR__DISK_CAPACITY_DEFAULT / ORR__PAGE};
+    *disk = (struct orr__disk){.node = node,
+                               .rules = rules[options->file_system],
+                               .sector_bytes = options->sector_bytes,
+                               .inode_next = 1,
+                               .capacity_pages = options->capacity_bytes / ORR__PAGE};
     disk->root = orr__inode_create(disk, true, 0755);
     disk->root->references = 1;
-    disk->root->has_name = true;
+    disk->root->name_count = 1;
     disk->root->directory.parent = disk->root;
     return disk;
 }
@@ -351,17 +439,20 @@ void orr__disk_destroy(struct orr__disk *disk)
     free(disk);
 }
 
+enum mood { NONE, ALL, SOME, MOODS };
+static const uint8_t mood_weights[MOODS] = {1, 1, 2};
+
 /* How many of its pending changes a directory keeps: none, all, or any number in between. */
 static void choose_names(struct orr__inode *directory)
 {
     struct orr__directory_body *body = &directory->directory;
     struct orr_node *node = directory->disk->node;
-    uint64_t draw = orr__draw_below(node->world, ORR__SITE_DISK_NAME, directory->actor,
-                                    directory->change_count, 2 * body->pending + 2);
-    if (draw <= body->pending)
-        body->keep_count = draw;
-    else
-        body->keep_count = draw % 2 == 0 ? 0 : body->pending;
+    uint64_t mood = orr__draw_weighted(node->world, ORR__SITE_DISK_NAME, directory->actor,
+                                       directory->change_count, mood_weights, MOODS);
+    body->keep_count = mood == NONE ? 0 : body->pending;
+    if (mood == SOME)
+        body->keep_count = orr__draw_below(node->world, ORR__SITE_DISK_NAME, ~directory->actor,
+                                           directory->change_count, body->pending + 1);
     orr__story_line(node->world, node->name,
                     "disk: directory %" PRIu64 ": unsynced names: at least %" PRIu64 " of %" PRIu64
                     " kept",
@@ -376,8 +467,8 @@ static void keep_next(struct orr__inode *directory, uint64_t sequence)
     keep(directory, sequence);
 }
 
-/* Makes durable what the choices keep of the pending changes, and forgets the rest. */
-static void settle_names(struct orr__disk *disk)
+/* Each directory keeps a prefix of its changes. */
+static void settle_prefixes(struct orr__disk *disk)
 {
     for (struct orr__inode *inode = disk->first; inode != NULL; inode = inode->next)
         if (inode->is_directory && inode->directory.pending > 0)
@@ -389,6 +480,95 @@ static void settle_names(struct orr__disk *disk)
             keep_next(change->to, change->sequence);
     }
     commit(disk, 0);
+}
+
+/* Each change by itself. */
+static void settle_each(struct orr__disk *disk)
+{
+    struct orr_node *node = disk->node;
+    if (disk->change_first == NULL)
+        return;
+    uint64_t mood = orr__draw_weighted(node->world, ORR__SITE_DISK_NAME, node->id, disk->sequence,
+                                       mood_weights, MOODS);
+    uint64_t kept = 0;
+    uint64_t keep_directories = 0;
+    for (struct orr__name_change *change = disk->change_last; change != NULL;
+         change = change->previous) {
+        uint64_t draw = mood == SOME ? orr__draw_below(node->world, ORR__SITE_DISK_NAME, ~node->id,
+                                                       change->sequence, 2)
+                                     : mood;
+        change->kept =
+            draw == ALL || (change->inode->is_directory && change->sequence <= keep_directories);
+        if (change->kept && change->drags_directories && keep_directories < change->sequence)
+            keep_directories = change->sequence;
+        kept += change->kept ? 1 : 0;
+    }
+    orr__story_line(node->world, node->name,
+                    "disk: unsynced names: %" PRIu64 " of %" PRIu64 " kept", kept,
+                    disk->name_change_count);
+    apply_kept(disk);
+}
+
+static int compare_sequences(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a;
+    uint64_t right = *(const uint64_t *)b;
+    return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/* The sequences of what the journal has not written yet, ascending. */
+static uint64_t *unwritten_records(struct orr__disk *disk, uint64_t *ret_count)
+{
+    uint64_t capacity = disk->name_change_count;
+    for (struct orr__inode *inode = disk->first; inode != NULL; inode = inode->next)
+        capacity += inode->is_directory ? 0 : inode->file.changes.count;
+    uint64_t *records = orr__disk_memory(NULL, (capacity + 1) * sizeof *records);
+    uint64_t count = 0;
+    for (const struct orr__name_change *change = disk->change_first; change != NULL;
+         change = change->next)
+        records[count++] = change->sequence;
+    for (struct orr__inode *inode = disk->first; inode != NULL; inode = inode->next) {
+        const struct orr__change *change = inode->is_directory ? NULL : inode->file.changes.head;
+        for (; change != NULL; change = change->next)
+            if (change->length == 0 && change->size_after != change->size_before &&
+                change->sequence > disk->journaled)
+                records[count++] = change->sequence;
+    }
+    qsort(records, count, sizeof *records, compare_sequences);
+    *ret_count = count;
+    return records;
+}
+
+/* One journal keeps a prefix of all that waits for it. */
+static void settle_journal(struct orr__disk *disk)
+{
+    struct orr_node *node = disk->node;
+    uint64_t count;
+    uint64_t *records = unwritten_records(disk, &count);
+    if (count > 0) {
+        uint64_t mood = orr__draw_weighted(node->world, ORR__SITE_DISK_NAME, node->id,
+                                           disk->sequence, mood_weights, MOODS);
+        uint64_t kept = mood == NONE ? 0 : count;
+        if (mood == SOME)
+            kept = orr__draw_below(node->world, ORR__SITE_DISK_NAME, ~node->id, disk->sequence,
+                                   count + 1);
+        orr__story_line(node->world, node->name,
+                        "disk: journal: %" PRIu64 " of %" PRIu64 " records kept", kept, count);
+        if (kept > 0)
+            orr__journal_sync(disk, records[kept - 1]);
+    }
+    free(records);
+}
+
+/* Makes durable what the choices keep of the pending changes, and forgets the rest. */
+static void settle_names(struct orr__disk *disk)
+{
+    if (disk->rules.one_journal)
+        settle_journal(disk);
+    else if (disk->rules.keeps_order)
+        settle_prefixes(disk);
+    else
+        settle_each(disk);
     drop_changes(disk);
 }
 
@@ -405,7 +585,7 @@ static void reach(struct orr__disk *disk)
         const struct orr__names *names = &directory->directory.durable_names;
         for (size_t i = 0; i < names->count; i++) {
             struct orr__inode *inode = names->items[i].inode;
-            orr__assert(!inode->reached);
+            orr__assert(!inode->reached || !inode->is_directory);
             inode->reached = true;
             if (!inode->is_directory)
                 continue;
@@ -421,7 +601,7 @@ static void reset_names(struct orr__disk *disk)
 {
     for (struct orr__inode *inode = disk->first; inode != NULL; inode = inode->next) {
         orr__assert(inode->open_count == 0);
-        inode->has_name = inode->reached;
+        inode->name_count = inode == disk->root ? 1 : 0;
         inode->references = inode == disk->root ? 1 : 0;
         if (!inode->is_directory)
             continue;
@@ -435,6 +615,7 @@ static void reset_names(struct orr__disk *disk)
         for (size_t i = 0; i < names->count; i++) {
             struct orr__inode *child = names->items[i].inode;
             child->references += 2;
+            child->name_count++;
             if (!child->is_directory)
                 continue;
             child->directory.parent = inode;
@@ -461,8 +642,9 @@ void orr__disk_power_loss(struct orr__disk *disk)
         const struct orr__names *names = &inode->directory.names;
         for (size_t i = 0; i < names->count; i++) {
             struct orr__inode *child = names->items[i].inode;
-            if (child->is_directory)
+            if (child->is_directory || !child->reached)
                 continue;
+            child->reached = false; /* it may have another name */
             orr__file_power_loss(child, names->items[i].text);
             disk->used_pages += child->file.cache.count;
         }

@@ -15,7 +15,7 @@
  *   libc/        the C library's clocks, random functions and threads, as code in a world sees them
  *   link.c       links; network.c addresses and ports; socket.c sockets; stream.c TCP and Unix
  *                streams; datagram.c UDP
- *   disk.c       a file system with page cache and durable image
+ *   disk.c       a file system with page cache and durable image; disk_faults.c its faults
  *   history.c    histories of clients' calls and their verdict (history.h has its own map)
  *   campaign/    outside of the world: seeds in child processes, progress, the command line
  *
@@ -82,6 +82,12 @@ enum orr__site {
     ORR__SITE_LINK_BANDWIDTH,
     ORR__SITE_CLOG, /* from one clogged link to the next */
     ORR__SITE_CLOG_TIME,
+    ORR__SITE_HANDLES,     /* whether no descriptor is left for an open */
+    ORR__SITE_LOST_SYNC,   /* whether a sync is acknowledged and lost */
+    ORR__SITE_BAD_SECTOR,  /* whether a sector has become unreadable, and which */
+    ORR__SITE_BIT_ROT,     /* whether a bit has changed, and which */
+    ORR__SITE_MISDIRECTED, /* whether a write ends up elsewhere, and where */
+    ORR__SITE_STUCK,       /* whether an operation never returns */
     ORR__SITE_COUNT
 };
 
@@ -95,6 +101,9 @@ uint64_t orr__draw(struct orr_world *world, enum orr__site site, uint64_t actor,
 /* 0 <= value < bound; bound >= 1. */
 uint64_t orr__draw_below(struct orr_world *world, enum orr__site site, uint64_t actor,
                          uint64_t occurrence, uint64_t bound);
+/* 0 <= value < count, each as often as its weight says. */
+uint64_t orr__draw_weighted(struct orr_world *world, enum orr__site site, uint64_t actor,
+                            uint64_t occurrence, const uint8_t *weights, uint64_t count);
 /* low <= value <= high. */
 uint64_t orr__draw_range(struct orr_world *world, enum orr__site site, uint64_t actor,
                          uint64_t occurrence, uint64_t low, uint64_t high);
@@ -219,6 +228,7 @@ struct orr_node {
     void *config;
     struct orr__process *process; /* NULL while down */
     struct orr__disk *disk;
+    struct orr_disk_options disk_options; /* no defaults left open */
     struct orr__stack *stack;
     uint32_t crash_kinds;
     bool crash_appointed;            /* an event of crash_by_choice is pending */
@@ -338,7 +348,8 @@ int orr__socket_peer(struct orr__socket *socket, struct orr_address *ret_address
 /* ---- disk (disk.c): a node's file system; knows no time and no faults but power loss
  * ---------- */
 
-struct orr__disk *orr__disk_create(struct orr_node *node);
+/* The options are checked, and the defaults filled in. */
+struct orr__disk *orr__disk_create(struct orr_node *node, const struct orr_disk_options *options);
 void orr__disk_destroy(struct orr__disk *disk);
 /* Power loss: what was not synced survives by choice; open files are gone (orr__file_close was
  * called for each). */
@@ -353,6 +364,8 @@ int orr__disk_stat(struct orr__disk *disk, struct orr__file *base, const char *p
                    struct orr_stat *ret_stat);
 int orr__disk_rename(struct orr__disk *disk, struct orr__file *base, const char *path,
                      const char *path_new);
+int orr__disk_link(struct orr__disk *disk, struct orr__file *base, const char *path,
+                   const char *path_new);
 int orr__disk_unlink(struct orr__disk *disk, struct orr__file *base, const char *path,
                      enum orr_unlink_kind kind);
 int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *path,
@@ -375,9 +388,24 @@ bool orr__file_is_direct(const struct orr__file *file);
 /* A mark of everything written to the file so far; fsync makes durable what came before the mark
  * taken at its submit (later writes stay unsynced: the kernel may or may not have caught them). */
 uint64_t orr__file_sync_mark(const struct orr__file *file);
-void orr__file_sync(struct orr__file *file, uint64_t mark);
+/* -EIO, though all is durable now: since the last call with this open file a sync by another one
+ * failed, which is told to each open file once. */
+int orr__file_sync(struct orr__file *file, uint64_t mark);
 /* fsync failed: the dirty pages up to the mark are dropped from what will ever be written, and
  * count as clean; reads go on to return them from the cache, until power loss. */
 void orr__file_sync_failed(struct orr__file *file, uint64_t mark);
+/* A sync of the next write alone does nothing, if the file was opened with SYNC. */
+void orr__file_lose_sync(struct orr__file *file);
+bool orr__file_is_sync(const struct orr__file *file);
+
+/* Damage (disk_damage.c). Bytes of the file in a range; 0 of a directory. */
+uint64_t orr__file_bytes_at(const struct orr__file *file, uint64_t offset, uint32_t length);
+/* The sector with the byte at `offset` cannot be read until it is written again. */
+void orr__file_spoil_sector(struct orr__file *file, uint64_t offset);
+void orr__file_flip_bit(struct orr__file *file, uint64_t offset, uint32_t bit);
+/* Sectors of the file, the last one perhaps in part; 0 of a directory. */
+uint64_t orr__file_sectors(const struct orr__file *file);
+/* The next write reaches the disk at that sector instead of its own. */
+void orr__file_misdirect(struct orr__file *file, uint64_t sector);
 
 #endif

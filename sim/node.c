@@ -53,7 +53,8 @@ static struct orr_node *make_node(struct orr_world *world, const char *name)
     else
         world->nodes = node;
     world->last_node = node;
-    node->disk = orr__disk_create(node);
+    node->disk_options = world->disks;
+    node->disk = orr__disk_create(node, &node->disk_options);
     node->stack = orr__stack_create(node);
     orr__story_begin(world);
     orr__clock_begin(node);
@@ -405,7 +406,7 @@ void orr_node_wipe(struct orr_node *node)
     if (node->process != NULL)
         orr_fatal("orr_node_wipe: node %s is up: crash it first", node->name);
     orr__disk_destroy(node->disk);
-    node->disk = orr__disk_create(node);
+    node->disk = orr__disk_create(node, &node->disk_options);
     orr__trace_hash(node->world, EVENT_WIPE, node->id, node->lives, 0);
     orr__story_line(node->world, node->name, "gets an empty disk");
 }

@@ -17,7 +17,7 @@
 
 /* ---- faults that any operation can meet ------------------------------------------------------ */
 
-static uint64_t op_actor(const struct orr_node *node, uint8_t op)
+uint64_t orr__op_actor(const struct orr_node *node, uint8_t op)
 {
     return node->id + op * UINT64_C(0x9e3779b97f4a7c15);
 }
@@ -38,7 +38,7 @@ const char *orr__op_subject(const struct orr_node *node, uint8_t op)
 uint32_t orr__cut_transfer(struct orr_node *node, uint8_t op, uint64_t occurrence, uint32_t length)
 {
     struct orr_world *world = node->world;
-    uint64_t actor = op_actor(node, op);
+    uint64_t actor = orr__op_actor(node, op);
     if (length < 2 ||
         !orr__strikes(world, ORR_FAMILY_PARTIAL, ORR__SITE_OP_PARTIAL, actor, occurrence))
         return length;
@@ -53,10 +53,11 @@ uint32_t orr__cut_transfer(struct orr_node *node, uint8_t op, uint64_t occurrenc
 static uint64_t op_latency(struct orr_node *node, uint8_t op, uint64_t occurrence)
 {
     struct orr_world *world = node->world;
-    uint64_t actor = op_actor(node, op);
+    uint64_t actor = orr__op_actor(node, op);
     bool syncs = op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC;
-    uint64_t low_ns = syncs ? 100 * ORR_MICROSECOND : 5 * ORR_MICROSECOND;
-    uint64_t mean_ns = syncs ? 900 * ORR_MICROSECOND : 20 * ORR_MICROSECOND;
+    uint64_t low_ns = syncs ? node->disk_options.sync_ns / 10 : node->disk_options.transfer_ns / 5;
+    uint64_t mean_ns =
+        (syncs ? node->disk_options.sync_ns : node->disk_options.transfer_ns) - low_ns;
     uint64_t ns =
         low_ns + orr__draw_exponential(world, ORR__SITE_OP_LATENCY, actor, occurrence, mean_ns);
     if (orr__strikes(world, ORR_FAMILY_LATENCY, ORR__SITE_OP_SPIKE, actor, occurrence)) {
@@ -70,32 +71,6 @@ static uint64_t op_latency(struct orr_node *node, uint8_t op, uint64_t occurrenc
     return ns;
 }
 
-/* -EIO or -ENOSPC if a disk fault strikes this operation, or what the scenario wants; else 0. */
-static int op_error(struct orr_node *node, uint8_t op, uint64_t occurrence)
-{
-    const uint64_t can_fail = ORR_OP_BIT(ORR_OP_READ) | ORR_OP_BIT(ORR_OP_READV) |
-                              ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) |
-                              ORR_OP_BIT(ORR_OP_FSYNC) | ORR_OP_BIT(ORR_OP_FDATASYNC);
-    const uint64_t takes_space = ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) |
-                                 ORR_OP_BIT(ORR_OP_ALLOCATE) | ORR_OP_BIT(ORR_OP_MKDIR);
-    struct orr_world *world = node->world;
-    uint64_t actor = op_actor(node, op);
-    int wanted = orr__plan_error(node, op, occurrence);
-    if (wanted != 0)
-        return wanted;
-    if ((can_fail & ORR_OP_BIT(op)) != 0 &&
-        orr__strikes(world, ORR_FAMILY_DISK_ERROR, ORR__SITE_OP_ERROR, actor, occurrence)) {
-        orr__fault(world, ORR_FAMILY_DISK_ERROR, orr__op_subject(node, op), occurrence, "EIO");
-        return -EIO;
-    }
-    if ((takes_space & ORR_OP_BIT(op)) != 0 &&
-        orr__strikes(world, ORR_FAMILY_DISK_FULL, ORR__SITE_OP_FULL, actor, occurrence)) {
-        orr__fault(world, ORR_FAMILY_DISK_FULL, orr__op_subject(node, op), occurrence, "ENOSPC");
-        return -ENOSPC;
-    }
-    return 0;
-}
-
 /* ---- the end of an operation ----------------------------------------------------------------- */
 
 static void trace_end(struct orr__process *process, const struct orr_completion *completion,
@@ -104,8 +79,8 @@ static void trace_end(struct orr__process *process, const struct orr_completion 
     if (!orr__tracing(process->world))
         return;
     uint8_t op = completion->request.op;
-    bool names =
-        op == ORR_OP_OPEN || op == ORR_OP_RENAME || op == ORR_OP_UNLINK || op == ORR_OP_MKDIR;
+    bool names = op == ORR_OP_OPEN || op == ORR_OP_RENAME || op == ORR_OP_LINK ||
+                 op == ORR_OP_UNLINK || op == ORR_OP_MKDIR;
     const char *path = names ? completion->request.arguments.path.path : "";
     char answer[32];
     if (result < 0)
@@ -181,6 +156,19 @@ static int64_t vectored(struct orr__file *file, const struct orr_completion *com
     return done;
 }
 
+/* What a disk does to bytes, before a transfer looks at them. */
+static void meet_disk(struct orr_node *node, struct orr__file *file, uint8_t op,
+                      uint64_t occurrence, uint64_t offset, uint32_t length)
+{
+    if (op == ORR_OP_READ || op == ORR_OP_READV) {
+        orr__spoil_read(node, file, op, occurrence, offset, length);
+        return;
+    }
+    orr__spoil_write(node, file, op, occurrence);
+    if (orr__file_is_sync(file) && orr__sync_is_lost(node, op, occurrence))
+        orr__file_lose_sync(file);
+}
+
 static int64_t transfer_file(struct orr__process *process, struct orr__file *file,
                              struct orr_completion *completion)
 {
@@ -189,11 +177,12 @@ static int64_t transfer_file(struct orr__process *process, struct orr__file *fil
     bool vectors = op == ORR_OP_READV || op == ORR_OP_WRITEV;
     uint32_t length =
         vectors ? orr__vectors_length(completion) : completion->request.arguments.transfer.length;
+    uint64_t offset = completion->request.arguments.transfer.offset;
     if (!orr__file_is_direct(file)) /* a cut inside a sector could not be gone on from */
         length = orr__cut_transfer(process->node, op, occurrence, length);
+    meet_disk(process->node, file, op, occurrence, offset, length);
     if (vectors)
         return vectored(file, completion, length);
-    uint64_t offset = completion->request.arguments.transfer.offset;
     if (op == ORR_OP_READ)
         return orr__file_read(file, completion->request.arguments.transfer.buffer, length, offset);
     return orr__file_write(file, completion->request.arguments.transfer.data, length, offset);
@@ -229,6 +218,8 @@ static int64_t perform_path(struct orr__process *process, struct orr__file *base
                               completion->request.arguments.path.stat);
     case ORR_OP_RENAME:
         return orr__disk_rename(disk, base, path, completion->request.arguments.path.path_new);
+    case ORR_OP_LINK:
+        return orr__disk_link(disk, base, path, completion->request.arguments.path.path_new);
     case ORR_OP_UNLINK:
         return orr__disk_unlink(disk, base, path,
                                 (enum orr_unlink_kind)completion->request.arguments.path.flags);
@@ -241,14 +232,14 @@ static int64_t perform_file(struct orr__process *process, struct orr__file *file
                             struct orr_completion *completion, uint64_t mark)
 {
     uint8_t op = completion->request.op;
-    int error = op_error(process->node, op, (uint64_t)completion->result);
+    int error = orr__disk_error(process->node, op, (uint64_t)completion->result);
     switch (op) {
     case ORR_OP_FSYNC:
     case ORR_OP_FDATASYNC:
         if (error < 0)
             orr__file_sync_failed(file, mark);
-        else
-            orr__file_sync(file, mark);
+        else if (!orr__sync_is_lost(process->node, op, (uint64_t)completion->result))
+            error = orr__file_sync(file, mark);
         return error;
     case ORR_OP_READ:
     case ORR_OP_WRITE:
@@ -304,7 +295,7 @@ static bool cancel_comes_in_time(struct orr__process *process,
                                  const struct orr_completion *completion)
 {
     return orr__draw_below(process->world, ORR__SITE_CANCEL,
-                           op_actor(process->node, completion->request.op),
+                           orr__op_actor(process->node, completion->request.op),
                            (uint64_t)completion->result, 2) == 0;
 }
 
@@ -321,6 +312,17 @@ static void file_done(struct orr_world *world, void *object, uint64_t mark)
     struct orr__process *process = time_has_come(completion);
     if (process != NULL)
         file_operation(process, completion, mark);
+}
+
+#define STUCK_LOOK_NS ORR_SECOND
+
+/* Nothing ends it but a crash, or the healing of the world; cancel does not, as in a kernel. */
+static void still_stuck(struct orr_world *world, void *object, uint64_t mark)
+{
+    struct orr_completion *completion = object;
+    bool over = world->healed || world->now_ns >= world->faults_until_ns;
+    orr__schedule(world, world->now_ns + STUCK_LOOK_NS, over ? file_done : still_stuck,
+                  completion->previous, completion, mark);
 }
 
 /* ---- starting operations, at the flush ------------------------------------------------------- */
@@ -419,8 +421,8 @@ static bool is_overtaken(struct orr__process *process, struct orr_completion *co
 {
     struct orr_node *node = process->node;
     uint8_t op = completion->request.op;
-    if (!orr__strikes(process->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, op_actor(node, op),
-                      occurrence))
+    if (!orr__strikes(process->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER,
+                      orr__op_actor(node, op), occurrence))
         return false;
     orr__fault(process->world, ORR_FAMILY_REORDER, orr__op_subject(node, op), occurrence,
                "takes effect later");
@@ -452,7 +454,8 @@ static void start_file_operation(struct orr__process *process, struct orr_comple
     /* What is no sync needs no mark: its number then tells simultaneous events apart. */
     uint64_t mark = syncs && file != NULL ? orr__file_sync_mark(file) : occurrence;
     uint64_t latency_ns = op_latency(process->node, op, occurrence);
-    later(process, completion, latency_ns, file_done, mark);
+    bool sticks = orr__operation_sticks(process->node, op, occurrence);
+    later(process, completion, latency_ns, sticks ? still_stuck : file_done, mark);
 }
 
 static void end_descriptor(struct orr__process *process, struct orr_completion *completion,

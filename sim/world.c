@@ -15,6 +15,9 @@
 
 #define HEAP_FIRST_CAPACITY 256u
 #define HEAP_ARITY 4u
+#define DISK_CAPACITY_BYTES (UINT64_C(64) << 20)
+#define DISK_TRANSFER_NS (25 * ORR_MICROSECOND)
+#define DISK_SYNC_NS ORR_MILLISECOND
 
 /* ---- the event heap -------------------------------------------------------------------------- */
 
@@ -192,7 +195,33 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
     world->faults_until_ns = UINT64_MAX;
     world->down_max = UINT32_MAX;
     orr__clock_date(world);
+    orr_world_set_disks(world, &(struct orr_disk_options){.file_system = ORR_FILE_SYSTEM_PORTABLE});
     return world;
+}
+
+const char *orr_file_system_name(enum orr_file_system file_system)
+{
+    static const char *const names[] = {[ORR_FILE_SYSTEM_PORTABLE] = "portable",
+                                        [ORR_FILE_SYSTEM_POSIX] = "posix",
+                                        [ORR_FILE_SYSTEM_EXT4] = "ext4",
+                                        [ORR_FILE_SYSTEM_XFS] = "xfs"};
+    return (uint32_t)file_system < ORR_FILE_SYSTEM_COUNT ? names[file_system] : "unknown";
+}
+
+void orr_world_set_disks(struct orr_world *world, const struct orr_disk_options *options)
+{
+    struct orr_disk_options disks = *options;
+    if ((uint32_t)disks.file_system >= ORR_FILE_SYSTEM_COUNT)
+        orr_fatal("orr_world_set_disks: file system %u: there are %u", (uint32_t)disks.file_system,
+                  (uint32_t)ORR_FILE_SYSTEM_COUNT);
+    if (disks.sector_bytes != 0 && disks.sector_bytes != 512 && disks.sector_bytes != 4096)
+        orr_fatal("orr_world_set_disks: sectors of %u bytes: they have 512 or 4096",
+                  disks.sector_bytes);
+    disks.sector_bytes = disks.sector_bytes != 0 ? disks.sector_bytes : 512;
+    disks.capacity_bytes = disks.capacity_bytes != 0 ? disks.capacity_bytes : DISK_CAPACITY_BYTES;
+    disks.transfer_ns = disks.transfer_ns != 0 ? disks.transfer_ns : DISK_TRANSFER_NS;
+    disks.sync_ns = disks.sync_ns != 0 ? disks.sync_ns : DISK_SYNC_NS;
+    world->disks = disks;
 }
 
 struct orr_world *orr_world_create(uint64_t seed, FILE *trace)

@@ -35,6 +35,13 @@ struct orr__lane {
     size_t used;
 };
 
+/* A test that goes through all choices answers bounded draws itself: true and a value below
+ * `bound`, or false for what the seed shall answer. */
+struct orr__answers {
+    bool (*answer)(void *context, enum orr__site site, uint64_t bound, uint64_t *ret_value);
+    void *context;
+};
+
 struct orr__sometimes {
     const char *text;
     uint64_t seen;
@@ -74,11 +81,13 @@ struct orr_world {
     uint64_t clogs;
 
     uint32_t rates[ORR_FAMILY_COUNT];
-    uint64_t faults_from_ns;  /* none strikes before it, ... */
-    uint64_t faults_until_ns; /* ... or from here on */
-    uint32_t down_max;        /* nodes that chance has crashed, at one time */
+    uint64_t faults_from_ns;       /* none strikes before it, ... */
+    uint64_t faults_until_ns;      /* ... or from here on */
+    uint32_t down_max;             /* nodes that chance has crashed, at one time */
+    struct orr_disk_options disks; /* of the nodes to come; no defaults left open */
     bool healed;
-    struct orr__lane *lanes; /* ORR__SITE_COUNT of them, or NULL */
+    struct orr__lane *lanes;            /* ORR__SITE_COUNT of them, or NULL */
+    const struct orr__answers *answers; /* NULL = none */
     struct {
         uint64_t id;
         uint64_t count;
@@ -193,6 +202,21 @@ void orr__operation_cancel(struct orr__process *process, struct orr_completion *
 int64_t orr__descriptor_close(struct orr__process *process, int32_t descriptor);
 /* "server/what" for ledger names; valid until the next call. */
 const char *orr__node_subject(const struct orr_node *node, const char *what);
+
+uint64_t orr__op_actor(const struct orr_node *node, uint8_t op);
+
+/* disk_faults.c: what strikes the operation with that number; enters the ledger. */
+/* -EIO, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE or 0. */
+int orr__disk_error(struct orr_node *node, uint8_t op, uint64_t occurrence);
+/* True if a sync shall do nothing and succeed. */
+bool orr__sync_is_lost(struct orr_node *node, uint8_t op, uint64_t occurrence);
+bool orr__operation_sticks(struct orr_node *node, uint8_t op, uint64_t occurrence);
+/* Before a read of that range: what the disk has done to it meanwhile. */
+void orr__spoil_read(struct orr_node *node, struct orr__file *file, uint8_t op, uint64_t occurrence,
+                     uint64_t offset, uint32_t length);
+/* Before a write: whether it goes elsewhere. */
+void orr__spoil_write(struct orr_node *node, struct orr__file *file, uint8_t op,
+                      uint64_t occurrence);
 
 /* police.c */
 /* Fails the world if this operation breaks a rule; it has just been submitted. */

@@ -43,6 +43,7 @@ enum orr_op {
     ORR_OP_CLOSE,
     ORR_OP_STAT,
     ORR_OP_RENAME,
+    ORR_OP_LINK,
     ORR_OP_UNLINK,
     ORR_OP_MKDIR,
     ORR_OP_TRUNCATE,
@@ -75,7 +76,7 @@ union orr_arguments {
         const struct orr_address *target;
     } peer;
     struct orr_datagram *datagram; /* RECV_FROM, SEND_TO */
-    struct {                       /* OPEN STAT RENAME UNLINK MKDIR */
+    struct {                       /* OPEN STAT RENAME LINK UNLINK MKDIR */
         const char *path;
         const char *path_new;
         struct orr_stat *stat;

@@ -185,6 +185,14 @@ ORR_API void orr_rename(struct orr_loop *loop, struct orr_completion *completion
                         orr_handle directory, const char *path, const char *path_new,
                         orr_callback callback, void *context);
 
+/* Gives a file a second name, both paths relative to one directory. Durable after fsync of the
+ * directory of the new one. Result: 0; -EEXIST, -ENOENT, -ENOTDIR, -EPERM (a directory, or the file
+ * system has no hard links), -EXDEV, -EMLINK, -EACCES, -EROFS, -ENOSPC, -EDQUOT, -ELOOP,
+ * -ENAMETOOLONG, -EINVAL, -EIO, -ENOMEM. */
+ORR_API void orr_link(struct orr_loop *loop, struct orr_completion *completion,
+                      orr_handle directory, const char *path, const char *path_new,
+                      orr_callback callback, void *context);
+
 enum orr_unlink_kind { ORR_UNLINK_FILE = 0, ORR_UNLINK_DIRECTORY = 1 };
 
 /* Removes a name. Result: 0; -ENOENT, -EISDIR, -ENOTDIR, -ENOTEMPTY, -EEXIST, -EBUSY, -EACCES,

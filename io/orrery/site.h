@@ -42,6 +42,7 @@ ORR_END
 #define orr_close(loop, ...) orr_close(orr_at((loop), ORR_SITE), __VA_ARGS__)
 #define orr_stat(loop, ...) orr_stat(orr_at((loop), ORR_SITE), __VA_ARGS__)
 #define orr_rename(loop, ...) orr_rename(orr_at((loop), ORR_SITE), __VA_ARGS__)
+#define orr_link(loop, ...) orr_link(orr_at((loop), ORR_SITE), __VA_ARGS__)
 #define orr_unlink(loop, ...) orr_unlink(orr_at((loop), ORR_SITE), __VA_ARGS__)
 #define orr_mkdir(loop, ...) orr_mkdir(orr_at((loop), ORR_SITE), __VA_ARGS__)
 #define orr_truncate(loop, ...) orr_truncate(orr_at((loop), ORR_SITE), __VA_ARGS__)

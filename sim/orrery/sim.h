@@ -218,7 +218,7 @@ enum orr_fault_family {
     ORR_FAMILY_PARTITION,  /* links are cut for a while, both ways or one */
     ORR_FAMILY_DATAGRAM,   /* datagrams are lost, doubled, overtaken */
     ORR_FAMILY_DISK_ERROR, /* EIO from read, write and fsync */
-    ORR_FAMILY_DISK_FULL,  /* ENOSPC */
+    ORR_FAMILY_DISK_FULL,  /* ENOSPC, EDQUOT */
     ORR_FAMILY_POWER_LOSS, /* nodes that allow it lose power */
     ORR_FAMILY_KILL,       /* processes that allow it are killed */
     ORR_FAMILY_PAUSE,      /* programs stand still for a while */
@@ -226,6 +226,14 @@ enum orr_fault_family {
     ORR_FAMILY_MEMORY,     /* orr_malloc and orr_realloc find no memory (on request) */
     ORR_FAMILY_BANDWIDTH,  /* links carry only so many bytes a second */
     ORR_FAMILY_CLOG,       /* links hold everything back for a while, and lose nothing */
+    ORR_FAMILY_HANDLES,    /* EMFILE, ENFILE from open */
+    /* What follows is on request: no program survives it on one disk, or only with checksums. What
+     * it has damaged stays so when the world is healed. */
+    ORR_FAMILY_LOST_SYNC,   /* an fsync, or a write with SYNC, succeeds, and nothing is durable */
+    ORR_FAMILY_BAD_SECTOR,  /* a sector that is read cannot be, from now on, until it is written */
+    ORR_FAMILY_BIT_ROT,     /* a bit of what is read has changed on the disk */
+    ORR_FAMILY_MISDIRECTED, /* a write reaches the disk at another place of the file */
+    ORR_FAMILY_STUCK,       /* an operation on a file never returns, until the world is healed */
     ORR_FAMILY_COUNT
 };
 
@@ -240,6 +248,44 @@ ORR_API const char *orr_fault_family_name(enum orr_fault_family family);
 ORR_API void orr_world_set_rate(struct orr_world *world, enum orr_fault_family family,
                                 uint32_t per_million);
 ORR_API uint32_t orr_world_rate(const struct orr_world *world, enum orr_fault_family family);
+
+/* ---- disks ----------------------------------------------------------------------------------- */
+
+/*
+ * What survives a power loss beyond what fsync, fdatasync and ORR_OPEN_SYNC promise. Common to all:
+ * unsynced writes survive in any subset and order, torn at sectors; no sync of a file covers other
+ * data. tests/litmus/ writes each of them down as sets of states.
+ */
+enum orr_file_system {
+    /* What the file systems in use have in common: a directory keeps its changes in the order in
+     * which they were made, a rename is one change, and the name of a new file needs the fsync of
+     * its directory. A size may be there before the data it covers. */
+    ORR_FILE_SYSTEM_PORTABLE,
+    /* POSIX alone: each change of names survives by itself or not; an unsynced rename to a free
+     * name may leave both names, or none. */
+    ORR_FILE_SYSTEM_POSIX,
+    /* ext4 with data=ordered and auto_da_alloc, its defaults: one journal keeps the order of all
+     * changes of names and is written by the fsync of any file that it mentions; a size covers only
+     * data that is there; a rename over another file brings the data along. */
+    ORR_FILE_SYSTEM_EXT4,
+    ORR_FILE_SYSTEM_XFS, /* the same, but a rename does not wait for data */
+    ORR_FILE_SYSTEM_COUNT
+};
+
+/* "portable", "posix", "ext4", "xfs". */
+ORR_API const char *orr_file_system_name(enum orr_file_system file_system);
+
+/* The disk of a node. 0 or false everywhere is the default. */
+struct orr_disk_options {
+    enum orr_file_system file_system;
+    uint32_t sector_bytes;   /* written whole or not at all: 512 (default) or 4096 */
+    uint64_t capacity_bytes; /* default 64 MiB; more is -ENOSPC */
+    uint64_t transfer_ns;    /* mean time of what is no sync; default 25 us */
+    uint64_t sync_ns;        /* mean time of an fsync; default 1 ms */
+};
+
+/* The disks of the nodes made from here on, also in two calls for two kinds of nodes. */
+ORR_API void orr_world_set_disks(struct orr_world *world, const struct orr_disk_options *options);
 
 /* ---- checks ---------------------------------------------------------------------------------- */
 

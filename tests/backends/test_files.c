@@ -244,6 +244,12 @@ static int64_t rename_it(struct place *place, const char *path, const char *path
                   ARGUMENTS(.path = {.path = path, .path_new = path_new}));
 }
 
+static int64_t link_it(struct place *place, const char *path, const char *path_new)
+{
+    return rig_do(&place->rig, ORR_OP_LINK, place->directory,
+                  ARGUMENTS(.path = {.path = path, .path_new = path_new}));
+}
+
 START_TEST(test_files__names)
 {
     struct place place;
@@ -256,6 +262,9 @@ START_TEST(test_files__names)
     must_be(rename_it(&place, "file", "other"), -ENOENT);
     must_be(unlink_it(&place, "folder", ORR_UNLINK_DIRECTORY), -ENOTEMPTY);
     must_be(rename_it(&place, "folder/file", "file"), 0);
+    must_be(link_it(&place, "file", "folder/second"), 0);
+    must_be(link_it(&place, "file", "folder/second"), -EEXIST);
+    must_be(unlink_it(&place, "folder/second", ORR_UNLINK_FILE), 0);
     must_be(unlink_it(&place, "folder", ORR_UNLINK_FILE), -EISDIR);
     must_be(unlink_it(&place, "file", ORR_UNLINK_DIRECTORY), -ENOTDIR);
     must_be(unlink_it(&place, "folder", ORR_UNLINK_DIRECTORY), 0);

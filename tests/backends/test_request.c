@@ -39,6 +39,7 @@ static struct orr_request request_of(uint8_t op)
     case ORR_OP_OPEN:
     case ORR_OP_STAT:
     case ORR_OP_RENAME:
+    case ORR_OP_LINK:
     case ORR_OP_UNLINK:
     case ORR_OP_MKDIR:
         request.arguments.path.path = "a";

@@ -29,6 +29,11 @@ static int64_t rename_it(const char *path, const char *path_new)
     return END_OF(orr_rename, ground.directory, path, path_new);
 }
 
+static int64_t link_it(const char *path, const char *path_new)
+{
+    return END_OF(orr_link, ground.directory, path, path_new);
+}
+
 static int64_t unlink_it(const char *path, enum orr_unlink_kind kind)
 {
     return END_OF(orr_unlink, ground.directory, path, kind);
@@ -279,6 +284,71 @@ static void rename_errors(void)
     check_file("a", "one");
 }
 
+/* ---- link ------------------------------------------------------------------------------------ */
+
+static uint32_t links_of(const char *path)
+{
+    struct orr_stat status;
+    EXPECT(0, stat_it(path, &status));
+    return status.links;
+}
+
+static void link_gives_a_second_name(void)
+{
+    struct orr_stat first;
+    struct orr_stat second;
+    make_file("a", "one");
+    EXPECT(0, mkdir_it("d"));
+    EXPECT(0, link_it("a", "d/b"));
+    EXPECT(0, stat_it("a", &first));
+    EXPECT(0, stat_it("d/b", &second));
+    ck_assert_uint_eq(first.inode, second.inode);
+    ck_assert_uint_eq(first.links, 2);
+    orr_handle file = open_it("d/b", WRITE);
+    EXPECT(1, END_OF(orr_write_all, file, "O", 1, 0));
+    ground_close(file);
+    check_file("a", "One");
+    EXPECT(0, unlink_it("a", ORR_UNLINK_FILE));
+    check_missing("a");
+    check_file("d/b", "One");
+    ck_assert_uint_eq(links_of("d/b"), 1);
+}
+
+static void rename_between_two_names_of_a_file_does_nothing(void)
+{
+    make_file("a", "one");
+    EXPECT(0, link_it("a", "b"));
+    EXPECT(0, rename_it("a", "b"));
+    ck_assert_uint_eq(links_of("a"), 2);
+    ck_assert_uint_eq(links_of("b"), 2);
+    make_file("c", "two");
+    EXPECT(0, rename_it("c", "a")); /* one of its two names is replaced */
+    check_file("a", "two");
+    ck_assert_uint_eq(links_of("b"), 1);
+}
+
+static void link_errors(void)
+{
+    make_file("a", "one");
+    make_file("b", "two");
+    EXPECT(0, mkdir_it("d"));
+    EXPECT(-EEXIST, link_it("a", "b"));
+    EXPECT(-EEXIST, link_it("a", "a"));
+    EXPECT(-EEXIST, link_it("a", "d"));
+    EXPECT(-EEXIST, link_it("a", "d/."));
+    EXPECT(-ENOENT, link_it("missing", "c"));
+    EXPECT(-ENOENT, link_it("a", "missing/c"));
+    EXPECT(-ENOENT, link_it("", "c"));
+    EXPECT(-ENOENT, link_it("a", ""));
+    EXPECT(-ENOTDIR, link_it("a/x", "c"));
+    EXPECT(-ENOTDIR, link_it("a", "b/x"));
+    EXPECT(-EPERM, link_it("d", "e"));
+    memset(long_name, 'n', 256);
+    long_name[256] = '\0';
+    EXPECT(-ENAMETOOLONG, link_it("a", long_name));
+    ck_assert_uint_eq(links_of("a"), 1);
+}
+
 /* ---- unlink and mkdir ------------------------------------------------------------------------ */
 
 static void unlink_removes_names(void)
@@ -445,6 +515,10 @@ const struct conformance_case cases_name[] = {
     {.name = "rename_moves_and_replaces", .run = rename_moves_and_replaces},
     {.name = "rename_of_directories", .run = rename_of_directories},
     {.name = "rename_errors", .run = rename_errors},
+    {.name = "link_gives_a_second_name", .run = link_gives_a_second_name},
+    {.name = "rename_between_two_names_of_a_file_does_nothing",
+     .run = rename_between_two_names_of_a_file_does_nothing},
+    {.name = "link_errors", .run = link_errors},
     {.name = "unlink_removes_names", .run = unlink_removes_names},
     {.name = "unlink_knows_directories", .run = unlink_knows_directories},
     {.name = "a_removed_directory_that_is_open", .run = a_removed_directory_that_is_open},

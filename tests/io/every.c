@@ -57,6 +57,9 @@ static void submit_path(struct orr_loop *loop, enum orr_op op, struct probe *pro
     case ORR_OP_RENAME:
         orr_rename(loop, c, handle, "a", "b", probe_called, probe);
         break;
+    case ORR_OP_LINK:
+        orr_link(loop, c, handle, "a", "b", probe_called, probe);
+        break;
     case ORR_OP_UNLINK:
         orr_unlink(loop, c, handle, "a", ORR_UNLINK_FILE, probe_called, probe);
         break;
@@ -106,8 +109,8 @@ static void submit_file(struct orr_loop *loop, enum orr_op op, struct probe *pro
 
 bool every_takes_path(enum orr_op op)
 {
-    return op == ORR_OP_OPEN || op == ORR_OP_STAT || op == ORR_OP_RENAME || op == ORR_OP_UNLINK ||
-           op == ORR_OP_MKDIR;
+    return op == ORR_OP_OPEN || op == ORR_OP_STAT || op == ORR_OP_RENAME || op == ORR_OP_LINK ||
+           op == ORR_OP_UNLINK || op == ORR_OP_MKDIR;
 }
 
 void every_submit(struct orr_loop *loop, enum orr_op op, struct probe *probe, orr_handle handle)

@@ -103,6 +103,9 @@ START_TEST(path_requests_say_what_was_asked)
     ck_assert(stub.last.op == ORR_OP_RENAME && strcmp(a->path.path_new, "b") == 0);
     ck_assert_int_eq(stub.last.descriptor, -1);
     ck_assert_str_eq(a->path.path, "a");
+    orr_link(loop, &p[5].completion, handle, "f", "g", probe_called, &p[5]);
+    ck_assert(stub.last.op == ORR_OP_LINK && strcmp(a->path.path_new, "g") == 0);
+    ck_assert_str_eq(a->path.path, "f");
     orr_unlink(loop, &p[2].completion, handle, "c", ORR_UNLINK_DIRECTORY, probe_called, &p[2]);
     ck_assert_str_eq(a->path.path, "c");
     ck_assert(stub.last.op == ORR_OP_UNLINK && a->path.flags == ORR_UNLINK_DIRECTORY);

@@ -12,12 +12,18 @@
 
 void fixture_open(struct fixture *fixture, uint64_t seed)
 {
+    fixture_open_on(fixture, seed, ORR_FILE_SYSTEM_PORTABLE);
+}
+
+void fixture_open_on(struct fixture *fixture, uint64_t seed, enum orr_file_system file_system)
+{
     *fixture = (struct fixture){.seed = seed, .world = orr_world_create(seed, NULL)};
+    orr_world_set_disks(fixture->world, &(struct orr_disk_options){.file_system = file_system});
     fixture->node = (struct orr_node){.world = fixture->world,
                                       .name = "server",
                                       .id = orr__actor_id("server"),
                                       .wall_offset_ns = 1000};
-    fixture->disk = orr__disk_create(&fixture->node);
+    fixture->disk = orr__disk_create(&fixture->node, &fixture->world->disks);
 }
 
 void fixture_close(struct fixture *fixture)

@@ -8,6 +8,7 @@
 #include <check.h>
 
 #include "sim/disk.h"
+#include "sim/world.h"
 
 /* For loops over seeds and bytes: Check writes to a file for every assertion of its own, even if it
  * holds. */
@@ -26,6 +27,7 @@ struct fixture {
 };
 
 void fixture_open(struct fixture *fixture, uint64_t seed);
+void fixture_open_on(struct fixture *fixture, uint64_t seed, enum orr_file_system file_system);
 void fixture_close(struct fixture *fixture);
 
 /* The test's own choices: 0 <= value < bound. */

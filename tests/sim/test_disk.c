@@ -247,6 +247,19 @@ static void do_rename(struct twin *twin)
     compare(twin, status, renameat(real_base, path, real_base, path_new));
 }
 
+static void do_link(struct twin *twin)
+{
+    char path[1024];
+    char path_new[1024];
+    int real_base;
+    struct orr__file *base = choose_base(twin, &real_base);
+    make_path(twin, path, sizeof path);
+    make_path(twin, path_new, sizeof path_new);
+    snprintf(twin->trace, sizeof twin->trace, "link(\"%s\", \"%s\")", path, path_new);
+    int status = orr__disk_link(twin->simulated.disk, base, path, path_new);
+    compare(twin, status, linkat(real_base, path, real_base, path_new, 0));
+}
+
 /* A transfer, truncate, allocate or stat of an open file or directory. */
 static void do_on_file(struct twin *twin)
 {
@@ -355,8 +368,9 @@ static void compare_trees(struct twin *twin)
 START_TEST(test_disk__answers_as_the_kernel_does)
 {
     static void (*const calls[])(struct twin *) = {
-        do_open,   do_open,   do_open,   do_stat,    do_mkdir,   do_mkdir,   do_unlink,   do_rename,
-        do_rename, do_rename, do_unlink, do_on_file, do_on_file, do_on_file, do_allocate,
+        do_open,   do_open,    do_open,    do_stat,    do_mkdir,    do_mkdir,
+        do_unlink, do_rename,  do_rename,  do_link,    do_link,     do_rename,
+        do_unlink, do_on_file, do_on_file, do_on_file, do_allocate,
     };
     struct twin twin;
     twin_open(&twin, (uint64_t)_i);
@@ -756,7 +770,7 @@ START_TEST(test_disk__removed_files_are_not_kept_for_ever)
         fixture_write(&disk, "new", bytes, sizeof bytes, 0);
         fixture_sync(&disk, "new");
         ck_assert_int_eq(orr__disk_rename(disk.disk, NULL, "new", "snapshot"), 0);
-        ck_assert_uint_le(disk.disk->unlinked_bytes, ORR__DISK_CAPACITY_DEFAULT);
+        ck_assert_uint_le(disk.disk->unlinked_bytes, disk.disk->capacity_pages * ORR__PAGE);
         ck_assert_uint_eq(disk.disk->used_pages, sizeof bytes / ORR__PAGE);
     }
     fixture_sync(&disk, "/");

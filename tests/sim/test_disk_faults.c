@@ -1,0 +1,436 @@
+/*
+ * test_disk_faults.c: the faults of a disk as a program meets them: each family strikes where it
+ * says, enters the ledger under its name, and leaves behind what it stands for.
+ *
+ * The programs run on a loop in a bare world with the family's rate at certainty, so that nothing
+ * is left to a lucky seed; what is a choice all the same is looked for over many.
+ */
+#include <check.h>
+#include <errno.h>
+#include <string.h>
+
+#include "tests/sim/disk_fixture.h"
+#include "tests/suite.h"
+
+#define ALWAYS 1000000u
+#define SECTOR 512u
+
+static struct orr_world *world;
+static struct orr_loop *loop;
+static struct orr_completion completion;
+static int64_t end_result;
+static bool ended;
+
+static void note_end(void *context, struct orr_completion *of, int64_t result)
+{
+    (void)context;
+    (void)of;
+    end_result = result;
+    ended = true;
+}
+
+static int64_t wait_for_end(void)
+{
+    while (!ended)
+        orr_run_once(loop);
+    ended = false;
+    return end_result;
+}
+
+#define END_OF(function, ...) \
+    (function(loop, &completion, __VA_ARGS__, note_end, NULL), wait_for_end())
+
+static void open_world(uint64_t seed)
+{
+    struct orr_options options = {.batch_entries = 16, .handles_max = 64};
+    world = orr_world_create(seed, NULL);
+    ended = false;
+    ck_assert_int_eq(orr_node_open_loop(world, "node", &options, &loop), 0);
+}
+
+static void close_world(void)
+{
+    orr_loop_close(loop);
+    orr_world_destroy(world);
+}
+
+static orr_handle open_file(uint32_t flags)
+{
+    int64_t handle = END_OF(orr_open, ORR_DIRECTORY_CURRENT, "f", flags, 0644);
+    ck_assert_int_ge(handle, 0);
+    return (orr_handle)handle;
+}
+
+static orr_handle create_file(void)
+{
+    return open_file(ORR_OPEN_READ | ORR_OPEN_WRITE | ORR_OPEN_CREATE);
+}
+
+static void strike(enum orr_fault_family family, bool on)
+{
+    orr_world_set_rate(world, family, on ? ALWAYS : 0);
+}
+
+/* How many faults of a family there have been. */
+static uint32_t struck(enum orr_fault_family family)
+{
+    return world->faults_by_family[family];
+}
+
+/* ---- errors ---------------------------------------------------------------------------------- */
+
+/* Linux tells a failed writeback to each open file that was open then, once. */
+START_TEST(test_disk_faults__failed_fsync_is_told_once_to_each_open_file)
+{
+    open_world(1);
+    orr_handle first = create_file();
+    orr_handle second = create_file();
+    ck_assert_int_eq(END_OF(orr_write, first, "x", 1, 0), 1);
+    strike(ORR_FAMILY_DISK_ERROR, true);
+    ck_assert_int_eq(END_OF(orr_fsync, first), -EIO);
+    strike(ORR_FAMILY_DISK_ERROR, false);
+    orr_handle third = create_file();
+    ck_assert_int_eq(END_OF(orr_fsync, first), 0);
+    ck_assert_int_eq(END_OF(orr_fsync, third), 0);
+    ck_assert_int_eq(END_OF(orr_fsync, second), -EIO);
+    ck_assert_int_eq(END_OF(orr_fdatasync, second), 0);
+    ck_assert_uint_eq(struck(ORR_FAMILY_DISK_ERROR), 1);
+    close_world();
+}
+END_TEST
+
+START_TEST(test_disk_faults__failed_write_and_read_did_nothing)
+{
+    char byte = 'o';
+    open_world(1);
+    orr_handle file = create_file();
+    ck_assert_int_eq(END_OF(orr_write, file, "x", 1, 0), 1);
+    strike(ORR_FAMILY_DISK_ERROR, true);
+    ck_assert_int_eq(END_OF(orr_write, file, "y", 1, 0), -EIO);
+    ck_assert_int_eq(END_OF(orr_read, file, &byte, 1, 0), -EIO);
+    strike(ORR_FAMILY_DISK_ERROR, false);
+    ck_assert_int_eq(byte, 'o');
+    ck_assert_int_eq(END_OF(orr_read, file, &byte, 1, 0), 1);
+    ck_assert_int_eq(byte, 'x');
+    ck_assert_uint_eq(struck(ORR_FAMILY_DISK_ERROR), 2);
+    close_world();
+}
+END_TEST
+
+START_TEST(test_disk_faults__full_disk_is_out_of_space_or_over_quota)
+{
+    uint32_t space = 0;
+    uint32_t quota = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        open_world(seed);
+        orr_handle file = create_file();
+        strike(ORR_FAMILY_DISK_FULL, true);
+        int64_t result = END_OF(orr_write, file, "x", 1, 0);
+        space += result == -ENOSPC ? 1 : 0;
+        quota += result == -EDQUOT ? 1 : 0;
+        ck_assert_uint_eq(struck(ORR_FAMILY_DISK_FULL), 1);
+        close_world();
+    }
+    ck_assert_uint_eq(space + quota, 40);
+    ck_assert_uint_ge(space, 10);
+    ck_assert_uint_ge(quota, 1);
+}
+END_TEST
+
+START_TEST(test_disk_faults__no_descriptor_is_left_in_the_process_or_the_system)
+{
+    uint32_t process = 0;
+    uint32_t system = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        open_world(seed);
+        strike(ORR_FAMILY_HANDLES, true);
+        int64_t result = END_OF(orr_open, ORR_DIRECTORY_CURRENT, "f", ORR_OPEN_WRITE, 0);
+        process += result == -EMFILE ? 1 : 0;
+        system += result == -ENFILE ? 1 : 0;
+        ck_assert_uint_eq(struck(ORR_FAMILY_HANDLES), 1);
+        close_world();
+    }
+    ck_assert_uint_eq(process + system, 40);
+    ck_assert_uint_ge(process, 10);
+    ck_assert_uint_ge(system, 1);
+}
+END_TEST
+
+/* ---- a disk that lies ------------------------------------------------------------------------ */
+
+static struct orr__disk *the_disk(void)
+{
+    return orr__world_node(world, 0)->disk;
+}
+
+/* How often of 40 seeds a write that was acknowledged as durable is gone. */
+static uint32_t losses(uint32_t flags, bool sync)
+{
+    uint32_t lost = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        char byte = 0;
+        open_world(seed);
+        orr_handle file = create_file();
+        orr_handle root = (orr_handle)END_OF(orr_open, ORR_DIRECTORY_CURRENT, "/",
+                                             ORR_OPEN_READ | ORR_OPEN_DIRECTORY, 0);
+        ck_assert_int_eq(END_OF(orr_fsync, root), 0);
+        ck_assert_int_eq(END_OF(orr_close, root), 0);
+        ck_assert_int_eq(END_OF(orr_close, file), 0);
+        file = open_file(ORR_OPEN_WRITE | flags);
+        strike(ORR_FAMILY_LOST_SYNC, true);
+        ck_assert_int_eq(END_OF(orr_write, file, "x", 1, 0), 1);
+        if (sync)
+            ck_assert_int_eq(END_OF(orr_fsync, file), 0);
+        ck_assert_uint_eq(struck(ORR_FAMILY_LOST_SYNC), 1);
+        orr_loop_close(loop);
+        orr__disk_power_loss(the_disk());
+        int64_t length = orr_node_read_file(orr__world_node(world, 0), "f", &byte, 1);
+        lost += length == 1 && byte == 'x' ? 0 : 1;
+        orr_world_destroy(world);
+    }
+    return lost;
+}
+
+START_TEST(test_disk_faults__lost_sync_is_acknowledged_and_loses_data)
+{
+    uint32_t lost = losses(0, true);
+    ck_assert_uint_ge(lost, 5);
+    ck_assert_uint_le(lost, 35);
+}
+END_TEST
+
+START_TEST(test_disk_faults__lost_sync_strikes_writes_with_sync)
+{
+    uint32_t lost = losses(ORR_OPEN_SYNC, false);
+    ck_assert_uint_ge(lost, 5);
+    ck_assert_uint_le(lost, 35);
+}
+END_TEST
+
+/* The next honest fsync makes up for it. */
+START_TEST(test_disk_faults__honest_sync_after_a_lost_one_keeps_all)
+{
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct fixture disk;
+        uint8_t bytes[4];
+        fixture_open(&disk, seed);
+        fixture_write_synced(&disk, "f", "", 0);
+        struct orr__file *file = fixture_open_file(&disk, "f", ORR_OPEN_WRITE | ORR_OPEN_SYNC);
+        orr__file_lose_sync(file);
+        MUST(orr__file_write(file, "a", 1, 0) == 1, &disk);
+        MUST(orr__file_write(file, "b", 1, 1) == 1, &disk);
+        fixture_sync_file(file);
+        orr__file_close(file);
+        orr__disk_power_loss(disk.disk);
+        MUST(fixture_read(&disk, "f", bytes, sizeof bytes) == 2, &disk);
+        MUST(memcmp(bytes, "ab", 2) == 0, &disk);
+        fixture_close(&disk);
+    }
+}
+END_TEST
+
+/* ---- damage ---------------------------------------------------------------------------------- */
+
+static uint8_t bytes[4 * SECTOR];
+
+/* A synced file of four sectors: 0, 1, 2, 3. */
+static orr_handle make_four_sectors(void)
+{
+    orr_handle file = create_file();
+    for (uint32_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (uint8_t)(i / SECTOR);
+    ck_assert_int_eq(END_OF(orr_write, file, bytes, sizeof bytes, 0), sizeof bytes);
+    ck_assert_int_eq(END_OF(orr_fsync, file), 0);
+    return file;
+}
+
+START_TEST(test_disk_faults__bad_sector_fails_until_all_of_it_is_written)
+{
+    open_world(1);
+    orr_handle file = make_four_sectors();
+    strike(ORR_FAMILY_BAD_SECTOR, true);
+    ck_assert_int_eq(END_OF(orr_read, file, bytes, 100, SECTOR + 50), -EIO);
+    strike(ORR_FAMILY_BAD_SECTOR, false);
+    ck_assert_uint_eq(struck(ORR_FAMILY_BAD_SECTOR), 1);
+    orr_world_heal(world);
+    ck_assert_int_eq(END_OF(orr_read, file, bytes, 10, 2 * SECTOR - 10), -EIO);
+    ck_assert_int_eq(END_OF(orr_read, file, bytes, SECTOR, 2 * SECTOR), SECTOR);
+    ck_assert_int_eq(END_OF(orr_read, file, bytes, 2 * SECTOR, 0), SECTOR); /* up to it */
+    ck_assert_int_eq(END_OF(orr_write, file, bytes, 10, SECTOR), -EIO);
+    ck_assert_int_eq(END_OF(orr_write, file, bytes, SECTOR, SECTOR), SECTOR);
+    ck_assert_int_eq(END_OF(orr_read, file, bytes, 2 * SECTOR, 0), 2 * SECTOR);
+    close_world();
+}
+END_TEST
+
+START_TEST(test_disk_faults__bad_sector_survives_power_loss_and_goes_with_truncate)
+{
+    struct fixture disk;
+    fixture_open(&disk, 1);
+    fixture_write_synced(&disk, "f", bytes, sizeof bytes);
+    struct orr__file *file = fixture_create(&disk, "f");
+    orr__file_spoil_sector(file, 3 * SECTOR + 7);
+    orr__file_close(file);
+    orr__disk_power_loss(disk.disk);
+    file = fixture_create(&disk, "f");
+    ck_assert_int_eq(orr__file_read(file, bytes, 1, 3 * SECTOR), -EIO);
+    ck_assert_int_eq(orr__file_truncate(file, 3 * SECTOR), 0);
+    ck_assert_int_eq(orr__file_truncate(file, 4 * SECTOR), 0);
+    ck_assert_int_eq(orr__file_read(file, bytes, 1, 3 * SECTOR), 1);
+    orr__file_close(file);
+    fixture_close(&disk);
+}
+END_TEST
+
+/* One bit differs, in what is read, and goes on to. */
+START_TEST(test_disk_faults__bit_rot_changes_one_bit_for_good)
+{
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        static uint8_t seen[2][2 * SECTOR];
+        uint32_t bits = 0;
+        open_world(seed);
+        orr_handle file = make_four_sectors();
+        strike(ORR_FAMILY_BIT_ROT, true);
+        ck_assert_int_eq(END_OF(orr_read, file, seen[0], 2 * SECTOR, SECTOR), 2 * SECTOR);
+        strike(ORR_FAMILY_BIT_ROT, false);
+        ck_assert_uint_eq(struck(ORR_FAMILY_BIT_ROT), 1);
+        ck_assert_int_eq(END_OF(orr_read, file, seen[1], 2 * SECTOR, SECTOR), 2 * SECTOR);
+        for (uint32_t i = 0; i < 2 * SECTOR; i++) {
+            uint32_t change = seen[0][i] ^ bytes[SECTOR + i];
+            for (; change != 0; change &= change - 1)
+                bits++;
+        }
+        ck_assert_uint_eq(bits, 1);
+        ck_assert_mem_eq(seen[0], seen[1], 2 * SECTOR);
+        close_world();
+    }
+}
+END_TEST
+
+/* The cache is right; the disk has the bytes at another place, or nowhere. */
+START_TEST(test_disk_faults__misdirected_write_shows_after_power_loss)
+{
+    static const char *const left[] = {"CB", "AC", "AB"}; /* by where it lands */
+    for (uint32_t landing = 0; landing < 3; landing++) {
+        struct fixture disk;
+        static uint8_t data[2 * SECTOR];
+        fixture_open(&disk, landing);
+        memset(data, 'A', SECTOR);
+        memset(data + SECTOR, 'B', SECTOR);
+        fixture_write_synced(&disk, "f", data, sizeof data);
+        memset(data, 'C', SECTOR);
+        struct orr__file *file = fixture_create(&disk, "f");
+        orr__file_misdirect(file, landing);
+        ck_assert_int_eq(orr__file_write(file, data, SECTOR, 0), SECTOR);
+        fixture_sync_file(file);
+        ck_assert_int_eq(orr__file_read(file, data, sizeof data, 0), sizeof data);
+        ck_assert_int_eq(data[0], 'C');
+        ck_assert_int_eq(data[SECTOR], 'B');
+        orr__file_close(file);
+        orr__disk_power_loss(disk.disk);
+        ck_assert_uint_eq(fixture_read(&disk, "f", data, sizeof data), sizeof data);
+        ck_assert_int_eq(data[0], left[landing][0]);
+        ck_assert_int_eq(data[2 * SECTOR - 1], left[landing][1]);
+        fixture_close(&disk);
+    }
+}
+END_TEST
+
+START_TEST(test_disk_faults__misdirected_write_enters_the_ledger)
+{
+    open_world(1);
+    orr_handle file = make_four_sectors();
+    strike(ORR_FAMILY_MISDIRECTED, true);
+    ck_assert_int_eq(END_OF(orr_write, file, bytes, SECTOR, 0), SECTOR);
+    ck_assert_uint_eq(struck(ORR_FAMILY_MISDIRECTED), 1);
+    close_world();
+}
+END_TEST
+
+/* ---- never ----------------------------------------------------------------------------------- */
+
+static void note_cancel(void *context, struct orr_completion *of, int64_t result)
+{
+    (void)context;
+    (void)of;
+    ck_assert(ended); /* its target comes first */
+    ck_assert_int_eq(result, end_result == -ECANCELED ? 0 : -EALREADY);
+}
+
+START_TEST(test_disk_faults__stuck_operation_ends_when_the_world_is_healed)
+{
+    struct orr_completion cancel = {0};
+    open_world(1);
+    orr_handle file = create_file();
+    strike(ORR_FAMILY_STUCK, true);
+    orr_write(loop, &completion, file, "x", 1, 0, note_end, NULL);
+    orr_run_for_ns(loop, 600 * ORR_SECOND);
+    ck_assert(!ended);
+    ck_assert_uint_eq(struck(ORR_FAMILY_STUCK), 1);
+    orr_cancel(loop, &cancel, &completion, note_cancel, NULL);
+    orr_run_for_ns(loop, 600 * ORR_SECOND);
+    ck_assert(!ended);
+    orr_world_heal(world);
+    orr_run_for_ns(loop, 3 * ORR_SECOND);
+    ck_assert(ended);
+    ck_assert(end_result == 1 || end_result == -ECANCELED);
+    close_world();
+}
+END_TEST
+
+/* ---- times ----------------------------------------------------------------------------------- */
+
+/* Virtual time of 40 writes and 40 fsyncs on a disk with those means. */
+static void measure(const struct orr_disk_options *disks, uint64_t ret_ns[2])
+{
+    struct orr_options options = {.batch_entries = 16, .handles_max = 64};
+    world = orr_world_create(1, NULL);
+    orr_world_set_disks(world, disks);
+    ended = false;
+    ck_assert_int_eq(orr_node_open_loop(world, "node", &options, &loop), 0);
+    orr_handle file = create_file();
+    uint64_t begin_ns = orr_world_now(world);
+    for (uint32_t i = 0; i < 40; i++)
+        ck_assert_int_eq(END_OF(orr_write, file, "x", 1, 0), 1);
+    ret_ns[0] = orr_world_now(world) - begin_ns;
+    for (uint32_t i = 0; i < 40; i++)
+        ck_assert_int_eq(END_OF(orr_fsync, file), 0);
+    ret_ns[1] = orr_world_now(world) - begin_ns - ret_ns[0];
+    close_world();
+}
+
+START_TEST(test_disk_faults__times_are_those_of_the_device)
+{
+    const struct orr_disk_options usual = {.file_system = ORR_FILE_SYSTEM_PORTABLE};
+    const struct orr_disk_options slow = {.transfer_ns = 8 * ORR_MILLISECOND,
+                                          .sync_ns = 20 * ORR_MILLISECOND};
+    uint64_t usual_ns[2];
+    uint64_t slow_ns[2];
+    measure(&usual, usual_ns);
+    measure(&slow, slow_ns);
+    ck_assert_uint_le(usual_ns[0], 40 * 100 * ORR_MICROSECOND);
+    ck_assert_uint_ge(slow_ns[0], 40 * 2 * ORR_MILLISECOND);
+    ck_assert_uint_le(usual_ns[1], 40 * 4 * ORR_MILLISECOND);
+    ck_assert_uint_ge(slow_ns[1], 40 * 5 * ORR_MILLISECOND);
+}
+END_TEST
+
+int main(void)
+{
+    TCase *faults = tcase_create("faults");
+    tcase_add_test(faults, test_disk_faults__failed_fsync_is_told_once_to_each_open_file);
+    tcase_add_test(faults, test_disk_faults__failed_write_and_read_did_nothing);
+    tcase_add_test(faults, test_disk_faults__full_disk_is_out_of_space_or_over_quota);
+    tcase_add_test(faults, test_disk_faults__no_descriptor_is_left_in_the_process_or_the_system);
+    tcase_add_test(faults, test_disk_faults__lost_sync_is_acknowledged_and_loses_data);
+    tcase_add_test(faults, test_disk_faults__lost_sync_strikes_writes_with_sync);
+    tcase_add_test(faults, test_disk_faults__honest_sync_after_a_lost_one_keeps_all);
+    tcase_add_test(faults, test_disk_faults__bad_sector_fails_until_all_of_it_is_written);
+    tcase_add_test(faults, test_disk_faults__bad_sector_survives_power_loss_and_goes_with_truncate);
+    tcase_add_test(faults, test_disk_faults__bit_rot_changes_one_bit_for_good);
+    tcase_add_test(faults, test_disk_faults__misdirected_write_shows_after_power_loss);
+    tcase_add_test(faults, test_disk_faults__misdirected_write_enters_the_ledger);
+    tcase_add_test(faults, test_disk_faults__stuck_operation_ends_when_the_world_is_healed);
+    tcase_add_test(faults, test_disk_faults__times_are_those_of_the_device);
+    return suite_run("sim/disk-faults", faults);
+}
