@@ -148,18 +148,17 @@ static void black_out(struct cluster *cluster)
 static void isolate(struct cluster *cluster)
 {
     struct orr_world *world = cluster->world;
+    struct orr_node *island[REGISTER_REPLICAS_MAX + REGISTER_CLIENTS];
+    uint32_t count = 0;
     uint64_t ns = orr_choose(world, "island: time", ISLAND_MAX_NS);
-    uint64_t replicas =
-        orr_choose(world, "island: replicas", UINT64_C(1) << cluster->replica_count);
-    uint64_t clients = orr_choose(world, "island: clients", UINT64_C(1) << REGISTER_CLIENTS);
-    for (uint32_t i = 0; i < cluster->replica_count; i++) {
-        for (uint32_t j = 0; j < REGISTER_CLIENTS; j++) {
-            if ((replicas >> i & 1) == (clients >> j & 1))
-                continue;
-            orr_world_cut(world, cluster->replicas[i], cluster->clients[j], ns);
-            orr_world_cut(world, cluster->clients[j], cluster->replicas[i], ns);
-        }
-    }
+    for (uint32_t i = 0; i < cluster->replica_count; i++)
+        if (orr_choose(world, "island: replica", 2) == 1)
+            island[count++] = cluster->replicas[i];
+    for (uint32_t i = 0; i < REGISTER_CLIENTS; i++)
+        if (orr_choose(world, "island: client", 2) == 1)
+            island[count++] = cluster->clients[i];
+    if (count > 0)
+        orr_world_split(world, island, count, ns);
 }
 
 /* The faults of the seed strike, and what the scenario adds. */
@@ -201,7 +200,7 @@ static void run(struct orr_world *world)
 
 #define FAMILIES                                                                                  \
     "partial|latency|reorder|pressure|connection|partition|disk-error|disk-full|power-loss|kill|" \
-    "pause|clock"
+    "pause|clock|bandwidth|clog"
 
 static const struct orr_parameter parameters[] = {
     {.name = "bug",
