@@ -607,20 +607,3 @@ int orr__readiness_flush(void *state, uint64_t deadline_ns, struct orr_queue *co
         readiness->woken = false;
     return error;
 }
-
-/* ---- wake ------------------------------------------------------------------------------------ */
-
-void orr__readiness_wake(void *state)
-{
-    struct orr__readiness *readiness = state;
-
-    atomic_store(&readiness->wake_asked, true);
-    readiness->poller->wake(readiness->poller_state);
-}
-
-int orr__readiness_descriptor(void *state)
-{
-    const struct orr__readiness *readiness = state;
-
-    return readiness->poller->descriptor(readiness->poller_state);
-}

@@ -1,6 +1,7 @@
 /*
  * readiness_open.c: opens and closes a loop's engine: the table of descriptors, the poller, the
- * threads. What fails half-way leaves nothing behind.
+ * threads. What fails half-way leaves nothing behind. And what others than the loop use of it:
+ * waking it, and the descriptor to sleep on.
  */
 #define _GNU_SOURCE 1
 
@@ -74,4 +75,21 @@ void orr__readiness_close(void *state)
     readiness->poller->close(readiness->poller_state);
     orr__watches_close(&readiness->watches);
     free(readiness);
+}
+
+/* ---- for others ------------------------------------------------------------------------------ */
+
+void orr__readiness_wake(void *state)
+{
+    struct orr__readiness *readiness = state;
+
+    atomic_store(&readiness->wake_asked, true);
+    readiness->poller->wake(readiness->poller_state);
+}
+
+int orr__readiness_descriptor(void *state)
+{
+    const struct orr__readiness *readiness = state;
+
+    return readiness->poller->descriptor(readiness->poller_state);
 }

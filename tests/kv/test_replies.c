@@ -12,8 +12,8 @@
 
 static struct served served;
 
-/* All replies wait, on one connection. The first batch is durable when the second fails: calling any
- * write of it an error would be a lie. */
+/* All replies wait, on one connection. The first batch is durable when the second fails: calling
+ * any write of it an error would be a lie. */
 START_TEST(test_replies__durable_writes_are_told_though_the_next_one_fails)
 {
     served_begin(&served, 0);
