@@ -17,6 +17,20 @@ static bool strikes(struct orr_node *node, enum orr_fault_family family, enum or
     return orr__strikes(node->world, family, site, orr__op_actor(node, op), occurrence);
 }
 
+/* The same of a family that damages the disk for good: only so many nodes may be damaged. */
+static bool damages(struct orr_node *node, enum orr_fault_family family, enum orr__site site,
+                    uint8_t op, uint64_t occurrence)
+{
+    struct orr_world *world = node->world;
+    if (!node->is_damaged && world->damaged >= world->damaged_max)
+        return false;
+    if (!strikes(node, family, site, op, occurrence))
+        return false;
+    world->damaged += node->is_damaged ? 0 : 1;
+    node->is_damaged = true;
+    return true;
+}
+
 /* A second draw of an operation that has been struck. */
 static uint64_t draw_below(struct orr_node *node, enum orr__site site, uint8_t op,
                            uint64_t occurrence, uint64_t bound)
@@ -63,7 +77,9 @@ int orr__disk_error(struct orr_node *node, uint8_t op, uint64_t occurrence)
 
 bool orr__sync_is_lost(struct orr_node *node, uint8_t op, uint64_t occurrence)
 {
-    if (!strikes(node, ORR_FAMILY_LOST_SYNC, ORR__SITE_LOST_SYNC, op, occurrence))
+    if (node->disk_options.is_lying)
+        return true;
+    if (!damages(node, ORR_FAMILY_LOST_SYNC, ORR__SITE_LOST_SYNC, op, occurrence))
         return false;
     orr__fault(node->world, ORR_FAMILY_LOST_SYNC, orr__op_subject(node, op), occurrence,
                "is acknowledged, and nothing is durable");
@@ -83,13 +99,13 @@ void orr__spoil_read(struct orr_node *node, struct orr__file *file, uint8_t op, 
                      uint64_t offset, uint32_t length)
 {
     uint64_t bytes = orr__file_bytes_at(file, offset, length);
-    if (bytes > 0 && strikes(node, ORR_FAMILY_BAD_SECTOR, ORR__SITE_BAD_SECTOR, op, occurrence)) {
+    if (bytes > 0 && damages(node, ORR_FAMILY_BAD_SECTOR, ORR__SITE_BAD_SECTOR, op, occurrence)) {
         uint64_t at = offset + draw_below(node, ORR__SITE_BAD_SECTOR, op, occurrence, bytes);
         orr__file_spoil_sector(file, at);
         orr__fault(node->world, ORR_FAMILY_BAD_SECTOR, orr__op_subject(node, op), occurrence,
                    "the sector at %" PRIu64 " cannot be read any more", at);
     }
-    if (bytes > 0 && strikes(node, ORR_FAMILY_BIT_ROT, ORR__SITE_BIT_ROT, op, occurrence)) {
+    if (bytes > 0 && damages(node, ORR_FAMILY_BIT_ROT, ORR__SITE_BIT_ROT, op, occurrence)) {
         uint64_t bit = draw_below(node, ORR__SITE_BIT_ROT, op, occurrence, bytes * 8);
         orr__file_flip_bit(file, offset + bit / 8, bit % 8);
         orr__fault(node->world, ORR_FAMILY_BIT_ROT, orr__op_subject(node, op), occurrence,
@@ -102,7 +118,7 @@ void orr__spoil_write(struct orr_node *node, struct orr__file *file, uint8_t op,
                       uint64_t occurrence)
 {
     uint64_t sectors = orr__file_sectors(file);
-    if (!strikes(node, ORR_FAMILY_MISDIRECTED, ORR__SITE_MISDIRECTED, op, occurrence))
+    if (!damages(node, ORR_FAMILY_MISDIRECTED, ORR__SITE_MISDIRECTED, op, occurrence))
         return;
     uint64_t sector = draw_below(node, ORR__SITE_MISDIRECTED, op, occurrence, sectors + 1);
     orr__file_misdirect(file, sector);

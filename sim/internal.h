@@ -244,6 +244,7 @@ struct orr_node {
     uint64_t pauses;
     bool is_paused;
     bool is_step_held; /* a pass came while it was paused */
+    bool is_damaged;   /* its disk, by chance */
     struct orr__plan *plans;
 
     /* clock.c */

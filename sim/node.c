@@ -407,6 +407,8 @@ void orr_node_wipe(struct orr_node *node)
         orr_fatal("orr_node_wipe: node %s is up: crash it first", node->name);
     orr__disk_destroy(node->disk);
     node->disk = orr__disk_create(node, &node->disk_options);
+    node->world->damaged -= node->is_damaged ? 1 : 0;
+    node->is_damaged = false;
     orr__trace_hash(node->world, EVENT_WIPE, node->id, node->lives, 0);
     orr__story_line(node->world, node->name, "gets an empty disk");
 }

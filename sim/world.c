@@ -194,6 +194,7 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
     world->untold = world->untold_own;
     world->faults_until_ns = UINT64_MAX;
     world->down_max = UINT32_MAX;
+    world->damaged_max = UINT32_MAX;
     orr__clock_date(world);
     orr_world_set_disks(world, &(struct orr_disk_options){.file_system = ORR_FILE_SYSTEM_PORTABLE});
     return world;

@@ -81,8 +81,10 @@ struct orr_world {
     uint64_t clogs;
 
     uint32_t rates[ORR_FAMILY_COUNT];
-    uint64_t faults_from_ns;       /* none strikes before it, ... */
-    uint64_t faults_until_ns;      /* ... or from here on */
+    uint64_t faults_from_ns;  /* none strikes before it, ... */
+    uint64_t faults_until_ns; /* ... or from here on */
+    uint32_t damaged;         /* nodes whose disks chance has damaged */
+    uint32_t damaged_max;
     uint32_t down_max;             /* nodes that chance has crashed, at one time */
     struct orr_disk_options disks; /* of the nodes to come; no defaults left open */
     bool healed;

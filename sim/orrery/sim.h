@@ -201,10 +201,13 @@ ORR_API void orr_world_set_link(struct orr_world *world, struct orr_node *from, 
  *
  * orr_world_limit_down: chance crashes a node only while fewer than that many are down: what a
  * quorum can bear.
+ * orr_world_limit_damage: chance damages the disks of so many nodes at most, by the families
+ * lost-sync, bad-sector, bit-rot and misdirected: so many copies of a datum are bad.
  * orr_world_limit_time: no fault strikes before `from_ns` or from `until_ns` on (virtual time);
  * cuts and pauses end by then, and nodes that are down boot as ever.
  */
 ORR_API void orr_world_limit_down(struct orr_world *world, uint32_t nodes);
+ORR_API void orr_world_limit_damage(struct orr_world *world, uint32_t nodes);
 ORR_API void orr_world_limit_time(struct orr_world *world, uint64_t from_ns, uint64_t until_ns);
 
 /* Faults come in families. Per seed a random subset is on, each at a random rate (swarm); what is
@@ -282,6 +285,7 @@ struct orr_disk_options {
     uint64_t capacity_bytes; /* default 64 MiB; more is -ENOSPC */
     uint64_t transfer_ns;    /* mean time of what is no sync; default 25 us */
     uint64_t sync_ns;        /* mean time of an fsync; default 1 ms */
+    bool is_lying;           /* acknowledges every sync, and does none of them */
 };
 
 /* The disks of the nodes made from here on, also in two calls for two kinds of nodes. */

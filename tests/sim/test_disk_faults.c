@@ -199,6 +199,60 @@ START_TEST(test_disk_faults__lost_sync_is_acknowledged_and_loses_data)
 }
 END_TEST
 
+/* The names, too: nothing at all is durable but by chance. */
+START_TEST(test_disk_faults__a_lying_disk_needs_no_family)
+{
+    uint32_t lost = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        const struct orr_options options = {.batch_entries = 16, .handles_max = 64};
+        char byte = 0;
+        world = orr_world_create(seed, NULL);
+        orr_world_set_disks(world, &(struct orr_disk_options){.is_lying = true});
+        ck_assert_int_eq(orr_node_open_loop(world, "node", &options, &loop), 0);
+        orr_handle file = create_file();
+        ck_assert_int_eq(END_OF(orr_write, file, "x", 1, 0), 1);
+        ck_assert_int_eq(END_OF(orr_fsync, file), 0);
+        orr_loop_close(loop);
+        orr__disk_power_loss(the_disk());
+        int64_t length = orr_node_read_file(orr__world_node(world, 0), "f", &byte, 1);
+        lost += length == 1 && byte == 'x' ? 0 : 1;
+        orr_world_destroy(world);
+    }
+    ck_assert_uint_ge(lost, 5);
+}
+END_TEST
+
+/* Several copies of a datum, and a family that damages each: only so many are. */
+START_TEST(test_disk_faults__no_more_disks_are_damaged_than_the_budget_allows)
+{
+    static const char *const names[] = {"a", "b", "c"};
+    for (uint32_t budget = 0; budget <= 3; budget++) {
+        struct orr_loop *loops[3];
+        uint32_t damaged = 0;
+        world = orr_world_create(budget, NULL);
+        orr_world_set_rate(world, ORR_FAMILY_BIT_ROT, ALWAYS);
+        orr_world_limit_damage(world, budget);
+        for (uint32_t i = 0; i < 3; i++) {
+            const struct orr_options options = {.batch_entries = 16, .handles_max = 64};
+            ck_assert_int_eq(orr_node_open_loop(world, names[i], &options, &loops[i]), 0);
+            loop = loops[i];
+            orr_handle file = create_file();
+            for (uint32_t times = 0; times < 4; times++) {
+                char byte = 'x';
+                ck_assert_int_eq(END_OF(orr_write, file, "x", 1, 0), 1);
+                ck_assert_int_eq(END_OF(orr_read, file, &byte, 1, 0), 1);
+                damaged += times == 3 && byte != 'x' ? 1 : 0;
+            }
+        }
+        ck_assert_uint_eq(damaged, budget);
+        ck_assert_uint_eq(world->faults, 4 * budget);
+        for (uint32_t i = 0; i < 3; i++)
+            orr_loop_close(loops[i]);
+        orr_world_destroy(world);
+    }
+}
+END_TEST
+
 START_TEST(test_disk_faults__lost_sync_strikes_writes_with_sync)
 {
     uint32_t lost = losses(ORR_OPEN_SYNC, false);
@@ -424,6 +478,8 @@ int main(void)
     tcase_add_test(faults, test_disk_faults__no_descriptor_is_left_in_the_process_or_the_system);
     tcase_add_test(faults, test_disk_faults__lost_sync_is_acknowledged_and_loses_data);
     tcase_add_test(faults, test_disk_faults__lost_sync_strikes_writes_with_sync);
+    tcase_add_test(faults, test_disk_faults__a_lying_disk_needs_no_family);
+    tcase_add_test(faults, test_disk_faults__no_more_disks_are_damaged_than_the_budget_allows);
     tcase_add_test(faults, test_disk_faults__honest_sync_after_a_lost_one_keeps_all);
     tcase_add_test(faults, test_disk_faults__bad_sector_fails_until_all_of_it_is_written);
     tcase_add_test(faults, test_disk_faults__bad_sector_survives_power_loss_and_goes_with_truncate);
