@@ -69,6 +69,7 @@ static const struct {
     uint32_t families; /* FAMILY_BIT, ored */
 } withouts[] = {
     {"none", 0},
+    {"short-transfers", FAMILY_BIT(ORR_FAMILY_PARTIAL) | FAMILY_BIT(ORR_FAMILY_PRESSURE)},
     {"power-loss", FAMILY_BIT(ORR_FAMILY_POWER_LOSS)},
     {"disk-error", FAMILY_BIT(ORR_FAMILY_DISK_ERROR)},
     {"restarts", FAMILY_BIT(ORR_FAMILY_POWER_LOSS) | FAMILY_BIT(ORR_FAMILY_KILL) |
@@ -240,7 +241,7 @@ static const struct orr_parameter parameters[] = {
      .summary = "bytes of a log that is written anew; 0 = never"},
     {.name = "without",
      .value = "none",
-     .allowed = "none|power-loss|disk-error|restarts",
+     .allowed = "none|short-transfers|power-loss|disk-error|restarts",
      .summary = "faults that never strike, ambushes too"},
     {.name = NULL},
 };
