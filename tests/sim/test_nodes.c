@@ -370,6 +370,137 @@ START_TEST(test_nodes__memory_is_refused_on_request_only)
 }
 END_TEST
 
+/* ---- the loop's batch and order -------------------------------------------------------------- */
+
+#define ORDER 6
+
+struct order {
+    struct orr_completion completions[ORDER];
+    const struct orr_completion *ended[ORDER];
+    uint32_t count;
+    uint32_t passes; /* until all had ended */
+    uint64_t overflowed;
+    uint64_t looks_ns; /* at a file, some times, after that */
+};
+
+static void note_order(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct order *order = context;
+    ck_assert_int_ge(result, 0);
+    order->ended[order->count++] = completion;
+}
+
+static void on_look(void *context, struct orr_completion *completion, int64_t result)
+{
+    bool *ended = context;
+    (void)completion;
+    ck_assert_int_ge(result, 0);
+    *ended = true;
+}
+
+static uint64_t time_of_looks(struct orr_world *world, struct orr_loop *loop)
+{
+    struct orr_completion completion = {0};
+    struct orr_stat status;
+    bool ended;
+    uint64_t begin_ns = orr_world_now(world);
+    for (uint32_t i = 0; i < 10; i++) {
+        ended = false;
+        orr_stat(loop, &completion, ORR_DIRECTORY_CURRENT, "/", &status, on_look, &ended);
+        while (!ended)
+            orr_run_once(loop);
+    }
+    return orr_world_now(world) - begin_ns;
+}
+
+/* Datagrams, which a kernel takes at once; then some looks at a file. */
+static struct order run_order(enum orr_fault_family family, uint32_t rate)
+{
+    struct orr_world *world = orr_world_create(5, NULL);
+    struct orr_loop *loop;
+    struct order order = {.count = 0};
+    struct orr_datagram datagrams[ORDER];
+    char byte[] = "x";
+    struct orr_statistics statistics;
+    orr_world_set_rate(world, family, rate);
+    ck_assert_int_eq(orr_node_open_loop(world, "a", NULL, &loop), 0);
+    for (uint32_t i = 0; i < ORDER; i++) {
+        orr_handle socket = orr_socket(loop, ORR_FAMILY_IP4, ORR_SOCKET_DATAGRAM);
+        memset(&datagrams[i], 0, sizeof datagrams[i]);
+        ck_assert_int_eq(orr_address_parse("127.0.0.1:9", &datagrams[i].peer), 0);
+        datagrams[i].buffer = byte;
+        datagrams[i].length = 1;
+        orr_send_to(loop, &order.completions[i], socket, &datagrams[i], note_order, &order);
+    }
+    for (; order.count < ORDER; order.passes++)
+        orr_run_once(loop);
+    orr_loop_statistics(loop, &statistics);
+    order.overflowed = statistics.overflowed;
+    order.looks_ns = time_of_looks(world, loop);
+    orr_drain(loop);
+    orr_loop_close(loop);
+    orr_world_destroy(world);
+    return order;
+}
+
+static bool is_in_order(const struct order *order)
+{
+    const struct orr_completion *first = order->ended[0];
+    for (uint32_t i = 1; i < ORDER; i++)
+        if (order->ended[i] != first + i)
+            return false;
+    return true;
+}
+
+START_TEST(test_nodes__reorder_lets_an_end_overtake_others)
+{
+    struct order calm = run_order(ORR_FAMILY_REORDER, 0);
+    struct order wild = run_order(ORR_FAMILY_REORDER, 1000000);
+    ck_assert(is_in_order(&calm));
+    ck_assert(!is_in_order(&wild));
+}
+END_TEST
+
+START_TEST(test_nodes__pressure_makes_batches_and_deliveries_small)
+{
+    struct order calm = run_order(ORR_FAMILY_PRESSURE, 0);
+    struct order hard = run_order(ORR_FAMILY_PRESSURE, 1000000);
+    ck_assert_uint_eq(calm.overflowed, 0);
+    ck_assert_uint_eq(calm.passes, 1);
+    ck_assert_uint_gt(hard.overflowed, 0);
+    ck_assert_uint_gt(hard.passes, 1);
+}
+END_TEST
+
+/* A batch that is large, as a choice, and a delivery that is not. */
+START_TEST(test_nodes__pressure_delivers_a_part_also_of_a_whole_batch)
+{
+    struct orr_world *world = orr_world_create(5, NULL);
+    struct orr_loop *loop;
+    struct order order = {.count = 0};
+    ck_assert_int_eq(orr_node_open_loop(world, "a", NULL, &loop), 0);
+    orr_world_set_rate(world, ORR_FAMILY_PRESSURE, 1000000);
+    for (uint32_t i = 0; i < ORDER; i++)
+        orr_poll(loop, &order.completions[i], orr_socket(loop, ORR_FAMILY_IP4, ORR_SOCKET_DATAGRAM),
+                 ORR_POLL_OUT, note_order, &order);
+    for (; order.count < ORDER; order.passes++)
+        orr_run_once(loop);
+    ck_assert_uint_gt(order.passes, 1);
+    orr_drain(loop);
+    orr_loop_close(loop);
+    orr_world_destroy(world);
+}
+END_TEST
+
+START_TEST(test_nodes__latency_makes_operations_on_files_long)
+{
+    struct order calm = run_order(ORR_FAMILY_LATENCY, 0);
+    struct order slow = run_order(ORR_FAMILY_LATENCY, 1000000);
+    ck_assert_uint_lt(calm.looks_ns, 10 * ORR_MILLISECOND);
+    ck_assert_uint_gt(slow.looks_ns, 100 * ORR_MILLISECOND);
+}
+END_TEST
+
 /* ---- bounds ---------------------------------------------------------------------------------- */
 
 #define CROWD 5
@@ -468,6 +599,10 @@ int main(void)
                                      SIGABRT, 0, 5);
     tcase_add_test(tests, test_nodes__a_wiped_node_has_an_empty_disk);
     tcase_add_test(tests, test_nodes__memory_is_refused_on_request_only);
+    tcase_add_test(tests, test_nodes__reorder_lets_an_end_overtake_others);
+    tcase_add_test(tests, test_nodes__pressure_makes_batches_and_deliveries_small);
+    tcase_add_test(tests, test_nodes__pressure_delivers_a_part_also_of_a_whole_batch);
+    tcase_add_test(tests, test_nodes__latency_makes_operations_on_files_long);
     tcase_add_test(tests, test_nodes__no_more_are_down_than_the_budget_allows);
     tcase_add_test(tests, test_nodes__faults_keep_to_their_time);
     tcase_add_test(tests, test_nodes__the_same_seed_is_the_same_run);
