@@ -1,13 +1,16 @@
 /*
  * world.c: how fast the simulated world is: completions and events a second on one core, without a
- * trace. Three workloads, each in one world with every fault family off and once with the swarm's
- * faults on:
+ * trace; and how much memory it takes. Three workloads, each in one world with every fault family
+ * off, and in one with every family on that the swarm can turn on:
  *
- *   echo   a server and 64 connections of 64-byte messages, the work that the echo benchmark does
- * on the kernel log    64 writers, each writes 100 bytes and makes them durable, again and again
+ *   echo   a server and 64 connections of 64-byte messages, which are made again when they fail:
+ *          the work that the echo benchmark does on the kernel
+ *   log    64 writers, each writes 100 bytes and makes them durable, again and again
  *   timer  4096 timers that rearm themselves
  *
- * CPU time of this process is what counts; everything else is virtual. Prints one JSON object.
+ * CPU time of this process is what counts; everything else is virtual. The memory is that of 1,000
+ * nodes which listen, and of 10,000 connections between them over which a byte went once. Prints
+ * one JSON object.
  */
 #include <orrery/sim.h>
 
@@ -17,17 +20,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define CONNECTIONS 64
 #define MESSAGE_BYTES 64
 #define WRITE_BYTES 100
 #define TIMERS 4096
 #define PORT 7000
+#define RATE_ON 2000u /* of a million: families that this seed's swarm has left out */
+#define IDLE_NODES 1000u
+#define IDLE_PEERS 10u /* connections that each of them makes */
 
 /* ---- echo clients ---------------------------------------------------------------------------- */
 
 struct echo_connection {
     struct orr_loop *loop;
+    const struct orr_address *server;
     orr_handle handle;
     struct orr_completion io;
     char bytes[MESSAGE_BYTES];
@@ -38,6 +46,19 @@ struct echo_clients {
 };
 
 static void on_echo_sent(void *context, struct orr_completion *completion, int64_t result);
+static void start(struct echo_connection *connection);
+
+static void on_echo_closed(void *context, struct orr_completion *completion, int64_t result)
+{
+    (void)completion;
+    (void)result;
+    start(context);
+}
+
+static void give_up(struct echo_connection *connection)
+{
+    orr_close(connection->loop, &connection->io, connection->handle, on_echo_closed, connection);
+}
 
 static void on_echo_received(void *context, struct orr_completion *completion, int64_t result)
 {
@@ -45,6 +66,8 @@ static void on_echo_received(void *context, struct orr_completion *completion, i
     if (result == MESSAGE_BYTES)
         orr_send_all(connection->loop, completion, connection->handle, connection->bytes,
                      MESSAGE_BYTES, on_echo_sent, connection);
+    else
+        give_up(connection);
 }
 
 static void on_echo_sent(void *context, struct orr_completion *completion, int64_t result)
@@ -53,12 +76,23 @@ static void on_echo_sent(void *context, struct orr_completion *completion, int64
     if (result >= 0)
         orr_recv_exact(connection->loop, completion, connection->handle, connection->bytes,
                        MESSAGE_BYTES, on_echo_received, connection);
+    else
+        give_up(connection);
 }
 
 static void on_echo_connected(void *context, struct orr_completion *completion, int64_t result)
 {
     if (result == 0)
         on_echo_received(context, completion, MESSAGE_BYTES);
+    else
+        give_up(context);
+}
+
+static void start(struct echo_connection *connection)
+{
+    connection->handle = orr_socket(connection->loop, ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
+    orr_connect(connection->loop, &connection->io, connection->handle, connection->server,
+                on_echo_connected, connection);
 }
 
 static void *echo_clients_boot(struct orr_loop *loop, void *config)
@@ -70,9 +104,8 @@ static void *echo_clients_boot(struct orr_loop *loop, void *config)
     for (int i = 0; i < CONNECTIONS; i++) {
         struct echo_connection *connection = &clients->connections[i];
         connection->loop = loop;
-        connection->handle = orr_socket(loop, ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
-        orr_connect(loop, &connection->io, connection->handle, config, on_echo_connected,
-                    connection);
+        connection->server = config;
+        start(connection);
     }
     return clients;
 }
@@ -171,12 +204,23 @@ static const struct orr_program clients_program = {.boot = echo_clients_boot};
 static const struct orr_program writers_program = {.boot = writers_boot};
 static const struct orr_program ticker_program = {.boot = ticker_boot};
 
-static void quiet(struct orr_world *world)
+static bool is_on_request(enum orr_fault_family family)
 {
-    if (strcmp(orr_parameter_text(world, "faults"), "off") != 0)
-        return;
-    for (int family = 0; family < ORR_FAMILY_COUNT; family++)
-        orr_world_set_rate(world, (enum orr_fault_family)family, 0);
+    return family == ORR_FAMILY_MEMORY || family == ORR_FAMILY_LOST_SYNC ||
+           family == ORR_FAMILY_BAD_SECTOR || family == ORR_FAMILY_BIT_ROT ||
+           family == ORR_FAMILY_MISDIRECTED || family == ORR_FAMILY_STUCK;
+}
+
+static void set_rates(struct orr_world *world)
+{
+    bool off = strcmp(orr_parameter_text(world, "faults"), "off") == 0;
+    for (int i = 0; i < ORR_FAMILY_COUNT; i++) {
+        enum orr_fault_family family = (enum orr_fault_family)i;
+        if (off)
+            orr_world_set_rate(world, family, 0);
+        else if (orr_world_rate(world, family) == 0 && !is_on_request(family))
+            orr_world_set_rate(world, family, RATE_ON);
+    }
 }
 
 static void run_for(struct orr_world *world)
@@ -186,7 +230,7 @@ static void run_for(struct orr_world *world)
 
 static void run_echo(struct orr_world *world)
 {
-    quiet(world);
+    set_rates(world);
     struct orr_address listen_on;
     (void)orr_address_parse("0.0.0.0:7000", &listen_on);
     struct orr_node *server = orr_node_create(world, "server", &server_program, &listen_on);
@@ -197,14 +241,14 @@ static void run_echo(struct orr_world *world)
 
 static void run_log(struct orr_world *world)
 {
-    quiet(world);
+    set_rates(world);
     (void)orr_node_create(world, "server", &writers_program, NULL);
     run_for(world);
 }
 
 static void run_timer(struct orr_world *world)
 {
-    quiet(world);
+    set_rates(world);
     (void)orr_node_create(world, "server", &ticker_program, NULL);
     run_for(world);
 }
@@ -253,11 +297,118 @@ static void measure(const char *separator, const struct orr_scenario *scenario, 
            spent_ns / (outcome.completions + 1));
 }
 
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+struct idler {
+    struct orr_loop *loop;
+    orr_handle listener;
+    struct orr_completion accept;
+    struct orr_completion io[2 * IDLE_PEERS];
+    struct orr_address peers[IDLE_PEERS];
+    orr_handle handles[IDLE_PEERS];
+    uint32_t accepted;
+    char byte;
+};
+
+static uint64_t connections_used;
+
+static void on_idle_end(void *context, struct orr_completion *completion, int64_t result)
+{
+    (void)context;
+    (void)completion;
+    connections_used += result == 1 ? 1 : 0;
+}
+
+static void on_idle_connected(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct idler *idler = context;
+    if (result == 0)
+        orr_send(idler->loop, completion, idler->handles[completion - idler->io], "x", 1,
+                 on_idle_end, idler);
+}
+
+static void on_idle_accept(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct idler *idler = context;
+    if (result >= 0)
+        orr_recv(idler->loop, &idler->io[IDLE_PEERS + idler->accepted++], result, &idler->byte, 1,
+                 on_idle_end, idler);
+    if (idler->accepted < IDLE_PEERS)
+        orr_accept(idler->loop, completion, idler->listener, NULL, on_idle_accept, idler);
+}
+
+static void *idler_boot(struct orr_loop *loop, void *config)
+{
+    struct orr_address address;
+    struct idler *idler = config;
+    idler->loop = loop;
+    idler->listener = orr_socket(loop, ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
+    (void)orr_address_parse("0.0.0.0:7000", &address);
+    if (orr_bind(loop, idler->listener, &address) < 0 || orr_listen(loop, idler->listener, 100) < 0)
+        return NULL;
+    orr_accept(loop, &idler->accept, idler->listener, NULL, on_idle_accept, idler);
+    return idler;
+}
+
+static void connect_to_peers(struct orr_node *const *nodes, struct idler *idlers, uint32_t number)
+{
+    struct idler *idler = &idlers[number];
+    for (uint32_t i = 0; i < IDLE_PEERS; i++) {
+        idler->peers[i] = orr_node_address(nodes[(number + 1 + i) % IDLE_NODES], PORT);
+        idler->handles[i] = orr_socket(idler->loop, ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
+        orr_connect(idler->loop, &idler->io[i], idler->handles[i], &idler->peers[i],
+                    on_idle_connected, idler);
+    }
+    orr_wake(idler->loop); /* submitted from outside: the loop has to look */
+}
+
+/* What of this process is in memory. */
+static uint64_t resident_bytes(void)
+{
+    unsigned long size = 0;
+    unsigned long resident = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL || fscanf(file, "%lu %lu", &size, &resident) != 2)
+        exit(1);
+    fclose(file);
+    return (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static void measure_memory(void)
+{
+    static const struct orr_program program = {.boot = idler_boot};
+    static char names[IDLE_NODES][16];
+    static struct orr_node *nodes[IDLE_NODES];
+    struct idler *idlers = calloc(IDLE_NODES, sizeof *idlers);
+    if (idlers == NULL)
+        exit(1);
+    uint64_t empty = resident_bytes();
+    struct orr_world *world = orr_world_create(1, NULL);
+    for (uint32_t i = 0; i < IDLE_NODES; i++) {
+        snprintf(names[i], sizeof names[i], "node-%u", i);
+        nodes[i] = orr_node_create(world, names[i], &program, &idlers[i]);
+    }
+    orr_world_run_for(world, ORR_SECOND);
+    uint64_t idle = resident_bytes();
+    for (uint32_t i = 0; i < IDLE_NODES; i++)
+        connect_to_peers(nodes, idlers, i);
+    orr_world_run_for(world, ORR_SECOND);
+    uint64_t connected = resident_bytes();
+    uint64_t connections = connections_used / 2;
+    printf("\"idle_nodes\": %u, \"bytes_per_idle_node\": %" PRIu64
+           ", \"idle_connections\": %" PRIu64 ", \"bytes_per_idle_connection\": %" PRIu64,
+           IDLE_NODES, (idle - empty) / IDLE_NODES, connections,
+           (connected - idle) / (connections > 0 ? connections : 1));
+    orr_world_destroy(world);
+    free(idlers);
+}
+
 int main(void)
 {
     printf("{");
+    measure_memory(); /* first: what others have used before would be used again */
     for (size_t i = 0; i < sizeof workloads / sizeof workloads[0]; i++) {
-        measure(i == 0 ? "" : ", ", &workloads[i].scenario, workloads[i].ms, "off");
+        measure(", ", &workloads[i].scenario, workloads[i].ms, "off");
         measure(", ", &workloads[i].scenario, workloads[i].ms, "on");
     }
     printf("}\n");
