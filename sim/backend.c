@@ -280,6 +280,17 @@ static bool memory_fails(struct orr__process *process, size_t size)
     return true;
 }
 
+static void *copy_memory(struct orr__process *process, const struct orr__allocation *old,
+                         size_t size)
+{
+    struct orr__allocation *fresh = malloc(sizeof *fresh + size);
+    if (fresh == NULL)
+        return NULL;
+    memset(fresh->bytes, GARBAGE, size);
+    memcpy(fresh->bytes, old->bytes, old->size < size ? old->size : size);
+    return link_allocation(process, fresh, size);
+}
+
 static void *backend_memory(void *state, void *memory, size_t size)
 {
     struct orr__process *process = state;
@@ -293,6 +304,8 @@ static void *backend_memory(void *state, void *memory, size_t size)
         old = (struct orr__allocation *)(void *)((char *)memory -
                                                  offsetof(struct orr__allocation, bytes));
         old_size = old->size;
+        if (orr__police_free(process, memory, old_size)) /* keep what the run still touches */
+            return size > 0 ? copy_memory(process, old, size) : NULL;
         unlink_allocation(process, old);
     }
     if (size == 0) {

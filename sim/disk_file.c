@@ -296,6 +296,11 @@ bool orr__file_is_direct(const struct orr__file *file)
     return (file->flags & ORR_OPEN_DIRECT) != 0;
 }
 
+uint64_t orr__file_number(const struct orr__file *file)
+{
+    return file->inode->number;
+}
+
 uint64_t orr__file_sync_mark(const struct orr__file *file)
 {
     return file->disk->sequence;

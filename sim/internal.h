@@ -11,8 +11,8 @@
  *   clock.c      a node's clocks
  *   backend.c    the vtable of a process's loop: batch, ready list, descriptors
  *   operations.c an operation's faults, latency, effect and end; which room does what
- *   police.c     rules of the interface that a program breaks
  *   libc/        the C library's clocks, random functions and threads, as code in a world sees them
+ *   police*.c    rules of the interface that a program breaks
  *   link.c       links; network.c addresses and ports; socket.c sockets; stream.c TCP and Unix
  *                streams; datagram.c UDP
  *   disk.c       a file system with page cache and durable image; disk_faults.c its faults
@@ -169,6 +169,7 @@ struct orr__socket;
 struct orr__file;
 struct orr__stack; /* a node's network stack: listeners, bound ports */
 struct orr__plan;
+struct orr__watch; /* what the police knows of an operation in flight */
 
 /* A block of a node's memory; the program's bytes follow. */
 struct orr__allocation {
@@ -208,6 +209,8 @@ struct orr__process {
     struct orr__descriptor *descriptors;
     int32_t descriptor_count;
     struct orr__allocation *allocations; /* the node's memory, a doubly linked list */
+    struct orr__watch *watches;          /* police.c: operations in flight, the newest first */
+    struct orr__watch *watches_free;
 };
 
 /* What the C library keeps of its random functions for a node, or for the scenario. */
@@ -386,6 +389,8 @@ int orr__file_allocate(struct orr__file *file, uint64_t offset, uint64_t length)
 int orr__file_stat(struct orr__file *file, struct orr_stat *ret_stat);
 /* Opened past the page cache: transfers are whole sectors. */
 bool orr__file_is_direct(const struct orr__file *file);
+/* Of its inode: 1, 2, ... on the node's disk. */
+uint64_t orr__file_number(const struct orr__file *file);
 /* A mark of everything written to the file so far; fsync makes durable what came before the mark
  * taken at its submit (later writes stay unsynced: the kernel may or may not have caught them). */
 uint64_t orr__file_sync_mark(const struct orr__file *file);

@@ -167,6 +167,7 @@ void orr__process_free(struct orr__process *process)
         free(allocation);
     }
     free(process->descriptors);
+    orr__police_process_freed(process);
     free(process);
 }
 

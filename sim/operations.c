@@ -100,6 +100,7 @@ void orr__ready(struct orr__process *process, struct orr_completion *completion,
 {
     struct orr_world *world = process->world;
     struct orr_node *node = process->node;
+    orr__police_attempt(process, completion, result);
     trace_end(process, completion, result);
     orr__trace_hash(world, completion->request.op, node->id, (uint64_t)result,
                     (uint64_t)completion->result);

@@ -221,8 +221,15 @@ void orr__spoil_write(struct orr_node *node, struct orr__file *file, uint8_t op,
                       uint64_t occurrence);
 
 /* police.c */
-/* Fails the world if this operation breaks a rule; it has just been submitted. */
-void orr__police_submit(struct orr__process *process, const struct orr_completion *completion);
+/* Watches an operation from now until its callback, and fails the world if it breaks a rule; it is
+ * being submitted, perhaps not for the first time. */
+void orr__police_submit(struct orr__process *process, struct orr_completion *completion);
+/* An attempt of an operation has ended with that result: the world took bytes, or put them. */
+void orr__police_attempt(struct orr__process *process, const struct orr_completion *completion,
+                         int64_t result);
+/* True, and the world has failed, if an operation in flight uses memory that is to be freed. */
+bool orr__police_free(struct orr__process *process, const void *memory, size_t size);
+void orr__police_process_freed(struct orr__process *process);
 
 /* backend.c */
 /* The object behind a descriptor, or NULL if it is of another kind, or free. */

@@ -11,6 +11,10 @@
  * From submit until completion the backend owns the completion's `next`, `previous`, `result` and
  * `request.backend_bits`; it reads the rest of `request` and touches nothing else. For a look at
  * what else is in flight on the handle, `handle_next` leads from a completion to the older ones.
+ *
+ * A backend that wants to know an operation's end, over all attempts of a whole transfer, may put a
+ * function of its own in place of `callback`, once, and call the caller's from there; meanwhile
+ * `request.arguments.backend.mark` is its own.
  */
 #ifndef ORRERY_BACKEND_H
 #define ORRERY_BACKEND_H

@@ -403,7 +403,8 @@ ORR_API int orr_command_line(int argc, char **argv, const struct orr_scenario *c
 ORR_API struct orr_world *orr_world_create(uint64_t seed, FILE *trace);
 ORR_API void orr_world_destroy(struct orr_world *world);
 /* From here on a program that breaks a rule of the interface fails the world, as it does in every
- * scenario: a second recv or send in flight on a stream. */
+ * scenario: a second recv or send in flight on a stream, writes in flight that overlap, a buffer
+ * that is touched or memory that is freed while an operation in flight uses it. */
 ORR_API void orr_world_police(struct orr_world *world);
 /* A loop of a node without a program, which the caller runs itself (orr_run_once and the like move
  * the world on while they wait) and ends with orr_loop_close. Returns 0 or -errno. */
