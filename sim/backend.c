@@ -19,7 +19,7 @@
 /* ---- descriptors ----------------------------------------------------------------------------- */
 
 int32_t orr__descriptor_add(struct orr__process *process, enum orr__descriptor_kind kind,
-                            void *object)
+                            void *object, const char *site)
 {
     int32_t at = process->lowest_free;
     while (at < process->descriptor_count && process->descriptors[at].kind != ORR__DESCRIPTOR_FREE)
@@ -38,6 +38,7 @@ int32_t orr__descriptor_add(struct orr__process *process, enum orr__descriptor_k
         process->descriptor_count = count;
     }
     process->descriptors[at].kind = kind;
+    process->descriptors[at].site = site;
     if (kind == ORR__DESCRIPTOR_SOCKET)
         process->descriptors[at].socket = object;
     else
@@ -60,6 +61,8 @@ void orr__descriptor_remove(struct orr__process *process, int32_t descriptor)
     orr__assert(entry != NULL);
     entry->kind = ORR__DESCRIPTOR_FREE;
     entry->socket = NULL;
+    free(entry->path);
+    entry->path = NULL;
     if (descriptor < process->lowest_free)
         process->lowest_free = descriptor;
 }
@@ -329,7 +332,9 @@ static int32_t backend_socket(void *state, enum orr_family family, enum orr_sock
     int status = orr__socket_create(state, family, type, &socket);
     if (status < 0)
         return status;
-    int32_t descriptor = orr__descriptor_add(state, ORR__DESCRIPTOR_SOCKET, socket);
+    const struct orr__process *process = state;
+    int32_t descriptor =
+        orr__descriptor_add(state, ORR__DESCRIPTOR_SOCKET, socket, orr_loop_site(process->loop));
     if (descriptor < 0)
         orr__socket_close(state, socket);
     return descriptor;
@@ -388,6 +393,12 @@ static int32_t backend_adopt(void *state, int32_t descriptor)
     return -ENOTSUP; /* nothing outside the world may touch it */
 }
 
+static void backend_stale(void *state, const struct orr_completion *completion,
+                          const struct orr_completion *closer, uint32_t slot)
+{
+    orr__police_stale(state, completion, closer, slot);
+}
+
 static void backend_discard(void *state, int32_t descriptor)
 {
     (void)orr__descriptor_close(state, descriptor);
@@ -416,5 +427,6 @@ const struct orr_backend orr__world_backend = {
     .peer_address = backend_peer_address,
     .directory_list = backend_directory_list,
     .adopt = backend_adopt,
+    .stale = backend_stale,
     .discard = backend_discard,
 };

@@ -187,6 +187,8 @@ struct orr__descriptor {
         struct orr__socket *socket;
         struct orr__file *file;
     };
+    const char *site; /* of what made it, or NULL */
+    char *path;       /* of a file, where somebody wants to know it */
 };
 
 /* One life of a node: from boot to crash. The state behind a loop's vtable. Freed at its end;
@@ -211,6 +213,8 @@ struct orr__process {
     struct orr__allocation *allocations; /* the node's memory, a doubly linked list */
     struct orr__watch *watches;          /* police.c: operations in flight, the newest first */
     struct orr__watch *watches_free;
+    const char **close_sites; /* of the last close, by the slot of the handle */
+    uint32_t close_site_count;
 };
 
 /* What the C library keeps of its random functions for a node, or for the scenario. */
@@ -248,6 +252,7 @@ struct orr_node {
     bool is_paused;
     bool is_step_held; /* a pass came while it was paused */
     bool is_damaged;   /* its disk, by chance */
+    bool leaves_nothing; /* when it stops, all is closed and over */
     struct orr__plan *plans;
 
     /* clock.c */
@@ -269,7 +274,7 @@ uint64_t orr__world_clock(const struct orr_world *world, enum orr_clock clock);
 void orr__ready(struct orr__process *process, struct orr_completion *completion, int64_t result);
 /* New descriptor for a socket or file (lowest free number), or -EMFILE. */
 int32_t orr__descriptor_add(struct orr__process *process, enum orr__descriptor_kind kind,
-                            void *object);
+                            void *object, const char *site);
 struct orr__descriptor *orr__descriptor_get(struct orr__process *process, int32_t descriptor);
 void orr__descriptor_remove(struct orr__process *process, int32_t descriptor);
 /* "server/recv" for ledger names; valid until the next call. */

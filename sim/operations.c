@@ -198,9 +198,11 @@ static int64_t open_file(struct orr__process *process, struct orr__file *base,
                                 completion->request.arguments.path.mode, &file);
     if (status < 0)
         return status;
-    int32_t descriptor = orr__descriptor_add(process, ORR__DESCRIPTOR_FILE, file);
+    int32_t descriptor = orr__descriptor_add(process, ORR__DESCRIPTOR_FILE, file, completion->site);
     if (descriptor < 0)
         orr__file_close(file);
+    else
+        orr__police_opened(process, descriptor, completion->request.arguments.path.path);
     return descriptor;
 }
 

@@ -89,6 +89,7 @@ void orr__police_process_freed(struct orr__process *process)
             free_watch(watch);
         }
     }
+    free(process->close_sites);
 }
 
 /* In the place of the program's callback. */
@@ -192,6 +193,44 @@ static void check_zeroed(const struct orr__watch *watch)
               watch->process->node->name, other != NULL ? ", and uses it again" : "");
 }
 
+/* ---- handles after their close --------------------------------------------------------------- */
+
+static void remember_close(struct orr__process *process, const struct orr_completion *completion)
+{
+    uint32_t slot = completion->request.slot;
+    if (slot >= process->close_site_count) {
+        uint32_t count = slot < 8 ? 16 : slot * 2;
+        const char **grown = realloc(process->close_sites, count * sizeof *grown);
+        if (grown == NULL)
+            orr_fatal("no memory to remember %u closes", count);
+        for (uint32_t i = process->close_site_count; i < count; i++)
+            grown[i] = NULL;
+        process->close_sites = grown;
+        process->close_site_count = count;
+    }
+    process->close_sites[slot] = completion->site;
+}
+
+void orr__police_stale(struct orr__process *process, const struct orr_completion *completion,
+                       const struct orr_completion *closer, uint32_t slot)
+{
+    if (!process->world->policed)
+        return;
+    bool closes = completion->request.op == ORR_OP_CLOSE;
+    const char *site = slot < process->close_site_count ? process->close_sites[slot] : NULL;
+    orr__world_fail(process->world,
+                    closes ? "a handle is closed once" : "a handle is not used after its close",
+                    orr__police_site(completion->site),
+                    "node %s submits this %s on a handle %s from %s: the system may have given "
+                    "its number to another one by now; forget a handle when you close it",
+                    process->node->name, orr_op_name(completion->request.op),
+                    closer != NULL ? "that is being closed by the close"
+                                   : "that was closed, the last time by the close",
+                    orr__police_site(closer != NULL ? closer->site : site));
+}
+
+/* ---- what is submitted ----------------------------------------------------------------------- */
+
 void orr__police_submit(struct orr__process *process, struct orr_completion *completion)
 {
     uint64_t kind = ORR_OP_BIT(completion->request.op);
@@ -199,6 +238,8 @@ void orr__police_submit(struct orr__process *process, struct orr_completion *com
         return;
     struct orr__watch *watch = begin(process, completion);
     check_zeroed(watch);
+    if (completion->request.op == ORR_OP_CLOSE)
+        remember_close(process, completion);
     if ((kind & (ORR__RECEIVES | ORR__SENDS)) == 0)
         return;
     orr__watch_memory(watch);

@@ -3,6 +3,7 @@
  *
  *   police.c         who is watched, from submit to callback; rules on operations side by side
  *   police_memory.c  buffers in flight belong to the loop
+ *   police_waits.c   what is in flight and open: where a run gets stuck, and where a program stops
  *
  * In a world that is policed each operation that reaches the backend is watched until its callback
  * starts, over all attempts of a whole transfer: the watch puts its own function in the place of

@@ -26,7 +26,7 @@ struct orr__event {
 
 #define ORR__EVENT_NONE UINT32_MAX
 #define ORR__WORKLOAD_SITES_MAX 64
-#define ORR__DETAIL_MAX 3072
+#define ORR__DETAIL_MAX 4096
 
 /* One fuzzer lane: the bytes of one site, used up in order. */
 struct orr__lane {
@@ -230,6 +230,17 @@ void orr__police_attempt(struct orr__process *process, const struct orr_completi
 /* True, and the world has failed, if an operation in flight uses memory that is to be freed. */
 bool orr__police_free(struct orr__process *process, const void *memory, size_t size);
 void orr__police_process_freed(struct orr__process *process);
+/* An operation names a handle whose close was submitted. */
+void orr__police_stale(struct orr__process *process, const struct orr_completion *completion,
+                       const struct orr_completion *closer, uint32_t slot);
+
+/* police_waits.c */
+/* A file was opened under that path. */
+void orr__police_opened(struct orr__process *process, int32_t descriptor, const char *path);
+/* The program has stopped, and its process is about to end. */
+void orr__police_stopped(struct orr__process *process);
+/* Adds to the report of the check that has failed what every node waits for. */
+void orr__police_tell_waits(struct orr_world *world);
 
 /* backend.c */
 /* The object behind a descriptor, or NULL if it is of another kind, or free. */
