@@ -195,6 +195,7 @@ static void wait_until(struct orr__process *process, uint64_t deadline_ns)
 static int backend_flush(void *state, uint64_t deadline_ns, struct orr_queue *completed)
 {
     struct orr__process *process = state;
+    orr__police_pass(process);
     for (uint64_t left = process->batch.count; left > 0; left--)
         orr__operation_start(process, orr_queue_pop(&process->batch));
     if (process->external)
@@ -301,6 +302,8 @@ static void *backend_memory(void *state, void *memory, size_t size)
         return NULL;
     struct orr__allocation *old = NULL;
     size_t old_size = 0;
+    if (size > 0)
+        orr__police_allocate(process);
     if (size > 0 && memory_fails(process, size))
         return NULL;
     if (memory != NULL) {

@@ -213,6 +213,10 @@ struct orr__process {
     struct orr__allocation *allocations; /* the node's memory, a doubly linked list */
     struct orr__watch *watches;          /* police.c: operations in flight, the newest first */
     struct orr__watch *watches_free;
+    uint64_t callback;        /* the loop's number of the callback that is counted ... */
+    uint64_t callback_blocks; /* ... and how often it has asked for memory */
+    uint64_t submits_seen;    /* the loop's counts at the last flush */
+    uint64_t callbacks_seen;
     const char **close_sites; /* of the last close, by the slot of the handle */
     uint32_t close_site_count;
 };
@@ -250,9 +254,10 @@ struct orr_node {
     uint64_t memory_count;
     uint64_t pauses;
     bool is_paused;
-    bool is_step_held; /* a pass came while it was paused */
-    bool is_damaged;   /* its disk, by chance */
+    bool is_step_held;   /* a pass came while it was paused */
+    bool is_damaged;     /* its disk, by chance */
     bool leaves_nothing; /* when it stops, all is closed and over */
+    bool forbids_unwritten;
     struct orr__plan *plans;
 
     /* clock.c */
@@ -394,6 +399,10 @@ int orr__file_allocate(struct orr__file *file, uint64_t offset, uint64_t length)
 int orr__file_stat(struct orr__file *file, struct orr_stat *ret_stat);
 /* Opened past the page cache: transfers are whole sectors. */
 bool orr__file_is_direct(const struct orr__file *file);
+/* The first part of a range of a regular file that nobody has written; false if there is none, or
+ * the node does not forbid to read it. */
+bool orr__file_unwritten(const struct orr__file *file, uint64_t offset, uint64_t length,
+                         uint64_t *ret_from, uint64_t *ret_to);
 /* Of its inode: 1, 2, ... on the node's disk. */
 uint64_t orr__file_number(const struct orr__file *file);
 /* A mark of everything written to the file so far; fsync makes durable what came before the mark

@@ -189,6 +189,14 @@ static int64_t transfer_file(struct orr__process *process, struct orr__file *fil
     return orr__file_write(file, completion->request.arguments.transfer.data, length, offset);
 }
 
+static int64_t policed_transfer(struct orr__process *process, struct orr__file *file,
+                                struct orr_completion *completion)
+{
+    int64_t result = transfer_file(process, file, completion);
+    orr__police_read(process, file, completion, result);
+    return result;
+}
+
 static int64_t open_file(struct orr__process *process, struct orr__file *base,
                          const struct orr_completion *completion)
 {
@@ -248,7 +256,7 @@ static int64_t perform_file(struct orr__process *process, struct orr__file *file
     case ORR_OP_WRITE:
     case ORR_OP_READV:
     case ORR_OP_WRITEV:
-        return error < 0 ? error : transfer_file(process, file, completion);
+        return error < 0 ? error : policed_transfer(process, file, completion);
     case ORR_OP_TRUNCATE:
         return error < 0 ? error
                          : orr__file_truncate(file, completion->request.arguments.range.length);

@@ -21,6 +21,8 @@
 #include <string.h>
 
 #define WRITES_LOOKED_AT 1024u /* watches that a write is compared with, the newest first */
+#define SUBMITS_MAX 100000u    /* of one pass, beyond one for each callback */
+#define BLOCKS_MAX 1000000u    /* that one callback asks for */
 #define COPY_KEPT 4096u        /* bytes of copy that an idle watch may keep */
 
 void orr_world_police(struct orr_world *world)
@@ -252,6 +254,47 @@ void orr__police_submit(struct orr__process *process, struct orr_completion *com
         check_writes(watch, file);
 }
 
+/* ---- callbacks that do not stop -------------------------------------------------------------- */
+
+static const char *newest_site(const struct orr__process *process)
+{
+    const struct orr__watch *watch = process->watches;
+    return orr__police_site(watch != NULL ? watch->completion->site : NULL);
+}
+
+/* Nothing but the end of the process gets it out of there. */
+void orr__police_allocate(struct orr__process *process)
+{
+    struct orr_statistics statistics;
+    if (!process->world->policed)
+        return;
+    orr_loop_statistics(process->loop, &statistics);
+    if (statistics.callbacks != process->callback)
+        process->callback_blocks = 0;
+    process->callback = statistics.callbacks;
+    if (++process->callback_blocks > BLOCKS_MAX)
+        orr_fatal("node %s: a callback has asked for memory %u times, and does not stop; the "
+                  "newest operation in flight is from %s",
+                  process->node->name, BLOCKS_MAX, newest_site(process));
+}
+
+void orr__police_pass(struct orr__process *process)
+{
+    struct orr_statistics statistics;
+    if (!process->world->policed)
+        return;
+    orr_loop_statistics(process->loop, &statistics);
+    uint64_t submits = statistics.submits - process->submits_seen;
+    uint64_t callbacks = statistics.callbacks - process->callbacks_seen;
+    process->submits_seen = statistics.submits;
+    process->callbacks_seen = statistics.callbacks;
+    if (submits > callbacks + SUBMITS_MAX)
+        orr__world_fail(process->world, "a callback submits without end", newest_site(process),
+                        "node %s has submitted %" PRIu64 " operations in a pass of %" PRIu64
+                        " callbacks; the newest that got into the batch is from here",
+                        process->node->name, submits, callbacks);
+}
+
 /* ---- memory ---------------------------------------------------------------------------------- */
 
 void orr__police_attempt(struct orr__process *process, const struct orr_completion *completion,
@@ -261,6 +304,30 @@ void orr__police_attempt(struct orr__process *process, const struct orr_completi
     struct orr__watch *watch = completion->request.arguments.backend.mark;
     if (watch != NULL && watch->piece_count > 0 && result > 0)
         orr__watch_moved(watch, (uint64_t)result);
+}
+
+void orr_node_forbid_unwritten_reads(struct orr_node *node)
+{
+    node->forbids_unwritten = true;
+}
+
+void orr__police_read(struct orr__process *process, const struct orr__file *file,
+                      const struct orr_completion *completion, int64_t result)
+{
+    uint8_t op = completion->request.op;
+    uint64_t from;
+    uint64_t to;
+    if (!process->world->policed || !process->node->forbids_unwritten || result <= 0 ||
+        (ORR__RECEIVES & ORR_OP_BIT(op)) == 0 ||
+        !orr__file_unwritten(file, completion->request.arguments.transfer.offset, (uint64_t)result,
+                             &from, &to))
+        return;
+    orr__world_fail(
+        process->world, "what is read from a file was written", orr__police_site(completion->site),
+        "node %s reads, with this %s on %d, bytes %" PRIu64 " to %" PRIu64
+        " of a file, which nobody has written: they lie in a hole, or in what truncate "
+        "or allocate has added",
+        process->node->name, orr_op_name(op), completion->request.descriptor, from, to - 1);
 }
 
 bool orr__police_free(struct orr__process *process, const void *memory, size_t size)

@@ -227,8 +227,15 @@ void orr__police_submit(struct orr__process *process, struct orr_completion *com
 /* An attempt of an operation has ended with that result: the world took bytes, or put them. */
 void orr__police_attempt(struct orr__process *process, const struct orr_completion *completion,
                          int64_t result);
+/* An operation on a file has moved `result` bytes, or failed. */
+void orr__police_read(struct orr__process *process, const struct orr__file *file,
+                      const struct orr_completion *completion, int64_t result);
 /* True, and the world has failed, if an operation in flight uses memory that is to be freed. */
 bool orr__police_free(struct orr__process *process, const void *memory, size_t size);
+/* A callback asks for memory. */
+void orr__police_allocate(struct orr__process *process);
+/* A pass begins. */
+void orr__police_pass(struct orr__process *process);
 void orr__police_process_freed(struct orr__process *process);
 /* An operation names a handle whose close was submitted. */
 void orr__police_stale(struct orr__process *process, const struct orr_completion *completion,

@@ -119,6 +119,10 @@ ORR_API bool orr_node_is_paused(const struct orr_node *node);
 /* The node's program has closed every handle and seen the end of every operation when it calls
  * orr_stop: what it leaves fails the world. Without this call, the end of the process closes it. */
 ORR_API void orr_node_expect_clean_stop(struct orr_node *node);
+/* From here on no read of the node's program returns bytes of a file that nobody has written: of a
+ * hole, or of space that orr_truncate or orr_allocate has added. What power loss leaves is not held
+ * against the program. Call it right after the node was made. */
+ORR_API void orr_node_forbid_unwritten_reads(struct orr_node *node);
 /* The machine is replaced: the disk of a node that is down is empty from now on. */
 ORR_API void orr_node_wipe(struct orr_node *node);
 

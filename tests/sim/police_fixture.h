@@ -36,6 +36,8 @@ struct client {
     struct orr_vector vectors[2];
     char buffers[4][16];
     char *large;
+    struct orr_stat status;
+    void (*extend)(struct client *client, struct orr_completion *completion);
     uint32_t sends;
 };
 
@@ -45,6 +47,7 @@ struct plan {
     void (*prepare)(struct orr_node *node);   /* the client's node; may be NULL */
     bool faults;                              /* those of the seed */
     bool server_talks;                        /* sends 16 bytes on accept */
+    void *memory;                             /* the test's own, to be freed after the run */
     uint32_t finished;                        /* runs that came to the plan's end */
 };
 

@@ -1,6 +1,7 @@
 /*
  * test_police.c: the world reports operations that must not be in flight side by side, and no
- * others: two receives, or two sends, on one stream; two writes to the same bytes of a file.
+ * others: two receives, or two sends, on one stream; two writes to the same bytes of a file. And,
+ * where the scenario forbids them, reads of what nobody has written.
  */
 #include "tests/sim/police_fixture.h"
 
@@ -261,6 +262,120 @@ START_TEST(test_police__writes_that_do_not_meet)
 }
 END_TEST
 
+/* ---- reads of what nobody has written -------------------------------------------------------- */
+
+static void read_into(struct client *client, uint64_t offset)
+{
+    (orr_read)(orr_at(client->loop, SECOND), &client->first, client->file, client->buffers[0], 16,
+               offset, ignore, NULL);
+}
+
+static void on_extended(void *context, struct orr_completion *completion, int64_t result)
+{
+    (void)completion;
+    if (result >= 0)
+        plan->finished++;
+    read_into(context, 95);
+}
+
+static void on_written(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct client *client = context;
+    if (result == 100)
+        client->extend(client, completion);
+}
+
+static void truncates(struct client *client, struct orr_completion *completion)
+{
+    orr_truncate(client->loop, completion, client->file, 200, on_extended, client);
+}
+
+static void allocates(struct client *client, struct orr_completion *completion)
+{
+    orr_allocate(client->loop, completion, client->file, 0, 200, on_extended, client);
+}
+
+static void leaves_a_hole(struct client *client, struct orr_completion *completion)
+{
+    orr_write_all(client->loop, completion, client->file, bytes, 100, 5000, on_extended, client);
+}
+
+static void rewrites(struct client *client, struct orr_completion *completion)
+{
+    orr_write_all(client->loop, completion, client->file, bytes, 100, 100, on_extended, client);
+}
+
+static void on_filled(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct client *client = context;
+    if (result >= 0)
+        orr_write_all(client->loop, completion, client->file, bytes, 50, 80, on_extended, client);
+}
+
+/* What truncate has added is written before it is read. */
+static void fills(struct client *client, struct orr_completion *completion)
+{
+    orr_truncate(client->loop, completion, client->file, 300, on_filled, client);
+}
+
+static void write_100(struct client *client)
+{
+    orr_write_all(client->loop, &client->second, client->file, bytes, 100, 0, on_written, client);
+}
+
+static void write_and_truncate(struct client *client)
+{
+    client->extend = truncates;
+    write_100(client);
+}
+
+static void write_and_allocate(struct client *client)
+{
+    client->extend = allocates;
+    write_100(client);
+}
+
+static void write_beyond(struct client *client)
+{
+    client->extend = leaves_a_hole;
+    write_100(client);
+}
+
+static void write_on(struct client *client)
+{
+    client->extend = rewrites;
+    write_100(client);
+}
+
+static void write_what_was_added(struct client *client)
+{
+    client->extend = fills;
+    write_100(client);
+}
+
+START_TEST(test_police__reads_of_what_nobody_wrote)
+{
+    struct plan plans[] = {
+        {.opened = write_and_truncate}, {.opened = write_and_allocate}, {.opened = write_beyond}};
+    for (int i = 0; i < 3; i++) {
+        ck_assert(!run_seed(&plans[i], 1).failed); /* unless the scenario forbids it */
+        plans[i].prepare = orr_node_forbid_unwritten_reads;
+        check_caught(&plans[i], "what is read from a file was written",
+                     (const char *[]){"ms, " SECOND ": node client reads, with this read on 3, "
+                                      "bytes 100 to 110 of a file",
+                                      NULL});
+    }
+}
+END_TEST
+
+START_TEST(test_police__reads_of_what_was_written)
+{
+    check_clean((struct plan){.opened = write_on, .prepare = orr_node_forbid_unwritten_reads});
+    check_clean(
+        (struct plan){.opened = write_what_was_added, .prepare = orr_node_forbid_unwritten_reads});
+}
+END_TEST
+
 int main(void)
 {
     TCase *cases = tcase_create("police");
@@ -271,5 +386,7 @@ int main(void)
     tcase_add_test(cases, test_police__datagrams_and_files_have_many);
     tcase_add_test(cases, test_police__overlapping_writes);
     tcase_add_test(cases, test_police__writes_that_do_not_meet);
+    tcase_add_test(cases, test_police__reads_of_what_nobody_wrote);
+    tcase_add_test(cases, test_police__reads_of_what_was_written);
     return suite_run("sim/police", cases);
 }

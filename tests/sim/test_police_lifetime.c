@@ -1,7 +1,7 @@
 /*
  * test_police_lifetime.c: the world reports handles used after their close, completions used while
  * they are in flight, and, where the scenario asks for it, what a program leaves when it stops; and
- * a run that gets stuck tells what every node waits for.
+ * a run that gets stuck tells what every node waits for. And callbacks that do not stop.
  */
 #include "tests/io/dies.h"
 #include "tests/sim/police_fixture.h"
@@ -265,6 +265,61 @@ START_TEST(test_police_lifetime__a_run_without_end_tells_it_too)
 }
 END_TEST
 
+/* ---- callbacks that do not stop -------------------------------------------------------------- */
+
+#define FEW 90000
+#define MANY 110000
+
+/* With memory of its own: the loop knows no bound. */
+static void submit_many(struct client *client, int count)
+{
+    struct orr_completion *completions = calloc((size_t)count, sizeof *completions);
+    must(completions != NULL);
+    plan->memory = completions;
+    for (int i = 0; i < count; i++)
+        (orr_stat)(orr_at(client->loop, SECOND), &completions[i], client->file, NULL,
+                   &client->status, ignore, NULL);
+    plan->finished++;
+}
+
+static void submit_too_many(struct client *client)
+{
+    submit_many(client, MANY);
+}
+
+static void submit_a_lot(struct client *client)
+{
+    submit_many(client, FEW);
+}
+
+static void allocate_without_end(struct client *client)
+{
+    (orr_recv)(orr_at(client->loop, FIRST), &client->first, client->stream, client->buffers[0], 16,
+               ignore, NULL);
+    for (;;)
+        (void)orr_malloc(client->loop, 1);
+}
+
+START_TEST(test_police_lifetime__a_callback_that_does_not_stop)
+{
+    struct plan many = {.opened = submit_too_many};
+    struct plan few = {.opened = submit_a_lot};
+    struct plan endless = {.connected = allocate_without_end};
+    struct orr_outcome outcome = run_seed(&many, 1);
+    ck_assert_str_eq(outcome.check, "a callback submits without end");
+    ck_assert_msg(strstr(outcome.detail, "ms, " SECOND ": node client has submitted 110000 ") !=
+                      NULL,
+                  "%s", outcome.detail);
+    free(many.memory);
+    outcome = run_seed(&few, 1);
+    ck_assert_msg(!outcome.failed, "%s", outcome.detail);
+    ck_assert_uint_eq(few.finished, 1);
+    free(few.memory);
+    DIES(run_plan, &endless, "node client: a callback has asked for memory 1000000 times",
+         "in flight is from " FIRST);
+}
+END_TEST
+
 int main(void)
 {
     TCase *cases = tcase_create("police_lifetime");
@@ -276,5 +331,6 @@ int main(void)
     tcase_add_test(cases, test_police_lifetime__without_a_word_the_system_closes);
     tcase_add_test(cases, test_police_lifetime__a_stuck_run_tells_who_waits_for_what);
     tcase_add_test(cases, test_police_lifetime__a_run_without_end_tells_it_too);
+    tcase_add_test(cases, test_police_lifetime__a_callback_that_does_not_stop);
     return suite_run("sim/police_lifetime", cases);
 }
