@@ -15,7 +15,8 @@ static int32_t descriptor_of(const struct orr_loop *loop, orr_handle handle)
     return loop->slots[slot].descriptor;
 }
 
-orr_handle orr_socket(struct orr_loop *loop, enum orr_family family, enum orr_socket_type type)
+static orr_handle make_socket(struct orr_loop *loop, enum orr_family family,
+                              enum orr_socket_type type)
 {
     bool known = family == ORR_FAMILY_IP4 || family == ORR_FAMILY_IP6 || family == ORR_FAMILY_UNIX;
     bool stream = type == ORR_SOCKET_STREAM;
@@ -30,6 +31,13 @@ orr_handle orr_socket(struct orr_loop *loop, enum orr_family family, enum orr_so
         return descriptor;
     }
     return orr__slot_fill(loop, slot, descriptor);
+}
+
+orr_handle orr_socket(struct orr_loop *loop, enum orr_family family, enum orr_socket_type type)
+{
+    orr_handle handle = make_socket(loop, family, type);
+    loop->site = NULL; /* this line's, not that of the next submit */
+    return handle;
 }
 
 orr_handle orr_adopt(struct orr_loop *loop, int32_t descriptor)

@@ -118,6 +118,7 @@ void orr_close(struct orr_loop *loop, struct orr_completion *completion, orr_han
     orr__begin(loop, completion, ORR_OP_CLOSE, callback, context);
     uint32_t slot = orr__slot_of(loop, handle);
     if (slot == 0 || loop->slots[slot].closer != NULL) {
+        orr__handle_stale(loop, completion, handle);
         if (!orr__refused(loop, completion))
             orr__complete(loop, completion, -EBADF);
         return;

@@ -37,6 +37,21 @@ uint32_t orr__slot_of(const struct orr_loop *loop, orr_handle handle)
     return slot;
 }
 
+void orr__handle_stale(struct orr_loop *loop, const struct orr_completion *completion,
+                       orr_handle handle)
+{
+    if (loop->backend->stale == NULL || loop->draining || handle < 1)
+        return;
+    uint32_t slot = (uint32_t)(handle & SLOT_MASK);
+    uint64_t generation = (uint64_t)handle >> SLOT_BITS;
+    if (slot == 0 || slot >= loop->slot_used || generation > loop->slots[slot].generation)
+        return;
+    bool closing = generation == loop->slots[slot].generation;
+    const struct orr_completion *closer = closing ? loop->slots[slot].closer : NULL;
+    if (!closing || closer != NULL)
+        loop->backend->stale(loop->backend_state, completion, closer, slot);
+}
+
 uint32_t orr__slot_reserve(struct orr_loop *loop)
 {
     uint32_t slot = loop->slot_free;

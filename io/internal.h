@@ -98,6 +98,9 @@ void orr__misuse(const char *site, uint8_t op, const char *rule) ORR_NORETURN;
 bool orr__handles_open(struct orr_loop *loop, uint32_t count);
 /* The slot of an open handle, or 0. */
 uint32_t orr__slot_of(const struct orr_loop *loop, orr_handle handle);
+/* Tells the backend of an operation whose handle is not open (any more). */
+void orr__handle_stale(struct orr_loop *loop, const struct orr_completion *completion,
+                       orr_handle handle);
 /* Takes a free slot, or returns 0 if none is left. */
 uint32_t orr__slot_reserve(struct orr_loop *loop);
 void orr__slot_release(struct orr_loop *loop, uint32_t slot);
@@ -111,6 +114,7 @@ void orr__timer_add(struct orr_loop *loop, struct orr_completion *completion);
 void orr__timer_remove(struct orr_loop *loop, struct orr_completion *completion);
 /* Moves the timers that are due at now_ns to the completed queue, in order. */
 void orr__timers_expire(struct orr_loop *loop, uint64_t now_ns);
+void orr__timers_visit(const struct orr_loop *loop, orr_operation_visit visit, void *context);
 /* The first deadline; UINT64_MAX if there is none. */
 uint64_t orr__timers_deadline(const struct orr_loop *loop);
 

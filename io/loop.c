@@ -316,6 +316,25 @@ uint64_t orr_loop_timeout_ns(struct orr_loop *loop)
     return deadline_ns > now_ns ? deadline_ns - now_ns : 0;
 }
 
+void orr_loop_operations(const struct orr_loop *loop, orr_operation_visit visit, void *context)
+{
+    for (uint32_t slot = 0; slot < loop->slot_used; slot++) {
+        const struct orr_completion *c = loop->slots[slot].operations;
+        for (; c != NULL; c = c->handle_next)
+            visit(context, c);
+        if (loop->slots[slot].descriptor >= 0 && loop->slots[slot].closer != NULL)
+            visit(context, loop->slots[slot].closer);
+    }
+    orr__timers_visit(loop, visit, context);
+    for (const struct orr_completion *c = loop->wakes.head; c != NULL; c = c->next)
+        visit(context, c);
+}
+
+const char *orr_loop_site(const struct orr_loop *loop)
+{
+    return loop->site;
+}
+
 const char *orr_loop_backend_name(const struct orr_loop *loop)
 {
     return loop->backend->name;

@@ -110,6 +110,7 @@ static void start_on(struct orr_loop *loop, struct orr_completion *completion, o
 {
     uint32_t slot = orr__slot_of(loop, handle);
     if (slot == 0 || loop->slots[slot].closer != NULL) {
+        orr__handle_stale(loop, completion, handle);
         fail(loop, completion, -EBADF);
         return;
     }

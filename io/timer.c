@@ -109,6 +109,25 @@ void orr__timers_expire(struct orr_loop *loop, uint64_t now_ns)
     }
 }
 
+/* The next one in preorder: the first child, or the next sibling, of it or of a parent. */
+static const node *next_in_heap(const node *at)
+{
+    if (T(at).child != NULL)
+        return T(at).child;
+    while (at != NULL && T(at).sibling == NULL) {
+        while (T(at).before != NULL && T(T(at).before).child != at)
+            at = T(at).before;
+        at = T(at).before;
+    }
+    return at != NULL ? T(at).sibling : NULL;
+}
+
+void orr__timers_visit(const struct orr_loop *loop, orr_operation_visit visit, void *context)
+{
+    for (const node *at = loop->timers; at != NULL; at = next_in_heap(at))
+        visit(context, at);
+}
+
 uint64_t orr__timers_deadline(const struct orr_loop *loop)
 {
     return loop->timers != NULL ? T(loop->timers).deadline_ns : UINT64_MAX;

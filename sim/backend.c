@@ -19,7 +19,7 @@
 /* ---- descriptors ----------------------------------------------------------------------------- */
 
 int32_t orr__descriptor_add(struct orr__process *process, enum orr__descriptor_kind kind,
-                            void *object)
+                            void *object, const char *site)
 {
     int32_t at = process->lowest_free;
     while (at < process->descriptor_count && process->descriptors[at].kind != ORR__DESCRIPTOR_FREE)
@@ -38,6 +38,7 @@ int32_t orr__descriptor_add(struct orr__process *process, enum orr__descriptor_k
         process->descriptor_count = count;
     }
     process->descriptors[at].kind = kind;
+    process->descriptors[at].site = site;
     if (kind == ORR__DESCRIPTOR_SOCKET)
         process->descriptors[at].socket = object;
     else
@@ -60,6 +61,8 @@ void orr__descriptor_remove(struct orr__process *process, int32_t descriptor)
     orr__assert(entry != NULL);
     entry->kind = ORR__DESCRIPTOR_FREE;
     entry->socket = NULL;
+    free(entry->path);
+    entry->path = NULL;
     if (descriptor < process->lowest_free)
         process->lowest_free = descriptor;
 }
@@ -192,6 +195,7 @@ static void wait_until(struct orr__process *process, uint64_t deadline_ns)
 static int backend_flush(void *state, uint64_t deadline_ns, struct orr_queue *completed)
 {
     struct orr__process *process = state;
+    orr__police_pass(process);
     for (uint64_t left = process->batch.count; left > 0; left--)
         orr__operation_start(process, orr_queue_pop(&process->batch));
     if (process->external)
@@ -280,6 +284,17 @@ static bool memory_fails(struct orr__process *process, size_t size)
     return true;
 }
 
+static void *copy_memory(struct orr__process *process, const struct orr__allocation *old,
+                         size_t size)
+{
+    struct orr__allocation *fresh = malloc(sizeof *fresh + size);
+    if (fresh == NULL)
+        return NULL;
+    memset(fresh->bytes, GARBAGE, size);
+    memcpy(fresh->bytes, old->bytes, old->size < size ? old->size : size);
+    return link_allocation(process, fresh, size);
+}
+
 static void *backend_memory(void *state, void *memory, size_t size)
 {
     struct orr__process *process = state;
@@ -287,12 +302,16 @@ static void *backend_memory(void *state, void *memory, size_t size)
         return NULL;
     struct orr__allocation *old = NULL;
     size_t old_size = 0;
+    if (size > 0)
+        orr__police_allocate(process);
     if (size > 0 && memory_fails(process, size))
         return NULL;
     if (memory != NULL) {
         old = (struct orr__allocation *)(void *)((char *)memory -
                                                  offsetof(struct orr__allocation, bytes));
         old_size = old->size;
+        if (orr__police_free(process, memory, old_size)) /* keep what the run still touches */
+            return size > 0 ? copy_memory(process, old, size) : NULL;
         unlink_allocation(process, old);
     }
     if (size == 0) {
@@ -316,7 +335,9 @@ static int32_t backend_socket(void *state, enum orr_family family, enum orr_sock
     int status = orr__socket_create(state, family, type, &socket);
     if (status < 0)
         return status;
-    int32_t descriptor = orr__descriptor_add(state, ORR__DESCRIPTOR_SOCKET, socket);
+    const struct orr__process *process = state;
+    int32_t descriptor =
+        orr__descriptor_add(state, ORR__DESCRIPTOR_SOCKET, socket, orr_loop_site(process->loop));
     if (descriptor < 0)
         orr__socket_close(state, socket);
     return descriptor;
@@ -375,6 +396,12 @@ static int32_t backend_adopt(void *state, int32_t descriptor)
     return -ENOTSUP; /* nothing outside the world may touch it */
 }
 
+static void backend_stale(void *state, const struct orr_completion *completion,
+                          const struct orr_completion *closer, uint32_t slot)
+{
+    orr__police_stale(state, completion, closer, slot);
+}
+
 static void backend_discard(void *state, int32_t descriptor)
 {
     (void)orr__descriptor_close(state, descriptor);
@@ -403,5 +430,6 @@ const struct orr_backend orr__world_backend = {
     .peer_address = backend_peer_address,
     .directory_list = backend_directory_list,
     .adopt = backend_adopt,
+    .stale = backend_stale,
     .discard = backend_discard,
 };

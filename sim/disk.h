@@ -9,6 +9,7 @@
  *   disk_loss.c   power loss of one file
  *   disk_damage.c bad sectors, changed bits, misdirected writes
  *   disk_bytes.c  the sparse bytes of a file
+ *   disk_ranges.c parts of a file that nobody has written
  *   disk_names.c  the sorted names of a directory
  *
  * Everything exists twice. A file has a cache (what reads return) and a durable image; a directory
@@ -142,13 +143,34 @@ struct orr__changes {
     uint64_t bytes; /* of data */
 };
 
+/* Parts of a file, ascending; they do not touch. */
+struct orr__range {
+    uint64_t from;
+    uint64_t to;
+};
+
+struct orr__ranges {
+    struct orr__range *items;
+    size_t count;
+    size_t capacity;
+};
+
+/* `from` lies at or behind the end of all others. */
+void orr__ranges_append(struct orr__ranges *ranges, uint64_t from, uint64_t to);
+void orr__ranges_remove(struct orr__ranges *ranges, uint64_t from, uint64_t to);
+/* The first part that is in the ranges and in from .. to; false if there is none. */
+bool orr__ranges_find(const struct orr__ranges *ranges, uint64_t from, uint64_t to,
+                      struct orr__range *ret_part);
+void orr__ranges_clear(struct orr__ranges *ranges);
+
 struct orr__file_body {
     struct orr__bytes cache;
     struct orr__bytes durable;
     struct orr__changes changes;
     uint64_t *bad; /* sectors that cannot be read, in no order */
     size_t bad_count;
-    uint64_t sync_errors; /* fsyncs that failed */
+    uint64_t sync_errors;         /* fsyncs that failed */
+    struct orr__ranges unwritten; /* of the cache, where the node forbids to read such */
     bool cache_differs; /* from durable, changes aside: a failed fsync, or the cache was dropped */
 };
 

@@ -42,6 +42,7 @@ void orr__file_changes_drop(struct orr__file_body *file)
 void orr__file_body_clear(struct orr__file_body *file)
 {
     orr__file_changes_drop(file);
+    orr__ranges_clear(&file->unwritten);
     orr__bytes_clear(&file->cache);
     orr__bytes_clear(&file->durable);
     free(file->bad);
@@ -103,6 +104,40 @@ static struct orr__change *push(struct orr__inode *inode, const void *data, uint
     return change;
 }
 
+/* ---- what nobody has written ----------------------------------------------------------------- */
+
+static void note_resize(struct orr__inode *inode, uint64_t size_before, uint64_t size)
+{
+    if (!inode->disk->node->forbids_unwritten)
+        return;
+    if (size > size_before)
+        orr__ranges_append(&inode->file.unwritten, size_before, size);
+    else
+        orr__ranges_remove(&inode->file.unwritten, size, UINT64_MAX);
+}
+
+static void note_write(struct orr__inode *inode, uint64_t size_before, uint64_t offset,
+                       uint32_t length)
+{
+    if (!inode->disk->node->forbids_unwritten)
+        return;
+    if (offset > size_before)
+        orr__ranges_append(&inode->file.unwritten, size_before, offset);
+    else
+        orr__ranges_remove(&inode->file.unwritten, offset, offset + length);
+}
+
+bool orr__file_unwritten(const struct orr__file *file, uint64_t offset, uint64_t length,
+                         uint64_t *ret_from, uint64_t *ret_to)
+{
+    struct orr__range part;
+    if (!orr__ranges_find(&file->inode->file.unwritten, offset, offset + length, &part))
+        return false;
+    *ret_from = part.from;
+    *ret_to = part.to;
+    return true;
+}
+
 void orr__file_resize(struct orr__inode *inode, uint64_t size)
 {
     struct orr__bytes *cache = &inode->file.cache;
@@ -113,6 +148,7 @@ void orr__file_resize(struct orr__inode *inode, uint64_t size)
         return;
     orr__bytes_resize(cache, size);
     orr__file_cut_bad(inode, size);
+    note_resize(inode, size_before, size);
     inode->disk->used_pages -= pages_before - cache->count;
     inode->recorded = push(inode, NULL, 0, 0, size_before)->sequence;
     bound_unsynced(inode);
@@ -239,6 +275,7 @@ int64_t orr__file_write(struct orr__file *file, const void *data, uint32_t lengt
     orr__bytes_write(cache, data, length, offset);
     inode->disk->used_pages += cache->count - pages_before;
     inode->modified_ns = orr__disk_wall_clock(inode->disk);
+    note_write(inode, size_before, offset, length);
     struct orr__change *change = push(inode, data, length, offset, size_before);
     settle_write(file, change);
     return length;
@@ -294,6 +331,11 @@ void orr__file_lose_sync(struct orr__file *file)
 bool orr__file_is_direct(const struct orr__file *file)
 {
     return (file->flags & ORR_OPEN_DIRECT) != 0;
+}
+
+uint64_t orr__file_number(const struct orr__file *file)
+{
+    return file->inode->number;
 }
 
 uint64_t orr__file_sync_mark(const struct orr__file *file)

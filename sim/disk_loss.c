@@ -334,6 +334,7 @@ static void trace_loss(const struct orr__inode *inode, const char *name, uint64_
 void orr__file_power_loss(struct orr__inode *inode, const char *name)
 {
     struct orr__file_body *file = &inode->file;
+    orr__ranges_clear(&file->unwritten);
     if (file->changes.count == 0 && !file->cache_differs)
         return;
     if (file->changes.count > 0) {

@@ -11,8 +11,8 @@
  *   clock.c      a node's clocks
  *   backend.c    the vtable of a process's loop: batch, ready list, descriptors
  *   operations.c an operation's faults, latency, effect and end; which room does what
- *   police.c     rules of the interface that a program breaks
  *   libc/        the C library's clocks, random functions and threads, as code in a world sees them
+ *   police*.c    rules of the interface that a program breaks
  *   link.c       links; network.c addresses and ports; socket.c sockets; stream.c TCP and Unix
  *                streams; datagram.c UDP
  *   disk.c       a file system with page cache and durable image; disk_faults.c its faults
@@ -169,6 +169,7 @@ struct orr__socket;
 struct orr__file;
 struct orr__stack; /* a node's network stack: listeners, bound ports */
 struct orr__plan;
+struct orr__watch; /* what the police knows of an operation in flight */
 
 /* A block of a node's memory; the program's bytes follow. */
 struct orr__allocation {
@@ -186,6 +187,8 @@ struct orr__descriptor {
         struct orr__socket *socket;
         struct orr__file *file;
     };
+    const char *site; /* of what made it, or NULL */
+    char *path;       /* of a file, where somebody wants to know it */
 };
 
 /* One life of a node: from boot to crash. The state behind a loop's vtable. Freed at its end;
@@ -208,6 +211,14 @@ struct orr__process {
     struct orr__descriptor *descriptors;
     int32_t descriptor_count;
     struct orr__allocation *allocations; /* the node's memory, a doubly linked list */
+    struct orr__watch *watches;          /* police.c: operations in flight, the newest first */
+    struct orr__watch *watches_free;
+    uint64_t callback;        /* the loop's number of the callback that is counted ... */
+    uint64_t callback_blocks; /* ... and how often it has asked for memory */
+    uint64_t submits_seen;    /* the loop's counts at the last flush */
+    uint64_t callbacks_seen;
+    const char **close_sites; /* of the last close, by the slot of the handle */
+    uint32_t close_site_count;
 };
 
 /* What the C library keeps of its random functions for a node, or for the scenario. */
@@ -243,8 +254,10 @@ struct orr_node {
     uint64_t memory_count;
     uint64_t pauses;
     bool is_paused;
-    bool is_step_held; /* a pass came while it was paused */
-    bool is_damaged;   /* its disk, by chance */
+    bool is_step_held;   /* a pass came while it was paused */
+    bool is_damaged;     /* its disk, by chance */
+    bool leaves_nothing; /* when it stops, all is closed and over */
+    bool forbids_unwritten;
     struct orr__plan *plans;
 
     /* clock.c */
@@ -266,7 +279,7 @@ uint64_t orr__world_clock(const struct orr_world *world, enum orr_clock clock);
 void orr__ready(struct orr__process *process, struct orr_completion *completion, int64_t result);
 /* New descriptor for a socket or file (lowest free number), or -EMFILE. */
 int32_t orr__descriptor_add(struct orr__process *process, enum orr__descriptor_kind kind,
-                            void *object);
+                            void *object, const char *site);
 struct orr__descriptor *orr__descriptor_get(struct orr__process *process, int32_t descriptor);
 void orr__descriptor_remove(struct orr__process *process, int32_t descriptor);
 /* "server/recv" for ledger names; valid until the next call. */
@@ -386,6 +399,12 @@ int orr__file_allocate(struct orr__file *file, uint64_t offset, uint64_t length)
 int orr__file_stat(struct orr__file *file, struct orr_stat *ret_stat);
 /* Opened past the page cache: transfers are whole sectors. */
 bool orr__file_is_direct(const struct orr__file *file);
+/* The first part of a range of a regular file that nobody has written; false if there is none, or
+ * the node does not forbid to read it. */
+bool orr__file_unwritten(const struct orr__file *file, uint64_t offset, uint64_t length,
+                         uint64_t *ret_from, uint64_t *ret_to);
+/* Of its inode: 1, 2, ... on the node's disk. */
+uint64_t orr__file_number(const struct orr__file *file);
 /* A mark of everything written to the file so far; fsync makes durable what came before the mark
  * taken at its submit (later writes stay unsynced: the kernel may or may not have caught them). */
 uint64_t orr__file_sync_mark(const struct orr__file *file);

@@ -166,7 +166,10 @@ void orr__process_free(struct orr__process *process)
         process->allocations = allocation->next;
         free(allocation);
     }
+    for (int32_t i = 0; i < process->descriptor_count; i++)
+        free(process->descriptors[i].path);
     free(process->descriptors);
+    orr__police_process_freed(process);
     free(process);
 }
 
@@ -251,6 +254,8 @@ static void process_exits(struct orr__process *process, const char *why)
     struct orr_node *node = process->node;
     orr__trace_hash(node->world, EVENT_CRASH, node->id, 0, node->lives);
     orr__story_life(node->world, node->name, "%s", why);
+    if (process->application != NULL)
+        orr__police_stopped(process);
     run_crash_function(process);
     end_process(process, ORR_CRASH_PROCESS);
     orr_loop_discard(process->loop);

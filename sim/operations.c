@@ -100,6 +100,7 @@ void orr__ready(struct orr__process *process, struct orr_completion *completion,
 {
     struct orr_world *world = process->world;
     struct orr_node *node = process->node;
+    orr__police_attempt(process, completion, result);
     trace_end(process, completion, result);
     orr__trace_hash(world, completion->request.op, node->id, (uint64_t)result,
                     (uint64_t)completion->result);
@@ -188,6 +189,14 @@ static int64_t transfer_file(struct orr__process *process, struct orr__file *fil
     return orr__file_write(file, completion->request.arguments.transfer.data, length, offset);
 }
 
+static int64_t policed_transfer(struct orr__process *process, struct orr__file *file,
+                                struct orr_completion *completion)
+{
+    int64_t result = transfer_file(process, file, completion);
+    orr__police_read(process, file, completion, result);
+    return result;
+}
+
 static int64_t open_file(struct orr__process *process, struct orr__file *base,
                          const struct orr_completion *completion)
 {
@@ -197,9 +206,11 @@ static int64_t open_file(struct orr__process *process, struct orr__file *base,
                                 completion->request.arguments.path.mode, &file);
     if (status < 0)
         return status;
-    int32_t descriptor = orr__descriptor_add(process, ORR__DESCRIPTOR_FILE, file);
+    int32_t descriptor = orr__descriptor_add(process, ORR__DESCRIPTOR_FILE, file, completion->site);
     if (descriptor < 0)
         orr__file_close(file);
+    else
+        orr__police_opened(process, descriptor, completion->request.arguments.path.path);
     return descriptor;
 }
 
@@ -245,7 +256,7 @@ static int64_t perform_file(struct orr__process *process, struct orr__file *file
     case ORR_OP_WRITE:
     case ORR_OP_READV:
     case ORR_OP_WRITEV:
-        return error < 0 ? error : transfer_file(process, file, completion);
+        return error < 0 ? error : policed_transfer(process, file, completion);
     case ORR_OP_TRUNCATE:
         return error < 0 ? error
                          : orr__file_truncate(file, completion->request.arguments.range.length);

@@ -174,7 +174,8 @@ static int64_t accept_first(struct orr__socket *listener, const struct orr_compl
 {
     struct orr__connection *connection = listener->arrived.first;
     struct orr__socket *child = child_of(listener, &connection->ends[1]);
-    int32_t descriptor = orr__descriptor_add(listener->process, ORR__DESCRIPTOR_SOCKET, child);
+    int32_t descriptor =
+        orr__descriptor_add(listener->process, ORR__DESCRIPTOR_SOCKET, child, completion->site);
     if (descriptor < 0) {
         child->end = NULL;
         orr__socket_end(child, false);

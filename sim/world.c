@@ -128,6 +128,7 @@ bool orr__world_step(struct orr_world *world, uint64_t limit_ns)
                             " events the scenario still runs: the program spins, or the "
                             "limit is too low",
                             world->events_max);
+            orr__police_tell_waits(world);
             return false;
         }
         event.run(world, event.object, event.a);
@@ -306,9 +307,11 @@ bool orr_eventually(struct orr_world *world, bool (*done)(void *context), void *
     while (!world->failed && !done(context)) {
         if (orr__world_step(world, limit_ns))
             continue;
-        if (!done(context))
-            orr__world_fail(world, text, NULL, "still not so after %" PRIu64 " ms of virtual time",
-                            within_ns / ORR_MILLISECOND);
+        if (world->failed || done(context))
+            continue;
+        orr__world_fail(world, text, NULL, "still not so after %" PRIu64 " ms of virtual time",
+                        within_ns / ORR_MILLISECOND);
+        orr__police_tell_waits(world);
     }
     return !world->failed;
 }

@@ -26,7 +26,7 @@ struct orr__event {
 
 #define ORR__EVENT_NONE UINT32_MAX
 #define ORR__WORKLOAD_SITES_MAX 64
-#define ORR__DETAIL_MAX 3072
+#define ORR__DETAIL_MAX 4096
 
 /* One fuzzer lane: the bytes of one site, used up in order. */
 struct orr__lane {
@@ -221,8 +221,33 @@ void orr__spoil_write(struct orr_node *node, struct orr__file *file, uint8_t op,
                       uint64_t occurrence);
 
 /* police.c */
-/* Fails the world if this operation breaks a rule; it has just been submitted. */
-void orr__police_submit(struct orr__process *process, const struct orr_completion *completion);
+/* Watches an operation from now until its callback, and fails the world if it breaks a rule; it is
+ * being submitted, perhaps not for the first time. */
+void orr__police_submit(struct orr__process *process, struct orr_completion *completion);
+/* An attempt of an operation has ended with that result: the world took bytes, or put them. */
+void orr__police_attempt(struct orr__process *process, const struct orr_completion *completion,
+                         int64_t result);
+/* An operation on a file has moved `result` bytes, or failed. */
+void orr__police_read(struct orr__process *process, const struct orr__file *file,
+                      const struct orr_completion *completion, int64_t result);
+/* True, and the world has failed, if an operation in flight uses memory that is to be freed. */
+bool orr__police_free(struct orr__process *process, const void *memory, size_t size);
+/* A callback asks for memory. */
+void orr__police_allocate(struct orr__process *process);
+/* A pass begins. */
+void orr__police_pass(struct orr__process *process);
+void orr__police_process_freed(struct orr__process *process);
+/* An operation names a handle whose close was submitted. */
+void orr__police_stale(struct orr__process *process, const struct orr_completion *completion,
+                       const struct orr_completion *closer, uint32_t slot);
+
+/* police_waits.c */
+/* A file was opened under that path. */
+void orr__police_opened(struct orr__process *process, int32_t descriptor, const char *path);
+/* The program has stopped, and its process is about to end. */
+void orr__police_stopped(struct orr__process *process);
+/* Adds to the report of the check that has failed what every node waits for. */
+void orr__police_tell_waits(struct orr_world *world);
 
 /* backend.c */
 /* The object behind a descriptor, or NULL if it is of another kind, or free. */

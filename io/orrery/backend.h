@@ -11,6 +11,10 @@
  * From submit until completion the backend owns the completion's `next`, `previous`, `result` and
  * `request.backend_bits`; it reads the rest of `request` and touches nothing else. For a look at
  * what else is in flight on the handle, `handle_next` leads from a completion to the older ones.
+ *
+ * A backend that wants to know an operation's end, over all attempts of a whole transfer, may put a
+ * function of its own in place of `callback`, once, and call the caller's from there; meanwhile
+ * `request.arguments.backend.mark` is its own.
  */
 #ifndef ORRERY_BACKEND_H
 #define ORRERY_BACKEND_H
@@ -94,6 +98,11 @@ struct orr_backend {
                           void *context);
     /* A foreign descriptor becomes one of the backend's, or -errno. */
     int32_t (*adopt)(void *state, int32_t descriptor);
+    /* An operation names a handle that was open once: its close is under way (then `closer` is that)
+     * or over (NULL). `slot` is the one that request.slot was. It ends with -EBADF; this is for a
+     * backend that tells the program more. NULL = it does not. */
+    void (*stale)(void *state, const struct orr_completion *completion,
+                  const struct orr_completion *closer, uint32_t slot);
     /* Closes a descriptor at once: for what the loop cannot hand out, and at orr_loop_close. */
     void (*discard)(void *state, int32_t descriptor);
 };
@@ -101,6 +110,15 @@ struct orr_backend {
 /* Opens a loop on a given backend. Returns and errors as orr_loop_open. */
 ORR_API int orr_loop_open_with(const struct orr_options *options, const struct orr_backend *backend,
                                void *argument, struct orr_loop **ret_loop);
+
+/* Shows what is in flight in the loop: for each handle the newest first, timers in no order, waits
+ * for a wake; but no next ticks and no cancels, which wait for nothing of their own. */
+typedef void (*orr_operation_visit)(void *context, const struct orr_completion *completion);
+ORR_API void orr_loop_operations(const struct orr_loop *loop, orr_operation_visit visit,
+                                 void *context);
+
+/* The line of the call under way, as orr_at noted it, or NULL. */
+ORR_API const char *orr_loop_site(const struct orr_loop *loop);
 
 /* The state that the backend's open returned. */
 ORR_API void *orr_loop_backend_state(struct orr_loop *loop);

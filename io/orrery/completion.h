@@ -96,6 +96,10 @@ union orr_arguments {
         struct orr_completion *before;
     } timer;
     struct orr_completion *target; /* CANCEL */
+    struct {                       /* any operation that a backend sees */
+        uint64_t others[4];        /* the fields above are in here */
+        void *mark;                /* the backend's: NULL when it sees the operation first */
+    } backend;
 };
 
 /* The request object: the whole of what a backend is told about an operation. */

@@ -1,7 +1,7 @@
 /*
  * site.h: lets every submit remember the line that made it.
  *
- * In C each operation is a function and a macro of the same name: the macro notes "file:line" in
+ * In C each operation, and orr_socket, is a function and a macro of the same name: the macro notes "file:line" in
  * the loop and then calls the function, so that an error or a trace can say where an operation was
  * submitted. A language that calls the functions themselves just has no line; (orr_recv)(loop, ...)
  * avoids the macro in C.
@@ -25,6 +25,7 @@ ORR_END
 #define ORR_SITE_TEXT(line) ORR_SITE_TEXT_(line)
 #define ORR_SITE __FILE__ ":" ORR_SITE_TEXT(__LINE__)
 
+#define orr_socket(loop, ...) orr_socket(orr_at((loop), ORR_SITE), __VA_ARGS__)
 #define orr_accept(loop, ...) orr_accept(orr_at((loop), ORR_SITE), __VA_ARGS__)
 #define orr_connect(loop, ...) orr_connect(orr_at((loop), ORR_SITE), __VA_ARGS__)
 #define orr_recv(loop, ...) orr_recv(orr_at((loop), ORR_SITE), __VA_ARGS__)

@@ -116,6 +116,13 @@ ORR_API void orr_node_allow_crashes(struct orr_node *node, uint32_t kinds);
 ORR_API void orr_node_pause(struct orr_node *node, uint64_t ns);
 ORR_API void orr_node_resume(struct orr_node *node);
 ORR_API bool orr_node_is_paused(const struct orr_node *node);
+/* The node's program has closed every handle and seen the end of every operation when it calls
+ * orr_stop: what it leaves fails the world. Without this call, the end of the process closes it. */
+ORR_API void orr_node_expect_clean_stop(struct orr_node *node);
+/* From here on no read of the node's program returns bytes of a file that nobody has written: of a
+ * hole, or of space that orr_truncate or orr_allocate has added. What power loss leaves is not held
+ * against the program. Call it right after the node was made. */
+ORR_API void orr_node_forbid_unwritten_reads(struct orr_node *node);
 /* The machine is replaced: the disk of a node that is down is empty from now on. */
 ORR_API void orr_node_wipe(struct orr_node *node);
 
@@ -312,7 +319,7 @@ ORR_API bool orr_check_always(struct orr_world *world, bool condition, const cha
 ORR_API bool orr_check_sometimes(struct orr_world *world, bool condition, const char *text);
 
 /* Runs the world until `done` says true; fails the check if that takes longer than `within_ns` of
- * virtual time. */
+ * virtual time, and tells what every node waits for. */
 ORR_API bool orr_eventually(struct orr_world *world, bool (*done)(void *context), void *context,
                             uint64_t within_ns, const char *text);
 
@@ -365,7 +372,7 @@ struct orr_outcome {
     uint32_t faults_by_family[ORR_FAMILY_COUNT];
     bool failed;
     char check[256];   /* text of the check that failed */
-    char detail[3072]; /* where, when, the notes */
+    char detail[4096]; /* where, when, the notes */
     uint32_t sometimes_count;
     struct {
         char text[96];
@@ -403,7 +410,9 @@ ORR_API int orr_command_line(int argc, char **argv, const struct orr_scenario *c
 ORR_API struct orr_world *orr_world_create(uint64_t seed, FILE *trace);
 ORR_API void orr_world_destroy(struct orr_world *world);
 /* From here on a program that breaks a rule of the interface fails the world, as it does in every
- * scenario: a second recv or send in flight on a stream. */
+ * scenario: a second recv or send in flight on a stream, writes in flight that overlap, a buffer
+ * that is touched or memory that is freed while an operation in flight uses it, a handle after its
+ * close. */
 ORR_API void orr_world_police(struct orr_world *world);
 /* A loop of a node without a program, which the caller runs itself (orr_run_once and the like move
  * the world on while they wait) and ends with orr_loop_close. Returns 0 or -errno. */

@@ -79,6 +79,30 @@ static void check_first(const struct sorted *sorted)
     must(orr__timers_deadline(&sorted->loop) == first_ns);
 }
 
+struct seen {
+    const struct sorted *sorted;
+    bool timers[TIMERS];
+    uint32_t count;
+};
+
+static void see(void *context, const struct orr_completion *completion)
+{
+    struct seen *seen = context;
+    ptrdiff_t at = completion - seen->sorted->timers;
+    must(at >= 0 && at < (ptrdiff_t)TIMERS && !seen->timers[at]);
+    must(completion->request.state == ORR__TIMER);
+    seen->timers[at] = true;
+    seen->count++;
+}
+
+/* A visit sees each timer once. */
+static void check_visit(const struct sorted *sorted)
+{
+    struct seen seen = {.sorted = sorted};
+    orr__timers_visit(&sorted->loop, see, &seen);
+    must(seen.count == sorted->count);
+}
+
 static struct orr_completion *idle_timer(struct sorted *sorted, uint64_t *state)
 {
     uint32_t at = (uint32_t)chance_below(state, TIMERS);
@@ -105,6 +129,8 @@ static void play(uint64_t variant)
         else
             sorted_expire(sorted, now_ns += chance_below(&state, range / 3 + 1));
         check_first(sorted);
+        if (move % 16 == 0)
+            check_visit(sorted);
     }
     sorted_expire(sorted, UINT64_MAX);
     must(sorted->count == 0);

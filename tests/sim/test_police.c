@@ -1,183 +1,11 @@
 /*
- * test_police.c: the world reports a second receive, or send, in flight on one stream, and nothing
- * else.
- *
- * A client connects to a server that takes whatever comes, and then does what the test's plan says.
- * Submits that a report shall name carry a made-up line.
+ * test_police.c: the world reports operations that must not be in flight side by side, and no
+ * others: two receives, or two sends, on one stream; two writes to the same bytes of a file. And,
+ * where the scenario forbids them, reads of what nobody has written.
  */
-#include "../suite.h"
-
-#include <orrery/sim.h>
-
-#include <stdio.h>
-#include <string.h>
-
-#define LARGE (256u << 10) /* more than all buffers on the way hold */
-#define CHUNK 5000u
-#define SENDS 40u
-#define SEEDS 100u
-
-struct client;
-
-struct plan {
-    void (*connected)(struct client *client);
-    bool faults;       /* those of the seed */
-    uint32_t finished; /* plans that came to their end */
-};
-
-/* The plan of the run under way: a scenario gets nothing but its world. */
-static struct plan *plan;
-
-static char bytes[LARGE];
-
-/* ---- the server ------------------------------------------------------------------------------ */
-
-struct taker {
-    struct server *server;
-    struct orr_completion completion;
-    orr_handle handle;
-    char buffer[4096];
-};
-
-struct server {
-    struct orr_loop *loop;
-    orr_handle listener;
-    struct orr_completion accepts[2]; /* accepts may be as many as one likes */
-};
-
-static void on_closed(void *context, struct orr_completion *completion, int64_t result)
-{
-    struct taker *taker = context;
-    (void)completion;
-    (void)result;
-    orr_free(taker->server->loop, taker);
-}
-
-static void on_taken(void *context, struct orr_completion *completion, int64_t result)
-{
-    struct taker *taker = context;
-    struct orr_loop *loop = taker->server->loop;
-    if (result > 0)
-        orr_recv(loop, completion, taker->handle, taker->buffer, sizeof taker->buffer, on_taken,
-                 taker);
-    else
-        orr_close(loop, completion, taker->handle, on_closed, taker);
-}
-
-static void on_accept(void *context, struct orr_completion *completion, int64_t result)
-{
-    struct server *server = context;
-    if (result >= 0) {
-        struct taker *taker = orr_malloc(server->loop, sizeof *taker);
-        memset(taker, 0, sizeof *taker);
-        taker->server = server;
-        taker->handle = result;
-        orr_recv(server->loop, &taker->completion, result, taker->buffer, sizeof taker->buffer,
-                 on_taken, taker);
-    }
-    orr_accept(server->loop, completion, server->listener, NULL, on_accept, server);
-}
-
-static void must(bool condition)
-{
-    if (!condition)
-        ck_abort_msg("a call of the test's own failed");
-}
-
-static orr_handle bound(struct orr_loop *loop, const char *text, enum orr_socket_type type)
-{
-    struct orr_address address;
-    must(orr_address_parse(text, &address) == 0);
-    orr_handle socket = orr_socket(loop, orr_address_family(&address), type);
-    must(orr_bind(loop, socket, &address) == 0);
-    return socket;
-}
-
-static void *boot_server(struct orr_loop *loop, void *config)
-{
-    (void)config;
-    struct server *server = orr_malloc(loop, sizeof *server);
-    memset(server, 0, sizeof *server);
-    server->loop = loop;
-    server->listener = bound(loop, "0.0.0.0:7000", ORR_SOCKET_STREAM);
-    must(orr_listen(loop, server->listener, 8) == 0);
-    for (int i = 0; i < 2; i++)
-        orr_accept(loop, &server->accepts[i], server->listener, NULL, on_accept, server);
-    return server;
-}
-
-/* ---- the client ------------------------------------------------------------------------------ */
-
-struct client {
-    struct orr_loop *loop;
-    struct orr_address target;
-    orr_handle stream;
-    orr_handle datagrams;
-    struct orr_completion first;
-    struct orr_completion second;
-    struct orr_completion others[6];
-    struct orr_datagram datagram[2];
-    struct orr_vector vector;
-    char buffers[4][16];
-    uint32_t sends;
-};
-
-static void ignore(void *context, struct orr_completion *completion, int64_t result)
-{
-    (void)context;
-    (void)completion;
-    (void)result;
-}
-
-static void on_connected(void *context, struct orr_completion *completion, int64_t result)
-{
-    (void)completion;
-    if (result == 0)
-        plan->connected(context);
-}
-
-static void *boot_client(struct orr_loop *loop, void *config)
-{
-    (void)config;
-    struct client *client = orr_malloc(loop, sizeof *client);
-    memset(client, 0, sizeof *client);
-    client->loop = loop;
-    must(orr_address_parse("10.0.0.1:7000", &client->target) == 0);
-    client->stream = orr_socket(loop, ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
-    orr_connect(loop, &client->first, client->stream, &client->target, on_connected, client);
-    return client;
-}
-
-static void populate(struct orr_world *world)
-{
-    static const struct orr_program server = {.boot = boot_server};
-    static const struct orr_program client = {.boot = boot_client};
-    (void)orr_node_create(world, "server", &server, NULL);
-    (void)orr_node_create(world, "client", &client, NULL);
-}
-
-static void scenario_run(struct orr_world *world)
-{
-    for (uint32_t family = 0; !plan->faults && family < ORR_FAMILY_COUNT; family++)
-        orr_world_set_rate(world, (enum orr_fault_family)family, 0);
-    populate(world);
-    orr_world_run_for(world, 10 * ORR_SECOND);
-}
-
-static struct orr_outcome run_seed(struct plan *of, uint64_t seed)
-{
-    static const struct orr_scenario scenario = {.name = "police", .run = scenario_run};
-    const struct orr_run_options options = {.seed = seed};
-    struct orr_outcome outcome;
-    plan = of;
-    ck_assert_int_eq(orr_scenario_run(&scenario, &options, &outcome), 0);
-    return outcome;
-}
+#include "tests/sim/police_fixture.h"
 
 /* ---- what is reported ------------------------------------------------------------------------ */
-
-#define FIRST "client.c:11"
-#define SECOND "client.c:22"
 
 static void recv_twice(struct client *client)
 {
@@ -241,17 +69,14 @@ static void send_between_the_attempts_of_another(struct client *client)
 static void check_report(void (*connected)(struct client *client), const char *direction,
                          const char *first, const char *second)
 {
-    struct plan of = {.connected = connected};
-    char text[128];
-    struct orr_outcome outcome = run_seed(&of, 1);
-    ck_assert(outcome.failed);
-    snprintf(text, sizeof text, "a stream has one %s in flight at a time", direction);
-    ck_assert_str_eq(outcome.check, text);
-    snprintf(text, sizeof text, "ms, " SECOND ": node client submits this %s on ", second);
-    ck_assert_msg(strstr(outcome.detail, text) != NULL, "%s", outcome.detail);
-    snprintf(text, sizeof text, " before its %s from " FIRST " has called back", first);
-    ck_assert_msg(strstr(outcome.detail, text) != NULL, "%s", outcome.detail);
-    ck_assert_uint_eq(run_seed(&of, 1).trace_hash, outcome.trace_hash);
+    char check[128];
+    char there[128];
+    char here[128];
+    snprintf(check, sizeof check, "a stream has one %s in flight at a time", direction);
+    snprintf(here, sizeof here, "ms, " SECOND ": node client submits this %s on ", second);
+    snprintf(there, sizeof there, " before its %s from " FIRST " has called back", first);
+    check_caught(&(struct plan){.connected = connected}, check,
+                 (const char *[]){here, there, NULL});
 }
 
 START_TEST(test_police__a_second_receive)
@@ -322,22 +147,7 @@ static void sends_after_a_canceled_one(struct client *client)
     orr_cancel(client->loop, &client->others[0], &client->first, ignore, NULL);
 }
 
-static void on_opened(void *context, struct orr_completion *completion, int64_t result)
-{
-    struct client *client = context;
-    (void)completion;
-    if (result < 0)
-        return;
-    for (int i = 0; i < 2; i++) {
-        orr_write(client->loop, &client->others[i * 2], result, "abc", 3, 0, ignore, NULL);
-        orr_read(client->loop, &client->others[i * 2 + 1], result, client->buffers[i], 16, 0,
-                 ignore, NULL);
-    }
-    plan->finished++;
-}
-
-/* Datagrams and files may have many. */
-static void what_is_no_stream(struct client *client)
+static void many_datagrams(struct client *client)
 {
     client->datagrams = bound(client->loop, "0.0.0.0:9", ORR_SOCKET_DATAGRAM);
     for (int i = 0; i < 2; i++) {
@@ -345,31 +155,224 @@ static void what_is_no_stream(struct client *client)
         orr_recv_from(client->loop, i == 0 ? &client->first : &client->second, client->datagrams,
                       &client->datagram[i], ignore, NULL);
     }
-    orr_open(client->loop, &client->others[5], ORR_DIRECTORY_CURRENT, "file",
-             ORR_OPEN_READ | ORR_OPEN_WRITE | ORR_OPEN_CREATE, 0644, on_opened, client);
+    plan->finished++;
 }
 
-static void check_clean(void (*connected)(struct client *client))
+/* Side by side, and reads of what is written. */
+static void many_on_a_file(struct client *client)
 {
-    struct plan of = {.connected = connected, .faults = true};
-    for (uint64_t seed = 0; seed < SEEDS; seed++) {
-        struct orr_outcome outcome = run_seed(&of, seed);
-        ck_assert_msg(!outcome.failed, "seed %llu: %s %s", (unsigned long long)seed, outcome.check,
-                      outcome.detail);
+    for (int i = 0; i < 2; i++) {
+        orr_write(client->loop, &client->others[i * 2], client->file, "abc", 3, (uint64_t)i * 3,
+                  ignore, NULL);
+        orr_read(client->loop, &client->others[i * 2 + 1], client->file, client->buffers[i], 16, 0,
+                 ignore, NULL);
     }
-    ck_assert_uint_gt(of.finished, SEEDS / 2);
+    plan->finished++;
 }
 
 START_TEST(test_police__one_after_the_other_is_right)
 {
-    check_clean(sends_one_after_the_other);
-    check_clean(sends_after_a_canceled_one);
+    check_clean((struct plan){.connected = sends_one_after_the_other});
+    check_clean((struct plan){.connected = sends_after_a_canceled_one});
 }
 END_TEST
 
 START_TEST(test_police__datagrams_and_files_have_many)
 {
-    check_clean(what_is_no_stream);
+    check_clean((struct plan){.connected = many_datagrams});
+    check_clean((struct plan){.opened = many_on_a_file});
+}
+END_TEST
+
+/* ---- writes to the same bytes ---------------------------------------------------------------- */
+
+#define OVERLAP "writes in flight do not overlap"
+
+static void overlapping_writes(struct client *client)
+{
+    (orr_write)(orr_at(client->loop, FIRST), &client->first, client->file, bytes, 100, 50, ignore,
+                NULL);
+    (orr_write_all)(orr_at(client->loop, SECOND), &client->second, client->file, bytes, 51, 0,
+                    ignore, NULL);
+}
+
+static void on_opened_again(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct client *client = context;
+    (void)completion;
+    must(result >= 0 && result != client->file);
+    client->vectors[0] = (struct orr_vector){.base = bytes, .length = 10};
+    client->vectors[1] = (struct orr_vector){.base = bytes, .length = 20};
+    (orr_writev)(orr_at(client->loop, FIRST), &client->second, client->file, client->vectors, 2, 0,
+                 ignore, NULL);
+    (orr_write)(orr_at(client->loop, SECOND), &client->others[1], result, bytes, 1, 29, ignore,
+                NULL);
+}
+
+static void through_two_handles(struct client *client)
+{
+    orr_open(client->loop, &client->others[0], ORR_DIRECTORY_CURRENT, "file", ORR_OPEN_WRITE, 0,
+             on_opened_again, client);
+}
+
+START_TEST(test_police__overlapping_writes)
+{
+    check_caught(&(struct plan){.opened = overlapping_writes}, OVERLAP,
+                 (const char *[]){
+                     "ms, " SECOND ": node client submits this write of 51 bytes at 0",
+                     " before its write of 100 bytes at 50 of the same file from " FIRST, NULL});
+    check_caught(
+        &(struct plan){.opened = through_two_handles}, OVERLAP,
+        (const char *[]){"ms, " SECOND ": node client submits this write of 1 bytes at 29",
+                         " before its writev of 30 bytes at 0 of the same file from " FIRST, NULL});
+}
+END_TEST
+
+static void write_again(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct client *client = context;
+    (void)result;
+    if (++client->sends < SENDS)
+        orr_write_all(client->loop, completion, client->file, bytes, CHUNK, 0, write_again, client);
+    else
+        plan->finished++;
+}
+
+static void on_two_opened(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct client *client = context;
+    if (result < 0)
+        return;
+    orr_write_all(client->loop, completion, result, bytes, CHUNK, 0, ignore, NULL);
+    write_again(client, &client->second, 0);
+}
+
+/* One after the other in one file, beside those in another. */
+static void writes_that_do_not_meet(struct client *client)
+{
+    orr_open(client->loop, &client->others[0], ORR_DIRECTORY_CURRENT, "other",
+             ORR_OPEN_WRITE | ORR_OPEN_CREATE, 0644, on_two_opened, client);
+    orr_write(client->loop, &client->others[1], client->file, bytes, 10, CHUNK, ignore, NULL);
+    orr_write(client->loop, &client->others[2], client->file, bytes, 0, 5, ignore, NULL);
+}
+
+START_TEST(test_police__writes_that_do_not_meet)
+{
+    check_clean((struct plan){.opened = writes_that_do_not_meet});
+}
+END_TEST
+
+/* ---- reads of what nobody has written -------------------------------------------------------- */
+
+static void read_into(struct client *client, uint64_t offset)
+{
+    (orr_read)(orr_at(client->loop, SECOND), &client->first, client->file, client->buffers[0], 16,
+               offset, ignore, NULL);
+}
+
+static void on_extended(void *context, struct orr_completion *completion, int64_t result)
+{
+    (void)completion;
+    if (result >= 0)
+        plan->finished++;
+    read_into(context, 95);
+}
+
+static void on_written(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct client *client = context;
+    if (result == 100)
+        client->extend(client, completion);
+}
+
+static void truncates(struct client *client, struct orr_completion *completion)
+{
+    orr_truncate(client->loop, completion, client->file, 200, on_extended, client);
+}
+
+static void allocates(struct client *client, struct orr_completion *completion)
+{
+    orr_allocate(client->loop, completion, client->file, 0, 200, on_extended, client);
+}
+
+static void leaves_a_hole(struct client *client, struct orr_completion *completion)
+{
+    orr_write_all(client->loop, completion, client->file, bytes, 100, 5000, on_extended, client);
+}
+
+static void rewrites(struct client *client, struct orr_completion *completion)
+{
+    orr_write_all(client->loop, completion, client->file, bytes, 100, 100, on_extended, client);
+}
+
+static void on_filled(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct client *client = context;
+    if (result >= 0)
+        orr_write_all(client->loop, completion, client->file, bytes, 50, 80, on_extended, client);
+}
+
+/* What truncate has added is written before it is read. */
+static void fills(struct client *client, struct orr_completion *completion)
+{
+    orr_truncate(client->loop, completion, client->file, 300, on_filled, client);
+}
+
+static void write_100(struct client *client)
+{
+    orr_write_all(client->loop, &client->second, client->file, bytes, 100, 0, on_written, client);
+}
+
+static void write_and_truncate(struct client *client)
+{
+    client->extend = truncates;
+    write_100(client);
+}
+
+static void write_and_allocate(struct client *client)
+{
+    client->extend = allocates;
+    write_100(client);
+}
+
+static void write_beyond(struct client *client)
+{
+    client->extend = leaves_a_hole;
+    write_100(client);
+}
+
+static void write_on(struct client *client)
+{
+    client->extend = rewrites;
+    write_100(client);
+}
+
+static void write_what_was_added(struct client *client)
+{
+    client->extend = fills;
+    write_100(client);
+}
+
+START_TEST(test_police__reads_of_what_nobody_wrote)
+{
+    struct plan plans[] = {
+        {.opened = write_and_truncate}, {.opened = write_and_allocate}, {.opened = write_beyond}};
+    for (int i = 0; i < 3; i++) {
+        ck_assert(!run_seed(&plans[i], 1).failed); /* unless the scenario forbids it */
+        plans[i].prepare = orr_node_forbid_unwritten_reads;
+        check_caught(&plans[i], "what is read from a file was written",
+                     (const char *[]){"ms, " SECOND ": node client reads, with this read on 3, "
+                                      "bytes 100 to 110 of a file",
+                                      NULL});
+    }
+}
+END_TEST
+
+START_TEST(test_police__reads_of_what_was_written)
+{
+    check_clean((struct plan){.opened = write_on, .prepare = orr_node_forbid_unwritten_reads});
+    check_clean(
+        (struct plan){.opened = write_what_was_added, .prepare = orr_node_forbid_unwritten_reads});
 }
 END_TEST
 
@@ -381,5 +384,9 @@ int main(void)
     tcase_add_test(cases, test_police__a_bare_world_has_to_ask);
     tcase_add_test(cases, test_police__one_after_the_other_is_right);
     tcase_add_test(cases, test_police__datagrams_and_files_have_many);
+    tcase_add_test(cases, test_police__overlapping_writes);
+    tcase_add_test(cases, test_police__writes_that_do_not_meet);
+    tcase_add_test(cases, test_police__reads_of_what_nobody_wrote);
+    tcase_add_test(cases, test_police__reads_of_what_was_written);
     return suite_run("sim/police", cases);
 }
