@@ -153,6 +153,23 @@ START_TEST(test_nodes__a_pause_ends_early_by_resume_by_crash_and_by_heal)
 }
 END_TEST
 
+START_TEST(test_nodes__chance_pauses_programs)
+{
+    uint64_t longest_ns[2];
+    for (uint32_t i = 0; i < 2; i++) {
+        struct orr_world *world = orr_world_create(1, NULL);
+        struct diary diary;
+        orr_world_set_rate(world, ORR_FAMILY_PAUSE, i == 0 ? 0 : 200000);
+        (void)make(world, "a", &diary);
+        orr_world_run_for(world, 2 * ORR_SECOND);
+        longest_ns[i] = diary.longest_ns;
+        orr_world_destroy(world);
+    }
+    ck_assert_uint_lt(longest_ns[0], 2 * ORR_MILLISECOND);
+    ck_assert_uint_gt(longest_ns[1], 50 * ORR_MILLISECOND);
+}
+END_TEST
+
 /* ---- clocks ---------------------------------------------------------------------------------- */
 
 START_TEST(test_nodes__a_fast_clock_ticks_more_often)
@@ -587,6 +604,7 @@ int main(void)
     TCase *tests = tcase_create("nodes");
     tcase_add_test(tests, test_nodes__a_paused_program_stands_still_and_goes_on);
     tcase_add_test(tests, test_nodes__a_pause_ends_early_by_resume_by_crash_and_by_heal);
+    tcase_add_test(tests, test_nodes__chance_pauses_programs);
     tcase_add_test(tests, test_nodes__a_fast_clock_ticks_more_often);
     tcase_add_test(tests, test_nodes__timers_are_not_early_whatever_the_drift);
     tcase_add_test(tests, test_nodes__a_step_moves_the_wall_clock_alone);
