@@ -98,9 +98,9 @@ struct orr_backend {
                           void *context);
     /* A foreign descriptor becomes one of the backend's, or -errno. */
     int32_t (*adopt)(void *state, int32_t descriptor);
-    /* An operation names a handle that was open once: its close is under way (then `closer` is that)
-     * or over (NULL). `slot` is the one that request.slot was. It ends with -EBADF; this is for a
-     * backend that tells the program more. NULL = it does not. */
+    /* An operation names a handle that was open once: its close is under way (then `closer` is
+     * that) or over (NULL). `slot` is the one that request.slot was. It ends with -EBADF; this is
+     * for a backend that tells the program more. NULL = it does not. */
     void (*stale)(void *state, const struct orr_completion *completion,
                   const struct orr_completion *closer, uint32_t slot);
     /* Closes a descriptor at once: for what the loop cannot hand out, and at orr_loop_close. */
