@@ -3,8 +3,8 @@
  *
  * In C each operation, and orr_socket, is a function and a macro of the same name: the macro notes
  * "file:line" in the loop and then calls the function, so that an error or a trace can say where an
- * operation was submitted. A language that calls the functions themselves just has no line; (orr_recv)(loop, ...)
- * avoids the macro in C.
+ * operation was submitted. A language that calls the functions themselves just has no line;
+ * (orr_recv)(loop, ...) avoids the macro in C.
  */
 #ifndef ORRERY_SITE_H
 #define ORRERY_SITE_H
