@@ -174,6 +174,7 @@ static void apply(struct orr__disk *disk, struct orr__name_change *change)
         change->from->directory.pending--;
     }
     if (change->to != NULL) {
+        orr__assert(change->inode != NULL);
         if (change->inode->is_directory &&
             change->inode->directory.named_sequence == change->sequence)
             change->inode->directory.name_is_durable = true;
@@ -256,8 +257,11 @@ static void bound_changes(struct orr__disk *disk)
     if (disk->name_change_count <= ORR__NAME_CHANGES_MAX)
         return;
     const struct orr__name_change *change = disk->change_first;
-    for (uint64_t left = ORR__NAME_CHANGES_MAX / 2; left > 0; left--)
+    for (uint64_t left = ORR__NAME_CHANGES_MAX / 2; left > 0; left--) {
+        orr__assert(change != NULL);
         change = change->next;
+    }
+    orr__assert(change != NULL);
     commit(disk, change->sequence);
 }
 

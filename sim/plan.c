@@ -31,9 +31,9 @@ struct orr__plan {
 
 static uint8_t operation_named(const char *call, const struct orr_node *node, const char *name)
 {
-    for (uint8_t op = 1; op < ORR_OP_COUNT; op++)
-        if (strcmp(orr_op_name(op), name) == 0)
-            return op;
+    for (uint32_t op = 1; op < ORR_OP_COUNT; op++)
+        if (strcmp(orr_op_name((uint8_t)op), name) == 0)
+            return (uint8_t)op;
     orr_fatal("%s: node %s: no operation is called \"%s\"; a trace has their names: open, write, "
               "fsync ...",
               call, node->name, name);

@@ -41,11 +41,17 @@
 
 #define CALLER __builtin_return_address(0)
 
+/* The C library's headers name the parameters with two underscores, which we may not; and a member
+ * is declared by its bare name.
+ * NOLINTBEGIN(readability-inconsistent-declaration-parameter-name,bugprone-macro-parentheses) */
+
 /* Older C libraries have none of these, and their headers do not declare them; the checks of
- * arguments that _FORTIFY_SOURCE adds never are. */
+ * arguments that _FORTIFY_SOURCE adds never are declared. */
+#if !defined(__GLIBC__) || !__GLIBC_PREREQ(2, 36)
 uint32_t arc4random(void);
 uint32_t arc4random_uniform(uint32_t bound);
 void arc4random_buf(void *buffer, size_t length);
+#endif
 int __poll_chk(struct pollfd *descriptors, nfds_t count, int timeout_ms, size_t size);
 int __ppoll_chk(struct pollfd *descriptors, nfds_t count, const struct timespec *timeout,
                 const sigset_t *mask, size_t size);
@@ -439,3 +445,5 @@ void orr__interpose(void)
 }
 
 #endif
+
+/* NOLINTEND(readability-inconsistent-declaration-parameter-name,bugprone-macro-parentheses) */
