@@ -20,20 +20,20 @@
 
 enum kind { IN_FLIGHT, TIMER, UNKNOWN }; /* in the order in which they are told */
 
-struct wait {
+struct waiter {
     const struct orr_completion *completion;
     enum kind kind;
     uint64_t ns; /* since when; of a timer: its deadline */
 };
 
 struct waits {
-    struct wait told[WAITS_TOLD];
+    struct waiter told[WAITS_TOLD];
     uint64_t count; /* of all */
 };
 
-static struct wait wait_of(const struct orr_completion *completion)
+static struct waiter wait_of(const struct orr_completion *completion)
 {
-    struct wait wait = {.completion = completion, .kind = UNKNOWN};
+    struct waiter wait = {.completion = completion, .kind = UNKNOWN};
     uint8_t op = completion->request.op;
     if (op == ORR_OP_TIMEOUT) {
         wait.kind = TIMER;
@@ -46,7 +46,7 @@ static struct wait wait_of(const struct orr_completion *completion)
     return wait;
 }
 
-static bool is_told_before(const struct wait *a, const struct wait *b)
+static bool is_told_before(const struct waiter *a, const struct waiter *b)
 {
     return a->kind != b->kind ? a->kind < b->kind : a->ns < b->ns;
 }
@@ -54,7 +54,7 @@ static bool is_told_before(const struct wait *a, const struct wait *b)
 static void collect(void *context, const struct orr_completion *completion)
 {
     struct waits *waits = context;
-    struct wait wait = wait_of(completion);
+    struct waiter wait = wait_of(completion);
     uint64_t at = waits->count < WAITS_TOLD ? waits->count : WAITS_TOLD;
     waits->count++;
     while (at > 0 && is_told_before(&wait, &waits->told[at - 1])) {
@@ -66,7 +66,7 @@ static void collect(void *context, const struct orr_completion *completion)
         waits->told[at] = wait;
 }
 
-static void describe(const struct orr__process *process, const struct wait *wait, char *text,
+static void describe(const struct orr__process *process, const struct waiter *wait, char *text,
                      size_t size)
 {
     const struct orr_completion *completion = wait->completion;
