@@ -212,6 +212,9 @@ START_TEST(test_disk_faults__a_lying_disk_needs_no_family)
         orr_handle file = create_file();
         ck_assert_int_eq(END_OF(orr_write, file, "x", 1, 0), 1);
         ck_assert_int_eq(END_OF(orr_fsync, file), 0);
+        orr_handle root = (orr_handle)END_OF(orr_open, ORR_DIRECTORY_CURRENT, "/",
+                                             ORR_OPEN_READ | ORR_OPEN_DIRECTORY, 0);
+        ck_assert_int_eq(END_OF(orr_fsync, root), 0);
         orr_loop_close(loop);
         orr__disk_power_loss(the_disk());
         int64_t length = orr_node_read_file(orr__world_node(world, 0), "f", &byte, 1);
