@@ -19,17 +19,11 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* Of one look. Few, so that what a receive brought into the processor's cache is still there for
- * the send that follows in the next batch: with 256, an echo to 64 connections took some 4 % more
- * CPU time. The kernel gives what is ready in turn, so nobody starves. */
-#define REPORTS_MAX 32
-_Static_assert(REPORTS_MAX <= ORR__EVENTS_MAX, "the engine has room for them");
-
 struct epoll {
     int descriptor;
     int wake_descriptor;
     bool coarse; /* the kernel (before 5.11) waits in whole milliseconds only */
-    struct epoll_event events[REPORTS_MAX];
+    struct epoll_event events[ORR__EVENTS_MAX];
 };
 
 /* ---- what is watched ------------------------------------------------------------------------- */
@@ -89,12 +83,13 @@ static int wait_for_events(struct epoll *epoll, uint64_t sleep_ns)
 {
     if (!epoll->coarse && sleep_ns != 0 && sleep_ns != ORR_WAIT_FOREVER) {
         const struct timespec span = orr__posix_sleep_span(sleep_ns);
-        const int count = epoll_pwait2(epoll->descriptor, epoll->events, REPORTS_MAX, &span, NULL);
+        const int count =
+            epoll_pwait2(epoll->descriptor, epoll->events, ORR__EVENTS_MAX, &span, NULL);
         if (count >= 0 || (errno != ENOSYS && errno != EPERM))
             return count;
         epoll->coarse = true; /* an old kernel, or a filter that does not know the call */
     }
-    return epoll_wait(epoll->descriptor, epoll->events, REPORTS_MAX, milliseconds(sleep_ns));
+    return epoll_wait(epoll->descriptor, epoll->events, ORR__EVENTS_MAX, milliseconds(sleep_ns));
 }
 
 static struct orr__event report_of(const struct epoll_event *event)

@@ -21,7 +21,7 @@
 
 #include <stdatomic.h>
 
-/* Reports taken from one look at the poller, at most. */
+/* Reports taken from one look at the poller. */
 #define ORR__EVENTS_MAX 256
 
 /* The descriptor of the report that somebody woke the poller. */
