@@ -204,13 +204,6 @@ static const struct orr_program clients_program = {.boot = echo_clients_boot};
 static const struct orr_program writers_program = {.boot = writers_boot};
 static const struct orr_program ticker_program = {.boot = ticker_boot};
 
-static bool is_on_request(enum orr_fault_family family)
-{
-    return family == ORR_FAMILY_MEMORY || family == ORR_FAMILY_LOST_SYNC ||
-           family == ORR_FAMILY_BAD_SECTOR || family == ORR_FAMILY_BIT_ROT ||
-           family == ORR_FAMILY_MISDIRECTED || family == ORR_FAMILY_STUCK;
-}
-
 static void set_rates(struct orr_world *world)
 {
     bool off = strcmp(orr_parameter_text(world, "faults"), "off") == 0;
@@ -218,7 +211,7 @@ static void set_rates(struct orr_world *world)
         enum orr_fault_family family = (enum orr_fault_family)i;
         if (off)
             orr_world_set_rate(world, family, 0);
-        else if (orr_world_rate(world, family) == 0 && !is_on_request(family))
+        else if (orr_world_rate(world, family) == 0 && !orr_fault_family_is_on_request(family))
             orr_world_set_rate(world, family, RATE_ON);
     }
 }

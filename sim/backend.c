@@ -183,7 +183,7 @@ static void wait_until(struct orr__process *process, uint64_t deadline_ns)
     uint64_t wait_ns = deadline_ns == ORR_WAIT_FOREVER
                            ? UINT64_MAX
                            : orr__clock_wait(process->node, deadline_ns - now_ns);
-    uint64_t limit_ns = wait_ns > UINT64_MAX - world->now_ns ? UINT64_MAX : world->now_ns + wait_ns;
+    uint64_t limit_ns = orr__later(world, wait_ns);
     while (process->ready.count == 0 && !process->wake_pending && world->now_ns < limit_ns) {
         if (orr__world_step(world, limit_ns) || world->now_ns >= limit_ns)
             continue;

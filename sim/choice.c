@@ -178,11 +178,16 @@ const char *orr_fault_family_name(enum orr_fault_family family)
     return (uint32_t)family < ORR_FAMILY_COUNT ? families[family].name : "unknown";
 }
 
+bool orr_fault_family_is_on_request(enum orr_fault_family family)
+{
+    return (uint32_t)family < ORR_FAMILY_COUNT && families[family].low == 0;
+}
+
 void orr__swarm(struct orr_world *world)
 {
     for (uint32_t family = 0; family < ORR_FAMILY_COUNT; family++) {
-        bool on =
-            families[family].low > 0 && orr__draw_below(world, ORR__SITE_SWARM, family, 0, 2) == 1;
+        bool on = !orr_fault_family_is_on_request((enum orr_fault_family)family) &&
+                  orr__draw_below(world, ORR__SITE_SWARM, family, 0, 2) == 1;
         uint64_t steps = 1;
         while (on && (uint64_t)families[family].low << steps < families[family].high)
             steps++;

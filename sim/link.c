@@ -204,16 +204,11 @@ void orr_world_set_link(struct orr_world *world, struct orr_node *from, struct o
     link->is_slow_by_chance = false;
 }
 
-static uint64_t later(const struct orr_world *world, uint64_t ns)
-{
-    return ns > UINT64_MAX - world->now_ns ? UINT64_MAX : world->now_ns + ns;
-}
-
 static struct orr__link *cut(struct orr_world *world, struct orr_node *from, struct orr_node *to,
                              uint64_t ns)
 {
     struct orr__link *link = orr__world_link(world, from, to);
-    uint64_t until_ns = later(world, ns);
+    uint64_t until_ns = orr__later(world, ns);
     if (until_ns > link->cut_until_ns)
         link->cut_until_ns = until_ns;
     return link;
@@ -230,7 +225,7 @@ void orr_world_clog(struct orr_world *world, struct orr_node *from, struct orr_n
                     uint64_t ns)
 {
     struct orr__link *link = orr__world_link(world, from, to);
-    uint64_t until_ns = ns > ORR_CLOG_MAX ? later(world, ORR_CLOG_MAX) : later(world, ns);
+    uint64_t until_ns = ns > ORR_CLOG_MAX ? orr__later(world, ORR_CLOG_MAX) : orr__later(world, ns);
     if (until_ns > link->clogged_until_ns)
         link->clogged_until_ns = until_ns;
     orr__fault(world, ORR_FAMILY_CLOG, link->name, world->clogs++, "clogged for %" PRIu64 " ms",

@@ -121,6 +121,12 @@ struct orr_world {
     uint32_t sometimes_count;
 };
 
+/* So long from now, or never: UINT64_MAX. */
+static inline uint64_t orr__later(const struct orr_world *world, uint64_t ns)
+{
+    return ns > UINT64_MAX - world->now_ns ? UINT64_MAX : world->now_ns + ns;
+}
+
 /* world.c */
 struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story);
 /* Runs the next event if its time is <= limit_ns; else moves the clock to limit_ns. False when it

@@ -249,6 +249,8 @@ enum orr_fault_family {
 
 /* The family's stable name: "partial", "power-loss", ... */
 ORR_API const char *orr_fault_family_name(enum orr_fault_family family);
+/* True if the family is "on request": never turned on by the swarm. */
+ORR_API bool orr_fault_family_is_on_request(enum orr_fault_family family);
 /*
  * Overrides the swarm: the chance, in parts per million of the operations or segments that the
  * family can strike, for bandwidth: of the links; for partition, clog, power-loss, kill, pause and
