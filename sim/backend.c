@@ -86,14 +86,16 @@ static int backend_open(const struct orr_options *options, void *argument, void 
     struct orr__process *process = argument;
     struct orr_node *node = process->node;
     process->batch_capacity = options->batch_entries;
-    if (orr__strikes(process->world, ORR_FAMILY_PRESSURE, ORR__SITE_BATCH, node->id,
-                     node->lives * 2)) {
+    struct orr__point point =
+        orr__node_point(node, ORR__FAULT_BATCH, ORR__SITE_BATCH, "batch", node->lives);
+    point.occurrence = node->lives * 2;
+    if (orr__strikes(process->world, &point)) {
+        uint64_t drawn = 1 + orr__draw_below(process->world, ORR__SITE_BATCH, node->id,
+                                             node->lives * 2 + 1, BATCHES_SMALL);
         process->batch_capacity =
-            1 + (uint32_t)orr__draw_below(process->world, ORR__SITE_BATCH, node->id,
-                                          node->lives * 2 + 1, BATCHES_SMALL);
-        orr__fault(process->world, ORR_FAMILY_PRESSURE, orr__node_subject(node, "batch"),
-                   node->lives, "takes %u operation%s", process->batch_capacity,
-                   ORR__S(process->batch_capacity));
+            (uint32_t)orr__extent(process->world, &point, drawn, 1, BATCHES_SMALL);
+        orr__fault(process->world, &point, process->batch_capacity, "takes %u operation%s",
+                   process->batch_capacity, ORR__S(process->batch_capacity));
     }
     process->lowest_free = DESCRIPTORS_FIRST;
     *ret_state = process;
@@ -150,16 +152,19 @@ static uint64_t delivery(struct orr__process *process, bool waits)
     uint64_t count = process->ready.count;
     uint64_t flush = node->flush_count++;
     uint64_t least = waits ? 1 : 0;
-    if (count <= least || !orr__strikes(process->world, ORR_FAMILY_PRESSURE, ORR__SITE_READY_LIMIT,
-                                        node->id, flush * 2))
+    struct orr__point point =
+        orr__node_point(node, ORR__FAULT_DELIVERS, ORR__SITE_READY_LIMIT, "flush", flush);
+    point.occurrence = flush * 2;
+    if (count <= least || !orr__strikes(process->world, &point))
         return count;
     uint64_t bound = waits ? count - 1 : count + 1; /* progress even where all strikes */
-    uint64_t limit = least + orr__draw_below(process->world, ORR__SITE_READY_LIMIT, node->id,
+    uint64_t drawn = least + orr__draw_below(process->world, ORR__SITE_READY_LIMIT, node->id,
                                              flush * 2 + 1, bound);
+    uint64_t limit = orr__extent(process->world, &point, drawn, least, least + bound - 1);
     if (limit == count)
         return count;
-    orr__fault(process->world, ORR_FAMILY_PRESSURE, orr__node_subject(node, "flush"), flush,
-               "delivers %" PRIu64 " of %" PRIu64 " completions", limit, count);
+    orr__fault(process->world, &point, limit, "delivers %" PRIu64 " of %" PRIu64 " completions",
+               limit, count);
     return limit;
 }
 
@@ -276,11 +281,11 @@ static bool memory_fails(struct orr__process *process, size_t size)
     struct orr_node *node = process->node;
     uint64_t occurrence = node->memory_count++;
     bool is_first_boot = process->application == NULL && node->lives == 1 && !process->external;
-    if (is_first_boot ||
-        !orr__strikes(process->world, ORR_FAMILY_MEMORY, ORR__SITE_MEMORY, node->id, occurrence))
+    const struct orr__point point =
+        orr__node_point(node, ORR__FAULT_MEMORY, ORR__SITE_MEMORY, "memory", occurrence);
+    if (is_first_boot || !orr__strikes(process->world, &point))
         return false;
-    orr__fault(process->world, ORR_FAMILY_MEMORY, orr__node_subject(node, "memory"), occurrence,
-               "none for %zu byte%s", size, ORR__S(size));
+    orr__fault(process->world, &point, ENOMEM, "none for %zu byte%s", size, ORR__S(size));
     return true;
 }
 

@@ -327,16 +327,16 @@ static void syn_arrives(struct orr_world *world, void *object, uint64_t occurren
     struct orr__connection *connection = object;
     struct orr__end *end = &connection->ends[1];
     const struct orr__link *link = end->peer->out.link;
+    const struct orr__point point =
+        orr__link_point(link, ORR__FAULT_REFUSED, ORR__SITE_REFUSE, false, occurrence);
     orr__trace_hash(world, ORR__NET_SYN, link->id, occurrence, end->place.port);
     struct orr__socket *listener = find_listener(end);
     if (orr__end_state(end->peer) != ORR__END_CONNECTING) {
         /* the connect was given up meanwhile */
     } else if (!orr__stack_is_up(end->stack)) {
         orr__connection_syn_lost(connection, "the node is down");
-    } else if (link != end->out.link &&
-               orr__strikes(world, ORR_FAMILY_CONNECTION, ORR__SITE_REFUSE, link->id, occurrence)) {
-        orr__fault(world, ORR_FAMILY_CONNECTION, orr__link_subject(link, false), occurrence,
-                   "connection refused");
+    } else if (link != end->out.link && orr__strikes(world, &point)) {
+        orr__fault(world, &point, 0, "connection refused");
         refuse(connection, "by choice, at");
     } else if (orr__end_state(end) == ORR__END_HALF_OPEN) {
         answer_syn(connection);

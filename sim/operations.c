@@ -22,30 +22,45 @@ uint64_t orr__op_actor(const struct orr_node *node, uint8_t op)
     return node->id + op * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-/* "server/what", valid until the next call. */
-const char *orr__node_subject(const struct orr_node *node, const char *what)
+struct orr__point orr__op_point(const struct orr_node *node, enum orr__fault_kind kind,
+                                enum orr__site site, uint8_t op, uint64_t occurrence)
 {
-    static _Thread_local char subject[ORR_NODE_NAME_MAX + 16];
-    snprintf(subject, sizeof subject, "%s/%s", node->name, what);
-    return subject;
+    return (struct orr__point){
+        .kind = kind,
+        .site = site,
+        .owner = node->name,
+        .part = orr_op_name(op),
+        .number = occurrence,
+        .actor = orr__op_actor(node, op),
+        .occurrence = occurrence,
+    };
 }
 
-const char *orr__op_subject(const struct orr_node *node, uint8_t op)
+struct orr__point orr__node_point(const struct orr_node *node, enum orr__fault_kind kind,
+                                  enum orr__site site, const char *part, uint64_t number)
 {
-    return orr__node_subject(node, orr_op_name(op));
+    return (struct orr__point){
+        .kind = kind,
+        .site = site,
+        .owner = node->name,
+        .part = part,
+        .number = number,
+        .actor = node->id,
+        .occurrence = number,
+    };
 }
 
 uint32_t orr__cut_transfer(struct orr_node *node, uint8_t op, uint64_t occurrence, uint32_t length)
 {
     struct orr_world *world = node->world;
-    uint64_t actor = orr__op_actor(node, op);
-    if (length < 2 ||
-        !orr__strikes(world, ORR_FAMILY_PARTIAL, ORR__SITE_OP_PARTIAL, actor, occurrence))
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_SHORT, ORR__SITE_OP_PARTIAL, op, occurrence);
+    if (length < 2 || !orr__strikes(world, &point))
         return length;
-    uint32_t cut = 1 + (uint32_t)orr__draw_below(world, ORR__SITE_OP_PARTIAL_LENGTH, actor,
-                                                 occurrence, length - 1);
-    orr__fault(world, ORR_FAMILY_PARTIAL, orr__op_subject(node, op), occurrence, "%u of %u bytes",
-               cut, length);
+    uint64_t drawn = 1 + orr__draw_below(world, ORR__SITE_OP_PARTIAL_LENGTH, point.actor,
+                                         occurrence, length - 1);
+    uint32_t cut = (uint32_t)orr__extent(world, &point, drawn, 1, length - 1);
+    orr__fault(world, &point, cut, "%u of %u bytes", cut, length);
     return cut;
 }
 
@@ -60,12 +75,14 @@ static uint64_t op_latency(struct orr_node *node, uint8_t op, uint64_t occurrenc
         (syncs ? node->disk_options.sync_ns : node->disk_options.transfer_ns) - low_ns;
     uint64_t ns =
         low_ns + orr__draw_exponential(world, ORR__SITE_OP_LATENCY, actor, occurrence, mean_ns);
-    if (orr__strikes(world, ORR_FAMILY_LATENCY, ORR__SITE_OP_SPIKE, actor, occurrence)) {
-        uint64_t spike_ns =
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_LONGER, ORR__SITE_OP_SPIKE, op, occurrence);
+    if (orr__strikes(world, &point)) {
+        uint64_t drawn_ns =
             orr__draw_exponential(world, ORR__SITE_OP_LATENCY, ~actor, occurrence, SPIKE_MEAN_NS);
-        orr__fault(world, ORR_FAMILY_LATENCY, orr__op_subject(node, op), occurrence,
-                   "takes %" PRIu64 ".%03" PRIu64 " ms longer", spike_ns / ORR_MILLISECOND,
-                   spike_ns / ORR_MICROSECOND % 1000);
+        uint64_t spike_ns = orr__extent(world, &point, drawn_ns, 0, ORR__LONGER_MAX_NS);
+        orr__fault(world, &point, spike_ns, "takes %" PRIu64 ".%03" PRIu64 " ms longer",
+                   spike_ns / ORR_MILLISECOND, spike_ns / ORR_MICROSECOND % 1000);
         ns += spike_ns;
     }
     return ns;
@@ -111,13 +128,13 @@ void orr__ready(struct orr__process *process, struct orr_completion *completion,
     completion->request.backend_bits = ORR__PLACE_READY;
     completion->next = NULL;
     completion->previous = NULL;
-    bool overtakes =
-        process->ready.count > 0 &&
-        orr__strikes(world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, node->id, node->ready_count);
+    const struct orr__point point =
+        orr__node_point(node, ORR__FAULT_OVERTAKES, ORR__SITE_REORDER, "ready", node->ready_count);
+    bool overtakes = process->ready.count > 0 && orr__strikes(world, &point);
     if (overtakes) {
-        orr__fault(world, ORR_FAMILY_REORDER, orr__node_subject(node, "ready"), node->ready_count,
-                   "%s overtakes %" PRIu64 " other%s", orr_op_name(completion->request.op),
-                   process->ready.count, ORR__S(process->ready.count));
+        orr__fault(world, &point, 0, "%s overtakes %" PRIu64 " other%s",
+                   orr_op_name(completion->request.op), process->ready.count,
+                   ORR__S(process->ready.count));
         orr_queue_push_first(&process->ready, completion);
     } else {
         orr_queue_push(&process->ready, completion);
@@ -432,11 +449,11 @@ static bool is_overtaken(struct orr__process *process, struct orr_completion *co
 {
     struct orr_node *node = process->node;
     uint8_t op = completion->request.op;
-    if (!orr__strikes(process->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER,
-                      orr__op_actor(node, op), occurrence))
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_DEFERRED, ORR__SITE_REORDER, op, occurrence);
+    if (!orr__strikes(process->world, &point))
         return false;
-    orr__fault(process->world, ORR_FAMILY_REORDER, orr__op_subject(node, op), occurrence,
-               "takes effect later");
+    orr__fault(process->world, &point, 0, "takes effect later");
     later(process, completion, op_latency(node, op, occurrence), run, occurrence);
     return true;
 }

@@ -97,16 +97,16 @@ static uint32_t draw_backlog(struct orr__stack *stack, uint32_t backlog)
     uint64_t number = stack->listens++;
     if (backlog > BACKLOG_MAX)
         backlog = BACKLOG_MAX;
-    if (!orr__strikes(node->world, ORR_FAMILY_PRESSURE, ORR__SITE_BUFFER, node->id, number))
+    const struct orr__point point =
+        orr__node_point(node, ORR__FAULT_BACKLOG, ORR__SITE_BUFFER, "listen", number);
+    if (!orr__strikes(node->world, &point))
         return backlog;
-    uint32_t small =
-        (uint32_t)orr__draw_below(node->world, ORR__SITE_BUFFER, ~node->id, number, BACKLOG_SMALL);
+    uint64_t drawn =
+        orr__draw_below(node->world, ORR__SITE_BUFFER, ~node->id, number, BACKLOG_SMALL);
+    uint32_t small = (uint32_t)orr__extent(node->world, &point, drawn, 0, BACKLOG_SMALL - 1);
     if (small >= backlog)
         return backlog;
-    char subject[ORR_NODE_NAME_MAX + sizeof "/listen"];
-    snprintf(subject, sizeof subject, "%s/listen", node->name);
-    orr__fault(node->world, ORR_FAMILY_PRESSURE, subject, number, "backlog %u instead of %u", small,
-               backlog);
+    orr__fault(node->world, &point, small, "backlog %u instead of %u", small, backlog);
     return small;
 }
 

@@ -6,6 +6,7 @@
  * none. Idle time is skipped. Once a check has failed nothing moves any more.
  */
 #include "libc/libc.h"
+#include "replay_file.h"
 #include "world.h"
 
 #include <inttypes.h>
@@ -241,6 +242,7 @@ void orr_world_destroy(struct orr_world *world)
         orr__node_destroy(node);
     }
     orr__links_free(world);
+    orr__rulings_free(world->rulings);
     orr__lanes_close(world);
     free(world->heap);
     free(world->events);

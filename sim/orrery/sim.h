@@ -351,6 +351,9 @@ struct orr_run_options {
     const uint8_t
         *bytes; /* a fuzzer's choices in lanes (see docs/fuzzing.md), NULL = the seed alone */
     size_t byte_count;
+    const char *replay; /* the text of a replay file (docs/replay.md), whose faults strike; its
+                           scenario, parameters and seed are not looked at; NULL = none */
+    FILE *ledger;        /* gets every fault as a line of a replay file; NULL = none */
     uint64_t events_max; /* more than this is a hang; 0 = ORR_EVENTS_MAX_DEFAULT */
     char *untold; /* ORR_UNTOLD_MAX bytes: gets the line that the story holds back at the moment,
                      the last of a run of the same fault, for whoever watches from another process;
@@ -384,7 +387,7 @@ struct orr_outcome {
 
 /* Runs one seed in this process. Returns 0 with the outcome filled in (a failed check is an
  * outcome, too); -EINVAL and a sentence in outcome->detail if a parameter is unknown or its value
- * is not allowed. */
+ * is not allowed, or a line of the replay file is wrong. */
 ORR_API int orr_scenario_run(const struct orr_scenario *scenario,
                              const struct orr_run_options *options,
                              struct orr_outcome *ret_outcome);
