@@ -81,7 +81,7 @@ static json_t *replay_string(const struct orr__command *command, uint64_t seed)
     FILE *out = open_memstream(&text, &length);
     if (out == NULL)
         return json_string("");
-    fprintf(out, "%s%" PRIu64 "%s", command->replay_head, seed, command->replay_tail);
+    orr__command_again(out, command, seed);
     fclose(out);
     json_t *object = text_string(text, length);
     free(text);

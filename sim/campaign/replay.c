@@ -42,9 +42,9 @@ static void print_verdict(const struct orr__command *command, const struct orr__
     if (outcome->failed) {
         orr__report_verdict(result);
         orr__text_indent(stdout, outcome->detail, strlen(outcome->detail), "  ");
-        printf("  %s: %s%" PRIu64 "%s --trace\n",
-               command->job.trace ? "replay" : "with every event", command->replay_head,
-               outcome->seed, command->replay_tail);
+        printf("  %s: ", command->job.trace ? "replay" : "with every event");
+        orr__command_again(stdout, command, outcome->seed);
+        puts(" --trace");
     } else {
         printf("seed %" PRIu64 " passes\n", outcome->seed);
     }
