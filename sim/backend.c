@@ -79,6 +79,13 @@ struct orr__file *orr__file_of(struct orr__process *process, int32_t descriptor)
     return entry != NULL && entry->kind == ORR__DESCRIPTOR_FILE ? entry->file : NULL;
 }
 
+/* A program that cannot start at all would prove nothing: its first boot is spared what an
+ * immediate call can find missing. */
+static bool is_first_boot(const struct orr__process *process)
+{
+    return process->application == NULL && process->node->lives == 1 && !process->external;
+}
+
 /* ---- the vtable ------------------------------------------------------------------------------ */
 
 static int backend_open(const struct orr_options *options, void *argument, void **ret_state)
@@ -275,15 +282,13 @@ static void *link_allocation(struct orr__process *process, struct orr__allocatio
 #define GARBAGE 0xa5
 #define BLOCK_MAX ((size_t)1 << 30)
 
-/* A program that cannot start at all would prove nothing: its first boot is spared. */
 static bool memory_fails(struct orr__process *process, size_t size)
 {
     struct orr_node *node = process->node;
     uint64_t occurrence = node->memory_count++;
-    bool is_first_boot = process->application == NULL && node->lives == 1 && !process->external;
     const struct orr__point point =
         orr__node_point(node, ORR__FAULT_MEMORY, ORR__SITE_MEMORY, "memory", occurrence);
-    if (is_first_boot || !orr__strikes(process->world, &point))
+    if (is_first_boot(process) || !orr__strikes(process->world, &point))
         return false;
     orr__fault(process->world, &point, ENOMEM, "none for %zu byte%s", size, ORR__S(size));
     return true;
@@ -334,13 +339,27 @@ static void *backend_memory(void *state, void *memory, size_t size)
     return link_allocation(process, fresh, size);
 }
 
+static int no_socket(const struct orr__process *process)
+{
+    struct orr_node *node = process->node;
+    uint64_t occurrence = node->socket_count++;
+    if (is_first_boot(process))
+        return 0;
+    const struct orr__point point =
+        orr__node_point(node, ORR__FAULT_HANDLES, ORR__SITE_SOCKET, "socket", occurrence);
+    return orr__error_at(node->world, &point, EMFILE, ENFILE);
+}
+
 static int32_t backend_socket(void *state, enum orr_family family, enum orr_socket_type type)
 {
+    const struct orr__process *process = state;
     struct orr__socket *socket;
-    int status = orr__socket_create(state, family, type, &socket);
+    int status = no_socket(process);
     if (status < 0)
         return status;
-    const struct orr__process *process = state;
+    status = orr__socket_create(state, family, type, &socket);
+    if (status < 0)
+        return status;
     int32_t descriptor =
         orr__descriptor_add(state, ORR__DESCRIPTOR_SOCKET, socket, orr_loop_site(process->loop));
     if (descriptor < 0)
@@ -386,12 +405,31 @@ static int backend_peer_address(void *state, int32_t descriptor, struct orr_addr
     return socket == NULL ? -ENOTSOCK : orr__socket_peer(socket, ret_address);
 }
 
+/* A listing that fails after some names. */
+struct cut_listing {
+    orr_directory_visit visit;
+    void *context;
+    uint64_t names_left;
+};
+
+static int visit_until_cut(void *context, const char *name, uint32_t type)
+{
+    struct cut_listing *listing = context;
+    return listing->names_left-- == 0 ? -EIO : listing->visit(listing->context, name, type);
+}
+
 static int backend_directory_list(void *state, int32_t descriptor, orr_directory_visit visit,
                                   void *context)
 {
     struct orr__process *process = state;
     struct orr__file *file = orr__file_of(process, descriptor);
-    return file == NULL ? -ENOTDIR : orr__disk_list(process->node->disk, file, visit, context);
+    struct cut_listing cut = {.visit = visit, .context = context};
+    if (file == NULL)
+        return -ENOTDIR;
+    if (!orr__listing_fails(process->node, &cut.names_left))
+        return orr__disk_list(process->node->disk, file, visit, context);
+    int answer = orr__disk_list(process->node->disk, file, visit_until_cut, &cut);
+    return answer == 0 ? -EIO : answer;
 }
 
 static int32_t backend_adopt(void *state, int32_t descriptor)

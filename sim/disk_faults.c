@@ -10,7 +10,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
+
+#define LISTED_NAMES_MAX 3u /* before a listing fails: a directory of a test has few */
 
 /* Whether a family strikes that damages the disk for good: only so many nodes may be damaged. */
 static bool damages(struct orr_node *node, const struct orr__point *point)
@@ -37,48 +38,73 @@ static bool is_one_of(uint8_t op, uint64_t operations)
     return (operations & ORR_OP_BIT(op)) != 0;
 }
 
-/* -error, or another one that a replay file names; 0 if nothing strikes. One in four is `rare`. */
-static int error_of(struct orr_node *node, const struct orr__point *point, uint8_t op, int error,
-                    int rare)
+static int error_of(struct orr_node *node, enum orr__fault_kind kind, enum orr__site site,
+                    const struct orr_completion *completion, int error, int rare)
 {
-    struct orr_world *world = node->world;
-    if (!orr__strikes(world, point))
-        return 0;
-    bool is_rare = rare != error && draw_below(node, point->site, op, point->occurrence, 4) == 0;
-    uint64_t drawn = (uint64_t)(is_rare ? rare : error);
-    int chosen = (int)orr__extent(world, point, drawn, 1, INT_MAX);
-    orr__fault(world, point, (uint64_t)chosen, "%s", orr_error_name(chosen));
-    return -chosen;
+    const struct orr__point point =
+        orr__op_point(node, kind, site, completion->request.op, (uint64_t)completion->result);
+    return orr__error_at(node->world, &point, error, rare);
 }
 
-int orr__disk_error(struct orr_node *node, uint8_t op, uint64_t occurrence)
+/* What reads or writes bytes, or makes them durable. */
+#define MOVES_BYTES                                                                  \
+    (ORR_OP_BIT(ORR_OP_READ) | ORR_OP_BIT(ORR_OP_READV) | ORR_OP_BIT(ORR_OP_WRITE) | \
+     ORR_OP_BIT(ORR_OP_WRITEV) | ORR_OP_BIT(ORR_OP_FSYNC) | ORR_OP_BIT(ORR_OP_FDATASYNC))
+/* What reads directories and inodes, or changes them. */
+#define CHANGES_TREE                                                                  \
+    (ORR_OP_BIT(ORR_OP_OPEN) | ORR_OP_BIT(ORR_OP_STAT) | ORR_OP_BIT(ORR_OP_RENAME) |  \
+     ORR_OP_BIT(ORR_OP_LINK) | ORR_OP_BIT(ORR_OP_UNLINK) | ORR_OP_BIT(ORR_OP_MKDIR) | \
+     ORR_OP_BIT(ORR_OP_TRUNCATE) | ORR_OP_BIT(ORR_OP_ALLOCATE))
+#define TAKES_SPACE                                                                       \
+    (ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) | ORR_OP_BIT(ORR_OP_ALLOCATE) | \
+     ORR_OP_BIT(ORR_OP_MKDIR) | ORR_OP_BIT(ORR_OP_LINK))
+
+/*
+ * A file system fails with EIO when it cannot read a block of a directory, of an inode or of its
+ * maps, or when its journal has been stopped, and finds that out before it changes what programs
+ * see: a rename, unlink, link or mkdir has done nothing then, an open has made no file, a truncate
+ * has cut nothing. (That a change was made and its journal failed is told to the fsync.) Nothing is
+ * read for the stat of an open file: its inode is in memory.
+ */
+static bool looks_at_disk(const struct orr_completion *completion)
 {
-    const uint64_t can_fail = ORR_OP_BIT(ORR_OP_READ) | ORR_OP_BIT(ORR_OP_READV) |
-                              ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) |
-                              ORR_OP_BIT(ORR_OP_FSYNC) | ORR_OP_BIT(ORR_OP_FDATASYNC);
-    const uint64_t takes_space = ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) |
-                                 ORR_OP_BIT(ORR_OP_ALLOCATE) | ORR_OP_BIT(ORR_OP_MKDIR) |
-                                 ORR_OP_BIT(ORR_OP_LINK);
-    int wanted = orr__plan_error(node, op, occurrence);
+    bool of_open_file =
+        completion->request.op == ORR_OP_STAT && completion->request.arguments.path.path == NULL;
+    return is_one_of(completion->request.op, CHANGES_TREE) && !of_open_file;
+}
+
+int orr__disk_error(struct orr_node *node, const struct orr_completion *completion)
+{
+    uint8_t op = completion->request.op;
+    int error = 0;
+    int wanted = orr__plan_error(node, op, (uint64_t)completion->result);
     if (wanted != 0)
         return wanted;
-    if (is_one_of(op, can_fail)) {
-        const struct orr__point point =
-            orr__op_point(node, ORR__FAULT_ERROR, ORR__SITE_OP_ERROR, op, occurrence);
-        int error = error_of(node, &point, op, EIO, EIO);
-        if (error != 0)
-            return error;
-    }
-    if (is_one_of(op, takes_space)) {
-        const struct orr__point point =
-            orr__op_point(node, ORR__FAULT_FULL, ORR__SITE_OP_FULL, op, occurrence);
-        return error_of(node, &point, op, ENOSPC, EDQUOT);
-    }
-    if (op != ORR_OP_OPEN)
-        return 0;
-    const struct orr__point point =
-        orr__op_point(node, ORR__FAULT_HANDLES, ORR__SITE_HANDLES, op, occurrence);
-    return error_of(node, &point, op, EMFILE, ENFILE);
+    if (is_one_of(op, MOVES_BYTES))
+        error = error_of(node, ORR__FAULT_ERROR, ORR__SITE_OP_ERROR, completion, EIO, EIO);
+    if (looks_at_disk(completion))
+        error = error_of(node, ORR__FAULT_ERROR, ORR__SITE_TREE_ERROR, completion, EIO, EIO);
+    if (error == 0 && is_one_of(op, TAKES_SPACE))
+        error = error_of(node, ORR__FAULT_FULL, ORR__SITE_OP_FULL, completion, ENOSPC, EDQUOT);
+    if (error == 0 && op == ORR_OP_OPEN)
+        error = error_of(node, ORR__FAULT_HANDLES, ORR__SITE_HANDLES, completion, EMFILE, ENFILE);
+    return error;
+}
+
+/* Names come in blocks, one of which cannot be read. */
+bool orr__listing_fails(struct orr_node *node, uint64_t *ret_names)
+{
+    struct orr_world *world = node->world;
+    const struct orr__point point = orr__node_point(node, ORR__FAULT_LISTS, ORR__SITE_LIST_ERROR,
+                                                    "directory_list", node->list_count++);
+    if (!orr__strikes(world, &point))
+        return false;
+    uint64_t drawn = orr__draw_below(world, ORR__SITE_LIST_ERROR, ~node->id, point.occurrence,
+                                     LISTED_NAMES_MAX + 1);
+    *ret_names = orr__extent(world, &point, drawn, 0, UINT32_MAX);
+    orr__fault(world, &point, *ret_names, "EIO after at most %" PRIu64 " name%s", *ret_names,
+               ORR__S(*ret_names));
+    return true;
 }
 
 bool orr__sync_is_lost(struct orr_node *node, uint8_t op, uint64_t occurrence)

@@ -12,9 +12,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
 #define MILLION 1000000u
+#define RARE_ONE_IN 4u
 
 static const struct {
     const char *word; /* of a replay file; NULL: the size is its name */
@@ -55,6 +57,7 @@ static const struct {
     [ORR__FAULT_SKEWED] = {"skewed", ORR_FAMILY_CLOCK, ORR__UNIT_NONE},
     [ORR__FAULT_DRIFTS] = {"drifts", ORR_FAMILY_CLOCK, ORR__UNIT_NONE},
     [ORR__FAULT_STEPPED] = {"stepped", ORR_FAMILY_CLOCK, ORR__UNIT_TIME},
+    [ORR__FAULT_LISTS] = {"lists", ORR_FAMILY_DISK_ERROR, ORR__UNIT_COUNT},
 };
 
 const char *orr__fault_word(enum orr__fault_kind kind)
@@ -140,6 +143,18 @@ uint64_t orr__extent(struct orr_world *world, const struct orr__point *point, ui
     if (ruling->size < low)
         return low;
     return ruling->size > high ? high : ruling->size;
+}
+
+int orr__error_at(struct orr_world *world, const struct orr__point *point, int error, int rare)
+{
+    if (!orr__strikes(world, point))
+        return 0;
+    bool is_rare = rare != error && orr__draw_below(world, point->site, ~point->actor,
+                                                    point->occurrence, RARE_ONE_IN) == 0;
+    uint64_t drawn = (uint64_t)(is_rare ? rare : error);
+    int chosen = (int)orr__extent(world, point, drawn, 1, INT_MAX);
+    orr__fault(world, point, (uint64_t)chosen, "%s", orr_error_name(chosen));
+    return -chosen;
 }
 
 /* ---- as a line of a replay file -------------------------------------------------------------- */

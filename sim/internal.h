@@ -90,6 +90,10 @@ enum orr__site {
     ORR__SITE_BIT_ROT,     /* whether a bit has changed, and which */
     ORR__SITE_MISDIRECTED, /* whether a write ends up elsewhere, and where */
     ORR__SITE_STUCK,       /* whether an operation never returns */
+    ORR__SITE_TREE_ERROR,  /* whether an operation on names or sizes fails */
+    ORR__SITE_LIST_ERROR,  /* whether a listing fails, and after how many names */
+    ORR__SITE_ACCEPT,      /* whether no descriptor is left for an accept */
+    ORR__SITE_SOCKET,      /* ... for a socket */
     ORR__SITE_COUNT
 };
 
@@ -158,6 +162,7 @@ enum orr__fault_kind {
     ORR__FAULT_SKEWED,
     ORR__FAULT_DRIFTS,
     ORR__FAULT_STEPPED,
+    ORR__FAULT_LISTS, /* a listing fails after some names */
     ORR__FAULT_KIND_COUNT
 };
 
@@ -191,6 +196,9 @@ bool orr__happens(struct orr_world *world, const struct orr__point *point);
 /* How large a fault is that strikes: what was drawn, or what a replay file says, within bounds. */
 uint64_t orr__extent(struct orr_world *world, const struct orr__point *point, uint64_t drawn,
                      uint64_t low, uint64_t high);
+/* 0 if nothing strikes; else -error, one time in four -rare, or what a replay file says; entered
+ * into the ledger. */
+int orr__error_at(struct orr_world *world, const struct orr__point *point, int error, int rare);
 /* Enters it into the ledger, with its size (0 where its kind has none) and in words: "40 ms". */
 void orr__fault(struct orr_world *world, const struct orr__point *point, uint64_t size,
                 const char *format, ...) ORR_PRINTF(4, 5);
@@ -321,6 +329,8 @@ struct orr_node {
     uint64_t random_count;
     uint64_t port_count;
     uint64_t memory_count;
+    uint64_t list_count;
+    uint64_t socket_count;
     uint64_t pauses;
     uint64_t crashes_stated; /* asked for by the scenario, whether they happened or not */
     uint64_t pauses_stated;

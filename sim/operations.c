@@ -260,7 +260,7 @@ static int64_t perform_file(struct orr__process *process, struct orr__file *file
                             struct orr_completion *completion, uint64_t mark)
 {
     uint8_t op = completion->request.op;
-    int error = orr__disk_error(process->node, op, (uint64_t)completion->result);
+    int error = orr__disk_error(process->node, completion);
     switch (op) {
     case ORR_OP_FSYNC:
     case ORR_OP_FDATASYNC:

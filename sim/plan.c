@@ -28,8 +28,8 @@ struct orr__plan {
     (ORR_OP_BIT(ORR_OP_OPEN) | ORR_OP_BIT(ORR_OP_READ) | ORR_OP_BIT(ORR_OP_READV) |       \
      ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) | ORR_OP_BIT(ORR_OP_FSYNC) |    \
      ORR_OP_BIT(ORR_OP_FDATASYNC) | ORR_OP_BIT(ORR_OP_STAT) | ORR_OP_BIT(ORR_OP_RENAME) | \
-     ORR_OP_BIT(ORR_OP_UNLINK) | ORR_OP_BIT(ORR_OP_MKDIR) | ORR_OP_BIT(ORR_OP_TRUNCATE) | \
-     ORR_OP_BIT(ORR_OP_ALLOCATE))
+     ORR_OP_BIT(ORR_OP_LINK) | ORR_OP_BIT(ORR_OP_UNLINK) | ORR_OP_BIT(ORR_OP_MKDIR) |     \
+     ORR_OP_BIT(ORR_OP_TRUNCATE) | ORR_OP_BIT(ORR_OP_ALLOCATE))
 
 static uint8_t operation_named(const char *call, const struct orr_node *node, const char *name)
 {

@@ -169,9 +169,17 @@ static struct orr__socket *child_of(struct orr__socket *listener, struct orr__en
     return child;
 }
 
-/* The first connection in the queue gets a socket and a descriptor; without one it stays. */
+/* The first connection in the queue gets a socket and a descriptor; without one it stays, for the
+ * next accept. */
 static int64_t accept_first(struct orr__socket *listener, const struct orr_completion *completion)
 {
+    struct orr_node *node = listener->stack->node;
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_HANDLES, ORR__SITE_ACCEPT, completion->request.op,
+                      (uint64_t)completion->result);
+    int error = orr__error_at(node->world, &point, EMFILE, ENFILE);
+    if (error < 0)
+        return error;
     struct orr__connection *connection = listener->arrived.first;
     struct orr__socket *child = child_of(listener, &connection->ends[1]);
     int32_t descriptor =

@@ -227,8 +227,10 @@ int64_t orr__descriptor_close(struct orr__process *process, int32_t descriptor);
 uint64_t orr__op_actor(const struct orr_node *node, uint8_t op);
 
 /* disk_faults.c: what strikes the operation with that number; enters the ledger. */
-/* -EIO, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE or 0. */
-int orr__disk_error(struct orr_node *node, uint8_t op, uint64_t occurrence);
+/* -EIO, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE or 0. The completion's result is its number. */
+int orr__disk_error(struct orr_node *node, const struct orr_completion *completion);
+/* True if a listing shall fail, after so many names, or at its end if there are fewer. */
+bool orr__listing_fails(struct orr_node *node, uint64_t *ret_names);
 /* True if a sync shall do nothing and succeed. */
 bool orr__sync_is_lost(struct orr_node *node, uint8_t op, uint64_t occurrence);
 bool orr__operation_sticks(struct orr_node *node, uint8_t op, uint64_t occurrence);

@@ -227,7 +227,7 @@ enum orr_fault_family {
     ORR_FAMILY_CONNECTION, /* connections are refused or reset */
     ORR_FAMILY_PARTITION,  /* links are cut for a while, both ways or one */
     ORR_FAMILY_DATAGRAM,   /* datagrams are lost, doubled, overtaken */
-    ORR_FAMILY_DISK_ERROR, /* EIO from read, write and fsync */
+    ORR_FAMILY_DISK_ERROR, /* EIO from all that looks at the disk */
     ORR_FAMILY_DISK_FULL,  /* ENOSPC, EDQUOT */
     ORR_FAMILY_POWER_LOSS, /* nodes that allow it lose power */
     ORR_FAMILY_KILL,       /* processes that allow it are killed */
@@ -236,7 +236,7 @@ enum orr_fault_family {
     ORR_FAMILY_MEMORY,     /* orr_malloc and orr_realloc find no memory (on request) */
     ORR_FAMILY_BANDWIDTH,  /* links carry only so many bytes a second */
     ORR_FAMILY_CLOG,       /* links hold everything back for a while, and lose nothing */
-    ORR_FAMILY_HANDLES,    /* EMFILE, ENFILE from open */
+    ORR_FAMILY_HANDLES,    /* EMFILE, ENFILE from open, accept, orr_socket */
     /* What follows is on request: no program survives it on one disk, or only with checksums. What
      * it has damaged stays so when the world is healed. */
     ORR_FAMILY_LOST_SYNC,   /* an fsync, or a write with SYNC, succeeds, and nothing is durable */

@@ -352,6 +352,63 @@ START_TEST(test_network_loss__connection_faults)
 }
 END_TEST
 
+static bool is_no_descriptor(int64_t result)
+{
+    return result == -EMFILE || result == -ENFILE;
+}
+
+/* Whether it waited for the connection or came after it: an accept that fails has not taken it. */
+static void accept_without_descriptors(int client, const char *listen_text,
+                                       const char *connect_text)
+{
+    static struct op waiting;
+    static struct op later;
+    int64_t handle;
+    struct orr_address target = parse(connect_text);
+    orr_handle listener = listen_at(SERVER, listen_text, 8);
+    SUBMIT(&waiting, orr_accept, SERVER, listener, NULL);
+    run(SOON);
+    set_rate(ORR_FAMILY_HANDLES, ALL_STRIKE);
+    ck_assert_int_eq(waiting.result, PENDING);
+    set_rate(ORR_FAMILY_HANDLES, 0);
+    orr_handle from = stream_for(client, &target);
+    set_rate(ORR_FAMILY_HANDLES, ALL_STRIKE);
+    EXPECT(0, orr_connect, client, from, &target);
+    ck_assert(is_no_descriptor(waiting.result));
+    SUBMIT(&later, orr_accept, SERVER, listener, NULL);
+    run(SOON);
+    ck_assert(is_no_descriptor(later.result));
+    set_rate(ORR_FAMILY_HANDLES, 0);
+    RESULT(handle, orr_accept, SERVER, listener, NULL);
+    ck_assert_int_ge(handle, 0);
+    EXPECT(1, orr_send, client, from, "x", 1);
+    EXPECT(1, orr_recv, SERVER, (orr_handle)handle, scratch, 1);
+}
+
+START_TEST(test_network_loss__without_descriptors_connections_wait)
+{
+    accept_without_descriptors(CLIENT, "0.0.0.0:7000", "10.0.0.2:7000");
+    accept_without_descriptors(SERVER, "unix:/s", "unix:/s");
+}
+END_TEST
+
+/* Both are the process's limit or the system's. */
+START_TEST(test_network_loss__without_descriptors_there_are_no_sockets)
+{
+    uint32_t system = 0;
+    set_rate(ORR_FAMILY_HANDLES, ALL_STRIKE);
+    for (uint32_t i = 0; i < 40; i++) {
+        orr_handle handle = orr_socket(loop_of(CLIENT), ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
+        ck_assert(is_no_descriptor(handle));
+        system += handle == -ENFILE ? 1 : 0;
+    }
+    ck_assert_uint_ge(system, 1);
+    ck_assert_uint_le(system, 30);
+    set_rate(ORR_FAMILY_HANDLES, 0);
+    ck_assert_int_ge(orr_socket(loop_of(CLIENT), ORR_FAMILY_IP4, ORR_SOCKET_STREAM), 0);
+}
+END_TEST
+
 START_TEST(test_network_loss__partial_cuts_segments)
 {
     struct pair pair = tcp_pair();
@@ -564,6 +621,8 @@ int main(void)
         test_network_loss__keep_alive_notices,
         test_network_loss__a_killed_process_is_closed_by_its_system,
         test_network_loss__connection_faults,
+        test_network_loss__without_descriptors_connections_wait,
+        test_network_loss__without_descriptors_there_are_no_sockets,
         test_network_loss__partial_cuts_segments,
         test_network_loss__reorder_wakes_waiters_later,
         test_network_loss__pressure_makes_queues_of_datagrams_short,
