@@ -58,6 +58,8 @@ static const struct {
     [ORR__FAULT_DRIFTS] = {"drifts", ORR_FAMILY_CLOCK, ORR__UNIT_NONE},
     [ORR__FAULT_STEPPED] = {"stepped", ORR_FAMILY_CLOCK, ORR__UNIT_TIME},
     [ORR__FAULT_LISTS] = {"lists", ORR_FAMILY_DISK_ERROR, ORR__UNIT_COUNT},
+    [ORR__FAULT_APART] = {"apart", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
+    [ORR__FAULT_ERROR_ALONE] = {"error-alone", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
 };
 
 const char *orr__fault_word(enum orr__fault_kind kind)

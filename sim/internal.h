@@ -94,6 +94,7 @@ enum orr__site {
     ORR__SITE_LIST_ERROR,  /* whether a listing fails, and after how many names */
     ORR__SITE_ACCEPT,      /* whether no descriptor is left for an accept */
     ORR__SITE_SOCKET,      /* ... for a socket */
+    ORR__SITE_POLL,        /* whether a poll is told only what has woken it */
     ORR__SITE_COUNT
 };
 
@@ -162,7 +163,9 @@ enum orr__fault_kind {
     ORR__FAULT_SKEWED,
     ORR__FAULT_DRIFTS,
     ORR__FAULT_STEPPED,
-    ORR__FAULT_LISTS, /* a listing fails after some names */
+    ORR__FAULT_LISTS,       /* a listing fails after some names */
+    ORR__FAULT_APART,       /* a link finds its file, and makes the name later */
+    ORR__FAULT_ERROR_ALONE, /* a poll is told of an error, and of nothing else */
     ORR__FAULT_KIND_COUNT
 };
 
@@ -469,6 +472,12 @@ int orr__disk_rename(struct orr__disk *disk, struct orr__file *base, const char 
                      const char *path_new);
 int orr__disk_link(struct orr__disk *disk, struct orr__file *base, const char *path,
                    const char *path_new);
+/* A link in two steps: the number of the file that has the name now (-EPERM: a directory has it),
+ * and, later, the new name for it. -ENOENT then if it has lost all of its names. */
+int orr__disk_find_file(struct orr__disk *disk, struct orr__file *base, const char *path,
+                        uint64_t *ret_number);
+int orr__disk_link_file(struct orr__disk *disk, struct orr__file *base, uint64_t number,
+                        const char *path_new);
 int orr__disk_unlink(struct orr__disk *disk, struct orr__file *base, const char *path,
                      enum orr_unlink_kind kind);
 int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *path,

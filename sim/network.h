@@ -287,6 +287,8 @@ void orr__socket_stop_listening(struct orr__socket *socket, bool vanishes);
 
 /* ---- socket_wait.c --------------------------------------------------------------------------- */
 
+/* The socket is about to end as a listener: a poll may be told of that error and no more. */
+void orr__socket_polls_hear_of_error(struct orr__socket *socket);
 /* Lets the waiting polls look again. */
 void orr__socket_changed(struct orr__socket *socket);
 void orr__socket_submit_poll(struct orr__socket *socket, struct orr_completion *completion);

@@ -342,6 +342,60 @@ static void file_done(struct orr_world *world, void *object, uint64_t mark)
         file_operation(process, completion, mark);
 }
 
+/* ---- links ----------------------------------------------------------------------------------- */
+
+static void link_done(struct orr_world *world, void *object, uint64_t file)
+{
+    (void)world;
+    struct orr_completion *completion = object;
+    struct orr__process *process = time_has_come(completion);
+    if (process == NULL)
+        return;
+    int error = orr__disk_error(process->node, completion);
+    if (error == 0)
+        error = orr__disk_link_file(process->node->disk,
+                                    orr__file_of(process, completion->request.descriptor), file,
+                                    completion->request.arguments.path.path_new);
+    orr__ready(process, completion, error);
+}
+
+/* A kernel looks up the file, and later makes its new name: what happens to the old one meanwhile
+ * does not matter, as long as the file keeps one. */
+static void link_looks_up(struct orr_world *world, void *object, uint64_t left_ns)
+{
+    (void)world;
+    struct orr_completion *completion = object;
+    struct orr__process *process = time_has_come(completion);
+    uint64_t file;
+    if (process == NULL)
+        return;
+    if (orr__disk_find_file(process->node->disk,
+                            orr__file_of(process, completion->request.descriptor),
+                            completion->request.arguments.path.path, &file) == 0)
+        later(process, completion, left_ns, link_done, file);
+    else
+        file_operation(process, completion, 0);
+}
+
+/* REORDER lets others come in between. */
+static bool is_link_apart(struct orr__process *process, struct orr_completion *completion,
+                          uint64_t occurrence, uint64_t latency_ns)
+{
+    struct orr_node *node = process->node;
+    uint8_t op = completion->request.op;
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_APART, ORR__SITE_REORDER, op, occurrence);
+    if (op != ORR_OP_LINK || !orr__strikes(process->world, &point))
+        return false;
+    uint64_t first_ns = orr__draw_below(process->world, ORR__SITE_REORDER, ~point.actor, occurrence,
+                                        latency_ns + 1);
+    orr__fault(process->world, &point, 0, "finds its file before it makes the name");
+    later(process, completion, first_ns, link_looks_up, latency_ns - first_ns);
+    return true;
+}
+
+/* ---- operations that hang -------------------------------------------------------------------- */
+
 #define STUCK_LOOK_NS ORR_SECOND
 
 /* Nothing ends it but a crash, or the healing of the world; cancel does not, as in a kernel. */
@@ -434,7 +488,10 @@ static int file_operation_on_socket(struct orr_completion *completion)
     default:
         break;
     }
-    if (completion->request.op != ORR_OP_STAT || completion->request.arguments.path.path != NULL)
+    const char *path = completion->request.arguments.path.path;
+    if (path != NULL && path[0] == '\0')
+        return -ENOENT; /* names are read before the handle is looked at */
+    if (completion->request.op != ORR_OP_STAT || path != NULL)
         return -ENOTDIR;
     struct orr_stat *status = completion->request.arguments.path.stat;
     memset(status, 0, sizeof *status);
@@ -483,7 +540,8 @@ static void start_file_operation(struct orr__process *process, struct orr_comple
     uint64_t mark = syncs && file != NULL ? orr__file_sync_mark(file) : occurrence;
     uint64_t latency_ns = op_latency(process->node, op, occurrence);
     bool sticks = orr__operation_sticks(process->node, op, occurrence);
-    later(process, completion, latency_ns, sticks ? still_stuck : file_done, mark);
+    if (sticks || !is_link_apart(process, completion, occurrence, latency_ns))
+        later(process, completion, latency_ns, sticks ? still_stuck : file_done, mark);
 }
 
 static void end_descriptor(struct orr__process *process, struct orr_completion *completion,

@@ -119,6 +119,7 @@ static int64_t shutdown_listener(struct orr__socket *socket, enum orr_shutdown h
         if (socket->shut_receive)
             orr__socket_refuse_waiting(socket);
     } else if (how != ORR_SHUTDOWN_SEND) {
+        orr__socket_polls_hear_of_error(socket);
         orr__socket_stop_listening(socket, false);
     }
     return 0;

@@ -181,6 +181,23 @@ static void answer_polls(struct orr__socket *socket)
     }
 }
 
+/* Who waits for a listener that ends is woken because of an error, and io_uring tells what has
+ * woken a poll, not what the socket looks like after it; epoll tells that. */
+void orr__socket_polls_hear_of_error(struct orr__socket *socket)
+{
+    struct orr_node *node = socket->stack->node;
+    while (socket->polls.head != NULL) {
+        struct orr_completion *completion = socket->polls.head;
+        const struct orr__point point = orr__op_point(node, ORR__FAULT_ERROR_ALONE, ORR__SITE_POLL,
+                                                      ORR_OP_POLL, (uint64_t)completion->result);
+        if (!orr__strikes(node->world, &point))
+            return;
+        orr__fault(node->world, &point, 0, "is told of an error alone");
+        orr_queue_remove(&socket->polls, completion);
+        orr__ready(socket->process, completion, ORR_POLL_ERROR);
+    }
+}
+
 static void polls_woken(struct orr_world *world, void *process, uint64_t descriptor)
 {
     (void)world;

@@ -489,6 +489,50 @@ START_TEST(test_disk_faults__misdirected_write_enters_the_ledger)
 }
 END_TEST
 
+/* ---- in between ------------------------------------------------------------------------------ */
+
+static void note_result(void *context, struct orr_completion *of, int64_t result)
+{
+    (void)of;
+    *(int64_t *)context = result;
+}
+
+/* How often of 100 seeds a link of a file to the name that it has is made, because something takes
+ * that name away from under it; or, unless it can strike, that it is not. */
+static uint32_t links_made(bool unlinks, bool reorders)
+{
+    uint32_t made = 0;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct orr_completion other = {0};
+        int64_t link = 1;
+        int64_t taken = 1;
+        open_world(seed);
+        ck_assert_int_eq(END_OF(orr_close, create_file()), 0);
+        strike(ORR_FAMILY_REORDER, reorders);
+        orr_link(loop, &completion, ORR_DIRECTORY_CURRENT, "f", "f", note_result, &link);
+        if (unlinks)
+            orr_unlink(loop, &other, ORR_DIRECTORY_CURRENT, "f", ORR_UNLINK_FILE, note_result,
+                       &taken);
+        else
+            orr_rename(loop, &other, ORR_DIRECTORY_CURRENT, "f", "g", note_result, &taken);
+        while (link == 1 || taken == 1)
+            orr_run_once(loop);
+        ck_assert_int_eq(taken, 0);
+        ck_assert(link == 0 || link == -EEXIST || link == -ENOENT);
+        made += link == 0 ? 1 : 0;
+        close_world();
+    }
+    return made;
+}
+
+START_TEST(test_disk_faults__link_finds_its_file_before_it_makes_the_name)
+{
+    ck_assert_uint_ge(links_made(false, true), 5);
+    ck_assert_uint_eq(links_made(false, false), 0);
+    ck_assert_uint_eq(links_made(true, true), 0); /* a file without a name gets none */
+}
+END_TEST
+
 /* ---- never ----------------------------------------------------------------------------------- */
 
 static void note_cancel(void *context, struct orr_completion *of, int64_t result)
@@ -576,6 +620,7 @@ int main(void)
     tcase_add_test(faults, test_disk_faults__bit_rot_changes_one_bit_for_good);
     tcase_add_test(faults, test_disk_faults__misdirected_write_shows_after_power_loss);
     tcase_add_test(faults, test_disk_faults__misdirected_write_enters_the_ledger);
+    tcase_add_test(faults, test_disk_faults__link_finds_its_file_before_it_makes_the_name);
     tcase_add_test(faults, test_disk_faults__stuck_operation_ends_when_the_world_is_healed);
     tcase_add_test(faults, test_disk_faults__times_are_those_of_the_device);
     return suite_run("sim/disk-faults", faults);

@@ -459,6 +459,28 @@ START_TEST(test_network_loss__reorder_wakes_waiters_later)
 }
 END_TEST
 
+/* Some kernel interfaces tell a poll what has woken it, and some what there is to see then. */
+START_TEST(test_network_loss__a_poll_of_a_listener_that_ends)
+{
+    uint32_t error = 0;
+    uint32_t state = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        static struct op poll;
+        world_teardown();
+        world_begin(seed, NULL);
+        orr_handle listener = listen_at(SERVER, "0.0.0.0:7000", 8);
+        SUBMIT(&poll, orr_poll, SERVER, listener, ORR_POLL_OUT);
+        run(SOON);
+        set_rate(ORR_FAMILY_REORDER, seed < 20 ? ALL_STRIKE / 2 : 0);
+        EXPECT(0, orr_shutdown, SERVER, listener, ORR_SHUTDOWN_RECV);
+        error += poll.result == ORR_POLL_ERROR ? 1 : 0;
+        state += poll.result == (ORR_POLL_OUT | ORR_POLL_HANGUP) ? 1 : 0;
+    }
+    ck_assert_uint_eq(error + state, 40);
+    EXPECT_BETWEEN(error, 3, 17);
+}
+END_TEST
+
 /* How many datagrams a socket keeps that nobody reads. */
 static int64_t datagrams_kept(uint32_t pressure)
 {
@@ -625,6 +647,7 @@ int main(void)
         test_network_loss__without_descriptors_there_are_no_sockets,
         test_network_loss__partial_cuts_segments,
         test_network_loss__reorder_wakes_waiters_later,
+        test_network_loss__a_poll_of_a_listener_that_ends,
         test_network_loss__pressure_makes_queues_of_datagrams_short,
         test_network_loss__pressure_makes_buffers_tiny,
         test_network_loss__latency_delays_and_keeps_order,
