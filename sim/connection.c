@@ -42,6 +42,8 @@ static struct orr__connection *make_connection(struct orr__stack *stack)
     connection->references = 1; /* the socket that connects */
     connection->syn_count = 0;
     connection->instant = false;
+    if (connection->left_name != NULL) /* used again, too */
+        connection->left_name->length = 0;
     connection->severed = false;
     connection->previous = NULL;
     connection->next = stack->connections;
@@ -123,6 +125,17 @@ void orr__connection_leave_listener(struct orr__connection *connection)
     connection->listener = NULL;
 }
 
+void orr__connection_keep_name(struct orr__connection *connection, const struct orr_address *name)
+{
+    if (connection->listener == NULL || name->length == 0)
+        return;
+    if (connection->left_name == NULL)
+        connection->left_name = malloc(sizeof *connection->left_name);
+    if (connection->left_name == NULL)
+        orr_fatal("no memory for the name of a client of node %s", connection->stack->node->name);
+    *connection->left_name = *name;
+}
+
 bool orr__end_complete(struct orr__end *end)
 {
     struct orr__connection *connection = end->connection;
@@ -178,6 +191,7 @@ void orr__connection_free(struct orr__connection *connection)
             end->socket->end = NULL;
         free(end->out.ring);
     }
+    free(connection->left_name);
     free(connection);
 }
 

@@ -319,6 +319,8 @@ static int destination(const struct orr__socket *socket, const struct orr_datagr
     if (maps && socket->options[ORR_SOCKET_ONLY_IP6] != 0)
         return -ENETUNREACH;
     int status = orr__place_read(&datagram->peer, maps ? family : socket->family, ret_to);
+    if (status == -EAFNOSUPPORT && socket->family == ORR_FAMILY_IP6)
+        return -EINVAL; /* which is what its connect calls EAFNOSUPPORT */
     if (status < 0)
         return status;
     if (ret_to->port == 0)

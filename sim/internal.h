@@ -95,6 +95,7 @@ enum orr__site {
     ORR__SITE_ACCEPT,      /* whether no descriptor is left for an accept */
     ORR__SITE_SOCKET,      /* ... for a socket */
     ORR__SITE_POLL,        /* whether a poll is told only what has woken it */
+    ORR__SITE_WAKE,        /* whether an accept that was canceled is woken instead of another */
     ORR__SITE_COUNT
 };
 
@@ -166,6 +167,7 @@ enum orr__fault_kind {
     ORR__FAULT_LISTS,       /* a listing fails after some names */
     ORR__FAULT_APART,       /* a link finds its file, and makes the name later */
     ORR__FAULT_ERROR_ALONE, /* a poll is told of an error, and of nothing else */
+    ORR__FAULT_NOT_WOKEN,   /* an accept that was canceled is woken instead of another */
     ORR__FAULT_KIND_COUNT
 };
 

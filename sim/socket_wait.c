@@ -82,7 +82,7 @@ static void receiver_woken(struct orr_world *world, void *process, uint64_t desc
     (void)world;
     struct orr__socket *socket = woken_socket(process, descriptor);
     if (socket != NULL && socket->listening)
-        orr__socket_admit(socket);
+        orr__socket_look_again(socket);
     else if (socket != NULL && socket->transport == ORR__UDP)
         orr__datagram_wake(socket);
     else if (socket != NULL && socket->end != NULL)

@@ -339,6 +339,8 @@ static enum model_verdict admit_connect(const struct model *model, const struct 
     uint32_t listener = step->kind == BY_PATH ? NOBODY : listener_at(model, target->address);
     if (slot->kind == MODEL_DATAGRAM && target->address != 0 && target->family != slot->family)
         return MODEL_SKIP; /* an IPv6 socket may have an IPv4 peer */
+    if (slot->kind == MODEL_DATAGRAM && target->guess && target->address == 0)
+        return MODEL_SKIP; /* whom it would have as a peer is not known */
     if (slot->kind == MODEL_DATAGRAM && !model->quiet)
         return MODEL_SETTLE; /* it may be told of what was sent before */
     if (slot->kind != MODEL_STREAM)
@@ -409,6 +411,8 @@ static enum model_verdict admit_send(const struct model *model, const struct ste
 static enum model_verdict admit_receive(const struct model *model, const struct step *step)
 {
     const struct model_slot *slot = &model->slots[step->slot];
+    if (slot->kind == MODEL_DATAGRAM && step->op == STEP_RECV_EXACT && step->length > 1)
+        return MODEL_SKIP; /* it takes datagram after datagram until it has enough */
     if (slot->kind == MODEL_DATAGRAM)
         return (slot->refused || slot->shut) && !model->quiet ? MODEL_SETTLE : MODEL_GO;
     if (slot->kind != MODEL_CONNECTED)

@@ -481,6 +481,63 @@ START_TEST(test_network_loss__a_poll_of_a_listener_that_ends)
 }
 END_TEST
 
+/* The two accepts, the cancel of the first and the connection come in one pass. */
+static bool second_accept_waits_on(uint64_t seed, uint32_t reorder)
+{
+    static struct op accepts[3];
+    static struct op cancel;
+    static struct op connect;
+    struct orr_address target = parse("unix:/s");
+    world_teardown();
+    world_begin(seed, NULL);
+    orr_handle listener = listen_at(CLIENT, "unix:/s", 8);
+    orr_handle client = stream_for(CLIENT, &target);
+    SUBMIT(&accepts[0], orr_accept, CLIENT, listener, NULL);
+    run(SOON);
+    set_rate(ORR_FAMILY_REORDER, reorder);
+    SUBMIT(&cancel, orr_cancel, CLIENT, &accepts[0].completion);
+    SUBMIT(&accepts[1], orr_accept, CLIENT, listener, NULL);
+    SUBMIT(&connect, orr_connect, CLIENT, client, &target);
+    run(SOON);
+    set_rate(ORR_FAMILY_REORDER, 0);
+    ck_assert_int_eq(accepts[0].result, -ECANCELED);
+    ck_assert_int_eq(connect.result, 0);
+    bool waits = accepts[1].result == PENDING;
+    SUBMIT(&accepts[2], orr_accept, CLIENT, listener, NULL); /* it finds the connection */
+    run(SOON);
+    ck_assert_int_eq(accepts[waits ? 1 : 2].result, PENDING);
+    ck_assert_int_ge(accepts[waits ? 2 : 1].result, 0);
+    return waits;
+}
+
+START_TEST(test_network_loss__a_canceled_accept_can_be_woken_for_another)
+{
+    uint32_t waiting = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        waiting += second_accept_waits_on(seed, ALL_STRIKE / 2) ? 1 : 0;
+        ck_assert(!second_accept_waits_on(seed, 0));
+    }
+    EXPECT_BETWEEN(waiting, 5, 35);
+}
+END_TEST
+
+/* It is refused by a worker, after a while: it can be canceled before. */
+START_TEST(test_network_loss__an_accept_where_nobody_comes_any_more)
+{
+    static struct op accept;
+    orr_handle listener = listen_at(CLIENT, "unix:/s", 8);
+    EXPECT(0, orr_shutdown, CLIENT, listener, ORR_SHUTDOWN_BOTH);
+    EXPECT(-EINVAL, orr_accept, CLIENT, listener, NULL);
+    set_rate(ORR_FAMILY_REORDER, ALL_STRIKE);
+    SUBMIT(&accept, orr_accept, CLIENT, listener, NULL);
+    run(0);
+    orr_world_run_for(world, 5 * ORR_MICROSECOND);
+    ck_assert_int_eq(accept.result, PENDING);
+    run(SOON);
+    ck_assert_int_eq(accept.result, -EINVAL);
+}
+END_TEST
+
 /* How many datagrams a socket keeps that nobody reads. */
 static int64_t datagrams_kept(uint32_t pressure)
 {
@@ -648,6 +705,8 @@ int main(void)
         test_network_loss__partial_cuts_segments,
         test_network_loss__reorder_wakes_waiters_later,
         test_network_loss__a_poll_of_a_listener_that_ends,
+        test_network_loss__a_canceled_accept_can_be_woken_for_another,
+        test_network_loss__an_accept_where_nobody_comes_any_more,
         test_network_loss__pressure_makes_queues_of_datagrams_short,
         test_network_loss__pressure_makes_buffers_tiny,
         test_network_loss__latency_delays_and_keeps_order,
