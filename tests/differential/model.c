@@ -136,8 +136,24 @@ static bool looks_at_files(const struct model *model, const struct step *step)
                                       model->slots[step->slot].family == ORR_FAMILY_UNIX);
 }
 
+/* The close of a listener ends the connections that nobody has accepted. */
+static bool ends_other(const struct model *model, const struct step *closes,
+                       const struct step *other)
+{
+    const struct model_slot *listener = &model->slots[closes->slot];
+    const struct model_slot *slot = has_slot(other->op) ? connected(model, other->slot) : NULL;
+    if (closes->op != STEP_CLOSE || listener->kind != MODEL_LISTENER || slot == NULL)
+        return false;
+    for (uint32_t i = 0; i < listener->queued; i++)
+        if (listener->queue[i] == slot->connection)
+            return true;
+    return false;
+}
+
 static bool conflict(const struct model *model, const struct step *a, const struct step *b)
 {
+    if (ends_other(model, a, b) || ends_other(model, b, a))
+        return true;
     if (looks_at_files(model, a) && looks_at_files(model, b) && files_conflict(a, b))
         return true;
     bool transfers =
@@ -393,6 +409,8 @@ static enum model_verdict admit_send(const struct model *model, const struct ste
     if (slot->kind != MODEL_CONNECTED)
         return MODEL_GO;
     const struct model_connection *connection = connection_of(model, slot);
+    if (step->op == STEP_SEND_TO && step->other != step->slot)
+        return MODEL_SKIP; /* a Unix stream takes no address, if the other has one */
     if (connection->unsettled)
         return MODEL_SETTLE;
     if (connection->shut_receive[1 - slot->end] &&

@@ -26,6 +26,7 @@ static void take_socket(struct model *model, const struct step *step)
 static void take_bind(struct model *model, const struct step *step)
 {
     struct model_slot *slot = &model->slots[step->slot];
+    slot->guess = slot->guess || slot->kind == MODEL_CONNECTED; /* a Unix socket takes it */
     if (slot->kind != MODEL_STREAM && slot->kind != MODEL_DATAGRAM)
         return;
     if (step->kind == BY_PATH)
