@@ -279,6 +279,14 @@ bool orr__arrives_at_once(const struct orr__end *end, uint64_t number)
                0;
 }
 
+/* Leaves and arrives in one call. */
+static void cross(struct orr__end *end, uint64_t number, uint32_t bytes, uint32_t flags)
+{
+    record_segment(end, ORR__RECORD_SEND, number, bytes, segment_name(flags));
+    record_segment(end, ORR__RECORD_ARRIVE, number, bytes, segment_name(flags));
+    arrive(end, bytes, flags);
+}
+
 /* One segment leaves. False if it does not: the link is cut, or the connection is. */
 static bool depart(struct orr__end *end, uint32_t bytes, uint32_t flags)
 {
@@ -286,19 +294,22 @@ static bool depart(struct orr__end *end, uint32_t bytes, uint32_t flags)
     struct orr_world *world = connection->world;
     struct orr__flow *flow = &end->out;
     uint64_t number = flow->link->segments++;
-    if (!connection->instant && orr__link_is_cut(world, flow->link)) {
+    if (connection->instant) {
+        cross(end, number, bytes, flags);
+        return true;
+    }
+    if (orr__link_is_cut(world, flow->link)) {
         record_segment(end, ORR__RECORD_LOSE, number, bytes, "the link is cut");
         orr__end_stall(end);
         return false;
     }
-    if (!connection->instant && bytes > 0 && sever(end, number))
+    if (bytes > 0 && sever(end, number))
         return false;
-    record_segment(end, ORR__RECORD_SEND, number, bytes, segment_name(flags));
-    if (connection->instant || orr__arrives_at_once(end, number)) {
-        record_segment(end, ORR__RECORD_ARRIVE, number, bytes, segment_name(flags));
-        arrive(end, bytes, flags);
+    if (orr__arrives_at_once(end, number)) {
+        cross(end, number, bytes, flags);
         return true;
     }
+    record_segment(end, ORR__RECORD_SEND, number, bytes, segment_name(flags));
     uint64_t at_ns = orr__now(world) + orr__link_delay(world, flow->link, false, number, bytes);
     if (at_ns <= flow->arrival_ns)
         at_ns = flow->arrival_ns + 1;

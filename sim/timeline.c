@@ -163,8 +163,11 @@ static uint32_t column_of(const struct orr__timeline *timeline, uint32_t node)
 
 static void put(struct row *row, uint32_t at, const char *text, uint32_t length)
 {
-    for (uint32_t i = 0; i < length && at + i < row->width; i++)
-        row->cells[at + i] = (unsigned char)text[i] < 0x20 ? ' ' : text[i];
+    for (uint32_t i = 0; i < length && at + i < row->width; i++) {
+        row->cells[at + i] = text[i];
+        if (text[i] >= 0 && text[i] < 0x20)
+            row->cells[at + i] = ' ';
+    }
 }
 
 static void clear(const struct orr__timeline *timeline, struct row *row)

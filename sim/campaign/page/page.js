@@ -16,7 +16,7 @@
 "use strict";
 (() => {
 const LABELS = 132, AXIS = 26, MARKS = 24, ROW_LEAST = 15, ROW_MOST = 22, LANE_GAP_LEAST = 10;
-const LANE_GAP_MOST = 54, ROWS_MAX = 14, LANE_LEAST = 30, ARROWS_CLEAR = 150, ARROWS_NAMED = 40;
+const LANE_GAP_MOST = 54, ROWS_MAX = 14, LANE_LEAST = 30, ARROWS_CLEAR = 150, ARROWS_NAMED = 40, MARKS_NAMED = 60;
 const KINDS = ["operation", "message", "fault", "note"];
 const $ = (id) => document.getElementById(id);
 const root = document.documentElement;
@@ -201,7 +201,7 @@ let lanes = [];
 let width = 0, height = 0, rowHeight = ROW_LEAST, laneGap = LANE_GAP_LEAST;
 
 function matches(item) {
-  if (!view.kinds.has(item.kind) && item.shape !== "failed") return false;
+  if (!view.kinds.has(item.kind)) return false;
   if (view.nodes.size > 0 && item.node >= 0 && !view.nodes.has(run.nodes[item.node].name) &&
       !(item.kind === "message" && view.nodes.has(run.nodes[item.peer].name))) return false;
   return view.filter === "" || item.words.includes(view.filter);
@@ -491,7 +491,8 @@ function nameMessage(c, item) {
   const x0 = xOf(item.begin), x1 = xOf(item.end);
   const low = Math.max(LABELS, Math.min(x0, x1)), high = Math.min(width, Math.max(x0, x1));
   const x = (low + high) / 2, part = x1 === x0 ? 0.5 : (x - x0) / (x1 - x0);
-  const y = from + (to - from) * part;
+  const flat = Math.abs(to - from) < 0.3 * Math.abs(x1 - x0);
+  const y = from + (to - from) * part - (flat ? 9 : 0);
   if (from === to || x < LABELS || x > width || Math.hypot(x1 - x0, to - from) < 40) return;
   const text = `#${item.number} ${item.text || `${item.bytes} B`}`;
   c.font = "10.5px system-ui, sans-serif";
@@ -517,7 +518,7 @@ function drawMessages(c, first, last, counts) {
                 `${Math.round(xOf(item.end))} ${item.state}`;
     if (!seen.has(key) || item === selected) seen.set(key, item);
   }
-  const clearness = Math.max(0.3, Math.min(1, ARROWS_CLEAR / seen.size));
+  const clearness = Math.max(0.1, Math.min(1, Math.sqrt(ARROWS_CLEAR / seen.size)));
   for (const item of seen.values()) drawMessage(c, item, clearness);
   if (seen.size <= ARROWS_NAMED)
     for (const item of seen.values()) nameMessage(c, item);
@@ -561,9 +562,33 @@ const SHAPES = {
   failed() {},
 };
 
+function drawMark(c, lane, item, x) {
+  const y = lane.node ? lane.y + 11 : lane.y + lane.height / 2;
+  SHAPES[item.shape](c, x, y);
+  if (item === selected || item === hovered) outline(c, x - 8, y - 8, 16, 16);
+  hits.push({item, x0: x - 6, x1: x + 6, y0: y - 8, y1: y + 8});
+}
+
+/* What a mark says stands behind it, as far as there is room before the next one. */
+function nameMarks(c, lane, painted) {
+  const y = lane.node ? lane.y + 11 : lane.y + lane.height / 2;
+  c.font = "10.5px system-ui, sans-serif";
+  c.textAlign = "left";
+  c.textBaseline = "middle";
+  painted.forEach(({item, x}, i) => {
+    const room = (i + 1 < painted.length ? painted[i + 1].x - 9 : width - 8) - x - 10;
+    const words = item.kind === "fault" && item.text ? `${item.name} ${item.text}` : item.name;
+    const text = [words, item.name].find((one) => c.measureText(one).width <= room);
+    if (room < 24 || !text) return;
+    c.fillStyle = item.shape === "crash" ? ink.bad : item.shape === "fault" ? ink.fault : ink.quiet;
+    c.fillText(text, x + 10, y);
+  });
+}
+
+/* What ends a life comes last: it must not lie under the boot at the same moment. */
 function drawMarks(c, first, last, counts) {
   for (const lane of lanes) {
-    const marks = lane.marks, painted = {};
+    const marks = lane.marks, reached = {}, painted = [];
     if (marks.length === 0) continue;
     let i = search(marks, first, (item) => item.begin);
     while (i > 0 && marks[i].begin >= first) i--;
@@ -571,15 +596,15 @@ function drawMarks(c, first, last, counts) {
       const item = marks[i], x = xOf(item.begin);
       if (item.begin < first) continue;
       counts[item.kind]++;
-      if (painted[item.shape] !== undefined && x - painted[item.shape] < 1.5 &&
-          item !== selected) continue;
-      painted[item.shape] = x;
-      counts.painted++;
-      const y = lane.node ? lane.y + 11 : lane.y + lane.height / 2;
-      SHAPES[item.shape](c, x, y);
-      if (item === selected || item === hovered) outline(c, x - 8, y - 8, 16, 16);
-      hits.push({item, x0: x - 6, x1: x + 6, y0: y - 8, y1: y + 8});
+      if (x - reached[item.shape] < 1.5 && item !== selected) continue;
+      reached[item.shape] = x;
+      if (item.shape !== "failed") painted.push({item, x});
     }
+    const isCrash = ({item}) => Number(item.shape === "crash");
+    counts.painted += painted.length;
+    painted.sort((a, b) => a.x - b.x || isCrash(a) - isCrash(b));
+    for (const {item, x} of painted) drawMark(c, lane, item, x);
+    if (painted.length <= MARKS_NAMED) nameMarks(c, lane, painted);
   }
 }
 
