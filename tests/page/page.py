@@ -53,6 +53,25 @@ class Run:
         stayed = self.some("l", lambda event: tuple(event[2:6]) not in left and holds(event))
         return len(self.some("s", holds)) + len(stayed)
 
+    def within(self, first, last):
+        """How many operations and messages there are between two times, in part or as a whole."""
+        spans, found = {}, [0, 0]
+        for event in self.events:
+            letter, at, node = event[:3]
+            if letter in "bex":
+                key = (0, node, event[3], event[4])
+            elif letter in "sal":
+                ends = (event[3], node) if letter == "a" else (node, event[3])
+                key = (1, *ends, event[4], event[5])
+            else:
+                continue
+            begin, _ = spans.setdefault(key, (at, None))
+            if letter not in "bs":
+                spans[key] = (begin, at)
+        for key, (begin, end) in spans.items():
+            found[key[0]] += begin <= last and (end is None or end >= first)
+        return found
+
     def lanes(self):
         """One for each node, and one for what belongs to none."""
         return len(self.nodes()) + (1 if self.some("ft!", lambda event: event[2] < 0) else 0)
@@ -158,13 +177,16 @@ def case_large(directory):
     demand(len(run.events) > LARGE, f"only {len(run.events)} events")
     browser.show(run.path, wide=1400)
     expect(operations=run.operations(), messages=run.messages())
-    middle = run.events[len(run.events) // 2][1]
-    first, last = middle - 1000000, middle + 1000000
-    browser.show(run.path, f"#from={first / 1e6}&to={last / 1e6}")
-    counts = expect(drawn="yes")
-    within = run.some("e", lambda event: first <= event[1] <= last)
-    demand(len(within) <= counts["operations"] < len(within) + 500, f"{counts['operations']} for {len(within)}")
-    demand(counts["painted"] < 3000, f"{counts['painted']} painted")
+    for part in (0.25, 0.5, 0.75):
+        first = run.events[int(len(run.events) * part)][1] // 1000 * 1000
+        last = first + 2000000
+        browser.show(run.path, f"#scale=time&from={first / 1e6}&to={last / 1e6}")
+        operations, messages = run.within(first + 100, last - 100)
+        most = run.within(first - 100, last + 100)
+        counts = expect(drawn="yes")
+        demand(operations <= counts["operations"] <= most[0] and messages <= counts["messages"] <= most[1],
+               f"{operations} to {most[0]} operations, {messages} to {most[1]} messages expected: {counts}")
+        demand(counts["painted"] < 3000, f"{counts['painted']} painted")
 
 
 # ---- what it can do ------------------------------------------------------------------------------

@@ -174,13 +174,29 @@ function makeScales() {
 }
 
 /* The last index whose value is <= wanted. */
-function search(values, wanted, valueOf = (value) => value) {
+function search(values, wanted) {
   let low = 0, high = values.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (valueOf(values[middle]) <= wanted) low = middle; else high = middle - 1;
+    if (values[middle] <= wanted) low = middle; else high = middle - 1;
   }
   return low;
+}
+
+/* The first index whose value is >= wanted; values do not fall. */
+function firstReaching(values, wanted) {
+  let low = 0, high = values.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (values[middle] < wanted) low = middle + 1; else high = middle;
+  }
+  return low;
+}
+
+/* The latest end of an item and of all before it: where what is visible can begin. */
+function latestEnds(items) {
+  let latest = -Infinity;
+  return items.map((item) => (latest = Math.max(latest, item.end)));
 }
 
 function interpolate(from, to, value) {
@@ -237,8 +253,11 @@ function layOut() {
   if (world.marks.length > 0) lanes.unshift(world);
   run.visibleMessages = run.messages.filter(
     (item) => matches(item) && byNode.has(item.node) && byNode.has(item.peer));
-  let latest = 0;
-  run.latest = run.visibleMessages.map((item) => (latest = Math.max(latest, item.end)));
+  run.latest = latestEnds(run.visibleMessages);
+  for (const lane of lanes) {
+    lane.latest = latestEnds(lane.marks);
+    for (const row of lane.rows) row.latest = latestEnds(row);
+  }
   run.laneOf = byNode;
   place();
   root.dataset.lanes = lanes.length;
@@ -331,6 +350,7 @@ function drawAxis(c) {
   c.font = "11px system-ui, sans-serif";
   c.textAlign = "center";
   c.textBaseline = "middle";
+  c.lineWidth = 1;
   for (const t of ticks()) {
     const x = Math.round(xOf(t)) + 0.5;
     c.strokeStyle = ink.line;
@@ -425,12 +445,12 @@ function outline(c, x, y, wide, high) {
   c.strokeRect(x, y, wide, high);
 }
 
-/* Items of a row are sorted by time and do not overlap, but in the last row of a full lane. */
+/* Items of a row are sorted by their begin. They do not overlap, but in the last row of a full
+ * lane. */
 function drawOperations(c, first, last, counts) {
   for (const lane of lanes) {
     for (const row of lane.rows) {
-      let i = search(row, first, (item) => item.begin);
-      while (i > 0 && row[i - 1].end >= first) i--;
+      let i = firstReaching(row.latest, first);
       for (let painted = -1; i < row.length && row[i].begin <= last; i++) {
         const item = row[i];
         if (item.end < first) continue;
@@ -507,10 +527,8 @@ function nameMessage(c, item) {
 
 function drawMessages(c, first, last, counts) {
   const messages = run.visibleMessages, seen = new Map();
-  if (messages.length === 0) return;
-  let i = search(run.latest, first);
-  while (i > 0 && run.latest[i - 1] >= first) i--;
-  for (; i < messages.length && messages[i].begin <= last; i++) {
+  for (let i = firstReaching(run.latest, first);
+       i < messages.length && messages[i].begin <= last; i++) {
     const item = messages[i];
     if (item.end < first) continue;
     counts.messages++;
@@ -589,12 +607,9 @@ function nameMarks(c, lane, painted) {
 function drawMarks(c, first, last, counts) {
   for (const lane of lanes) {
     const marks = lane.marks, reached = {}, painted = [];
-    if (marks.length === 0) continue;
-    let i = search(marks, first, (item) => item.begin);
-    while (i > 0 && marks[i].begin >= first) i--;
-    for (; i < marks.length && marks[i].begin <= last; i++) {
+    for (let i = firstReaching(lane.latest, first);
+         i < marks.length && marks[i].begin <= last; i++) {
       const item = marks[i], x = xOf(item.begin);
-      if (item.begin < first) continue;
       counts[item.kind]++;
       if (x - reached[item.shape] < 1.5 && item !== selected) continue;
       reached[item.shape] = x;
