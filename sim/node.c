@@ -457,6 +457,7 @@ int orr_node_open_loop(struct orr_world *world, const char *name, const struct o
     int status = orr__process_open(node, options, true, &process);
     if (status < 0)
         return status;
+    orr__record_life(node, ORR__RECORD_BOOT, "has a loop");
     *ret_loop = process->loop;
     return 0;
 }
@@ -464,8 +465,10 @@ int orr_node_open_loop(struct orr_world *world, const char *name, const struct o
 /* The loop of an external process is being closed by its owner. */
 void orr__process_closed(struct orr__process *process)
 {
-    if (process->node->process == process)
+    if (process->node->process == process) {
+        orr__record_life(process->node, ORR__RECORD_STOP, "closes its loop");
         end_process(process, ORR_CRASH_PROCESS);
+    }
     orr__process_free(process);
 }
 

@@ -255,7 +255,8 @@ int orr__trace_take(struct orr__command *command, const char *text);
 /* Makes the files and the recorders of the job. Returns 0 or the exit status, after an error
  * message. */
 int orr__trace_open(struct orr__command *command);
-/* Completes the files, which are of use without that, too. Returns as above. */
+/* Completes the files, which are of use without that, too; result NULL = nobody waited for the end
+ * of the run. Returns as above. */
 int orr__trace_close(struct orr__command *command, const struct orr__result *result);
 
 /* ---- scenarios (scenarios.c) ----------------------------------------------------------------- */

@@ -135,9 +135,11 @@ static void end(struct orr__trace_file *file, const struct orr__command *command
                 const struct orr__result *result)
 {
     struct orr__emit *emit = &file->emit;
-    const struct orr_outcome *outcome = &result->outcome;
     char hash[24];
     (void)command;
+    if (result == NULL)
+        return;
+    const struct orr_outcome *outcome = &result->outcome;
     snprintf(hash, sizeof hash, "%016" PRIx64, outcome->trace_hash);
     orr__emit_text(emit,
                    "\n</script>\n<script type=\"application/json\" id=\"verdict\">{\"failed\":");

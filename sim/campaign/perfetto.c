@@ -247,20 +247,27 @@ static void begin(struct orr__trace_file *file, const struct orr__command *comma
     name_process(&file->emit, WORLD_PROCESS, "the world");
 }
 
-/* What failed stands beside the world's name; where to find it in time, its instant says. */
+/* What failed becomes part of the world's name; where to find it in time, its instant says. */
+static void verdict(struct orr__emit *emit, const struct orr__command *command,
+                    const struct orr_outcome *outcome)
+{
+    char name[ORR__LINE_MAX + 64];
+    snprintf(name, sizeof name, "the world: seed %" PRIu64 " %s%s", command->seed_first,
+             outcome->failed ? "fails: " : "passes", outcome->failed ? outcome->check : "");
+    orr__emit_text(emit, ",\n");
+    metadata(emit, WORLD_PROCESS, 0, "process_name", "name", name);
+    orr__emit_text(emit, ",\n{\"ph\":\"M\",\"pid\":1,\"tid\":10,\"name\":\"replay\","
+                         "\"args\":{\"command\":");
+    orr__emit_replay(emit, command);
+    orr__emit_text(emit, "}}");
+}
+
 static void end(struct orr__trace_file *file, const struct orr__command *command,
                 const struct orr__result *result)
 {
-    char label[ORR__LINE_MAX + 64];
-    const struct orr_outcome *outcome = &result->outcome;
-    snprintf(label, sizeof label, "seed %" PRIu64 " %s%s", command->seed_first,
-             outcome->failed ? "fails: " : "passes", outcome->failed ? outcome->check : "");
-    orr__emit_text(&file->emit, ",\n");
-    metadata(&file->emit, WORLD_PROCESS, 0, "process_labels", "labels", label);
-    orr__emit_text(&file->emit, ",\n{\"ph\":\"M\",\"pid\":1,\"tid\":10,\"name\":\"replay\","
-                                "\"args\":{\"command\":");
-    orr__emit_replay(&file->emit, command);
-    orr__emit_text(&file->emit, "}}\n]\n");
+    if (result != NULL)
+        verdict(&file->emit, command, &result->outcome);
+    orr__emit_text(&file->emit, "\n]\n");
 }
 
 struct orr__trace_file orr__trace_perfetto = {

@@ -68,10 +68,12 @@ int orr__replay(struct orr__command *command)
         ended = wait_for(&nursery, &command->job, result);
     if (ended)
         print_verdict(command, &nursery.children[0], result);
-    int traced = orr__trace_close(command, result);
+    int traced = ended ? orr__trace_close(command, result) : 0;
     bool failed = result->outcome.failed;
     int number = orr__nursery_signal();
     orr__nursery_close(&nursery);
+    if (!ended) /* now that the child writes no more */
+        traced = orr__trace_close(command, NULL);
     if (number != 0)
         raise(number);
     if (status < 0)

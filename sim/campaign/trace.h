@@ -46,7 +46,7 @@ struct orr__trace_file {
     struct orr__emit emit;
     void (*begin)(struct orr__trace_file *file, const struct orr__command *command);
     void (*end)(struct orr__trace_file *file, const struct orr__command *command,
-                const struct orr__result *result);
+                const struct orr__result *result); /* NULL: there is no verdict */
 };
 
 extern struct orr__trace_file orr__trace_perfetto;

@@ -252,10 +252,28 @@ START_TEST(test_trace__survives_the_end)
     ck_contains(text, " --seed 3");
     free(text);
     text = contents(events);
-    ck_contains(text, "\"labels\":\"seed 3 fails: ");
+    ck_contains(text, "\"args\":{\"name\":\"the world: seed 3 fails: ");
     ck_contains(text, ends[_i].check);
     free(text);
     json_decref(array);
+}
+END_TEST
+
+/* Who leaves before the end has heard of no verdict, and the files tell none. */
+START_TEST(test_trace__no_end_is_no_verdict)
+{
+    char line[512];
+    snprintf(
+        line, sizeof line,
+        "%s replay kv ms=3000 --seed 17 --trace --trace=html:%s --trace=perfetto:%s | head -n 3",
+        command_path("CLI_ORRERY"), page, events);
+    command_shell(&command, line);
+    ck_assert_uint_eq(lines_count(command.out), 3);
+    char *text = contents(page);
+    ck_contains(text, "id=\"events\">\n[\"n\",0,0,\"server\"]\n");
+    ck_assert_ptr_null(strstr(text, "id=\"verdict\">{"));
+    free(text);
+    json_decref(load_events());
 }
 END_TEST
 
@@ -313,6 +331,7 @@ int main(void)
     tcase_add_loop_test(tests, test_trace__changes_nothing, 0, 3);
     tcase_add_test(tests, test_trace__files_replay);
     tcase_add_loop_test(tests, test_trace__survives_the_end, 0, (int)(sizeof ends / sizeof *ends));
+    tcase_add_test(tests, test_trace__no_end_is_no_verdict);
     tcase_add_test(tests, test_trace__text_stays_text);
     tcase_add_test(tests, test_trace__a_full_disk_is_told);
     tcase_add_test(tests, test_trace__is_as_wide_as_wanted);

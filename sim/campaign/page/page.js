@@ -882,8 +882,9 @@ function makeControls() {
   $("previous").addEventListener("click", () => step(-1));
   $("next").addEventListener("click", () => step(1));
   $("copy").addEventListener("click", async () => {
-    await navigator.clipboard.writeText($("replay").textContent);
-    $("copy").textContent = "copied";
+    getSelection().selectAllChildren($("replay"));
+    if (navigator.clipboard) await navigator.clipboard.writeText($("replay").textContent);
+    $("copy").textContent = navigator.clipboard ? "copied" : "selected";
   });
 }
 
