@@ -259,6 +259,29 @@ START_TEST(test_trace__survives_the_end)
 }
 END_TEST
 
+/* A run out of a replay file is told by that file. */
+START_TEST(test_trace__of_a_replay_file)
+{
+    char words[128];
+    snprintf(words, sizeof words, "echo --seed 7 --record %s/echo.replay", folder);
+    replay("CLI_ORRERY", words, "");
+    char *hash = lines_copy(command.out, -1);
+    snprintf(words, sizeof words, "%s/echo.replay", folder);
+    replay("CLI_ORRERY", words, " --trace");
+    char *again = lines_copy(command.out, -1);
+    ck_assert_str_eq(hash, again);
+    char *text = contents(page);
+    char *told = strstr(text, "\"replay\":");
+    ck_assert_ptr_nonnull(told);
+    told[strcspn(told, "\n")] = '\0';
+    ck_contains(told, "/echo.replay\"}</script>");
+    free(text);
+    free(again);
+    free(hash);
+    unlink(words);
+}
+END_TEST
+
 /* Who leaves before the end has heard of no verdict, and the files tell none. */
 START_TEST(test_trace__no_end_is_no_verdict)
 {
@@ -331,6 +354,7 @@ int main(void)
     tcase_add_loop_test(tests, test_trace__changes_nothing, 0, 3);
     tcase_add_test(tests, test_trace__files_replay);
     tcase_add_loop_test(tests, test_trace__survives_the_end, 0, (int)(sizeof ends / sizeof *ends));
+    tcase_add_test(tests, test_trace__of_a_replay_file);
     tcase_add_test(tests, test_trace__no_end_is_no_verdict);
     tcase_add_test(tests, test_trace__text_stays_text);
     tcase_add_test(tests, test_trace__a_full_disk_is_told);

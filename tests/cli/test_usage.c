@@ -101,6 +101,8 @@ static const struct {
      " replay --help\n"},
     {"replay clean --seed 1 --trace=perfetto:",
      "a file must follow, as in --trace=perfetto:trace.json", " replay --help\n"},
+    {"replay /tmp/ --trace=html:a.html", "--trace: the files of a folder leave no trace",
+     " replay --help\n"},
     {"replay clean --seed 1 --trace --trace=text", "this kind of trace is wanted already",
      " replay --help\n"},
     {"replay clean --seed 1 --trace=html:/nowhere/a.html",

@@ -209,7 +209,7 @@ def case_address(directory):
     demand(text_of("#scale") == "time as it is", text_of("#scale"))
     browser.show(run.path, "#filter=nothing-is-called-that")
     expect(operations=0, messages=0, fault=0, note=0)
-    browser.show(run.path, "#select=server/power%232")
+    browser.show(run.path, "#select=server/crash%232")
     demand("loses power" in text_of("#selected"), text_of("#selected"))
     expect(failed="true")
 
