@@ -17,6 +17,8 @@
 #include <string.h>
 
 #define SYN_TRIES_MAX 7u
+#define SYN "SYN"
+#define SYN_ACK "SYN-ACK"
 
 /* ---- memory ---------------------------------------------------------------------------------- */
 
@@ -207,11 +209,19 @@ void orr__connection_schedule(struct orr__connection *connection, uint64_t time_
     orr__schedule(connection->world, time_ns, run, NULL, object, a);
 }
 
+static void record_packet(const struct orr__end *from, enum orr__record_kind kind,
+                          uint64_t occurrence, const char *name)
+{
+    struct orr__message message = {.link = from->out.link, .number = occurrence};
+    orr__record_message(from->connection->world, kind, &message, name);
+}
+
 /* A packet of the handshake: arrives at once, or later. */
-static void travel(struct orr__end *from, uint64_t occurrence, orr__event_run run)
+static void travel(struct orr__end *from, uint64_t occurrence, orr__event_run run, const char *name)
 {
     struct orr__connection *connection = from->connection;
     struct orr_world *world = connection->world;
+    record_packet(from, ORR__RECORD_SEND, occurrence, name);
     if (orr__arrives_at_once(from, occurrence)) {
         connection->references++;
         run(world, connection, occurrence);
@@ -231,8 +241,8 @@ static void syn_retry(struct orr_world *world, void *object, uint64_t count)
         connection->syn_count++;
         if (connection->syn_count == SYN_TRIES_MAX) {
             if (orr__tracing(world))
-                orr__trace_line(world, end->stack->node->name, "connect to %s timed out",
-                                orr__place_text(&end->peer->place));
+                orr__record_text(world, end->stack->node, "connect to %s timed out",
+                                 orr__place_text(&end->peer->place));
             orr__end_shut_down(end, ETIMEDOUT);
         } else {
             send_syn(connection);
@@ -250,8 +260,8 @@ void orr__connection_syn_lost(struct orr__connection *connection, const char *wh
     uint64_t at_ns = connection->begun_ns + seconds * ORR_SECOND;
     const struct orr__end *end = &connection->ends[0];
     if (orr__tracing(world))
-        orr__trace_line(world, end->stack->node->name, "SYN to %s lost: %s",
-                        orr__place_text(&end->peer->place), why);
+        orr__record_text(world, end->stack->node, "SYN to %s lost: %s",
+                         orr__place_text(&end->peer->place), why);
     if (at_ns <= orr__now(world))
         at_ns = orr__now(world) + 1;
     orr__connection_schedule(connection, at_ns, syn_retry, connection, connection->syn_count);
@@ -262,10 +272,11 @@ static void syn_ack_arrives(struct orr_world *world, void *object, uint64_t occu
     struct orr__connection *connection = object;
     struct orr__end *end = &connection->ends[0];
     orr__trace_hash(world, ORR__NET_SYN_ACK, end->peer->out.link->id, occurrence, 0);
+    record_packet(end->peer, ORR__RECORD_ARRIVE, occurrence, SYN_ACK);
     if (orr__end_state(end) == ORR__END_CONNECTING) {
         if (orr__tracing(world))
-            orr__trace_line(world, end->out.link->name, "connected to %s",
-                            orr__place_text(&end->peer->place));
+            orr__record_text(world, end->stack->node, "connected to %s",
+                             orr__place_text(&end->peer->place));
         end->state = ORR__END_OPEN;
         orr__stream_transmit(end);
         if (end->socket != NULL && !orr__socket_connects_later(end->socket))
@@ -286,7 +297,7 @@ static void answer_syn(struct orr__connection *connection)
         orr__connection_syn_lost(connection, "the answer's link is cut");
         return;
     }
-    travel(&connection->ends[1], occurrence, syn_ack_arrives);
+    travel(&connection->ends[1], occurrence, syn_ack_arrives, SYN_ACK);
 }
 
 /* Several sockets may listen on one port: the most exact address wins, then a choice as the
@@ -314,8 +325,8 @@ static void refuse(struct orr__connection *connection, const char *why)
 {
     struct orr__end *end = &connection->ends[1];
     if (orr__tracing(connection->world))
-        orr__trace_line(connection->world, end->peer->out.link->name, "connection refused: %s %s",
-                        why, orr__place_text(&end->place));
+        orr__record_text(connection->world, end->stack->node, "connection refused: %s %s", why,
+                         orr__place_text(&end->place));
     if (orr__arrives_at_once(end, end->out.link->segments)) {
         end->out.link->segments++;
         orr__end_reset(end->peer);
@@ -344,6 +355,7 @@ static void syn_arrives(struct orr_world *world, void *object, uint64_t occurren
     const struct orr__point point =
         orr__link_point(link, ORR__FAULT_REFUSED, ORR__SITE_REFUSE, false, occurrence);
     orr__trace_hash(world, ORR__NET_SYN, link->id, occurrence, end->place.port);
+    record_packet(end->peer, ORR__RECORD_ARRIVE, occurrence, SYN);
     struct orr__socket *listener = find_listener(end);
     if (orr__end_state(end->peer) != ORR__END_CONNECTING) {
         /* the connect was given up meanwhile */
@@ -379,7 +391,7 @@ static void send_syn(struct orr__connection *connection)
         orr__connection_syn_lost(connection, "the link is cut");
         return;
     }
-    travel(end, occurrence, syn_arrives);
+    travel(end, occurrence, syn_arrives, SYN);
 }
 
 void orr__connection_begin(struct orr__socket *socket)

@@ -38,6 +38,13 @@ void orr__end_shut_down(struct orr__end *end, int error)
 
 /* ---- resets ---------------------------------------------------------------------------------- */
 
+static void record_reset(struct orr_world *world, const struct orr__link *link,
+                         enum orr__record_kind kind, uint64_t occurrence)
+{
+    struct orr__message message = {.link = link, .number = occurrence};
+    orr__record_message(world, kind, &message, "RST");
+}
+
 static void reset_arrives(struct orr_world *world, void *object, uint64_t occurrence)
 {
     struct orr__end *end = object;
@@ -45,9 +52,7 @@ static void reset_arrives(struct orr_world *world, void *object, uint64_t occurr
     const struct orr__link *link = end->peer->out.link;
     orr__trace_hash(world, ORR__NET_RESET, link->id, occurrence, 0);
     if (orr__stack_is_up(end->stack)) {
-        if (orr__tracing(world))
-            orr__trace_line(world, link->name, "RST segment#%llu arrives",
-                            (unsigned long long)occurrence);
+        record_reset(world, link, ORR__RECORD_ARRIVE, occurrence);
         orr__end_reset(end);
     }
     orr__connection_release(connection);
@@ -96,6 +101,7 @@ void orr__end_send_reset(struct orr__end *from, bool answers)
         reset_lost(from->peer, answers);
         return;
     }
+    record_reset(world, link, ORR__RECORD_SEND, occurrence);
     if (orr__arrives_at_once(from, occurrence)) {
         connection->references++;
         reset_arrives(world, from->peer, occurrence);
@@ -233,7 +239,7 @@ static void retransmit(struct orr_world *world, void *object, uint64_t retries)
     if (orr__end_state(end) != ORR__END_OPEN) {
         /* nothing is left to send */
     } else if (end->out.retries++ >= retries_max) {
-        orr__trace_line(world, end->out.link->name, "gives up: nothing was acknowledged");
+        orr__record_text(world, end->stack->node, "gives up: nothing was acknowledged");
         orr__end_shut_down(end, ETIMEDOUT);
     } else if (!path_is_clear(end)) {
         orr__end_stall(end);

@@ -85,6 +85,16 @@ static void reuse_packet(struct orr__packet *packet)
     packet->origin->packets_free = packet;
 }
 
+static void record_packet(const struct orr__packet *packet, enum orr__record_kind kind,
+                          const char *text)
+{
+    struct orr__message message = {.link = packet->link,
+                                   .number = packet->occurrence,
+                                   .bytes = packet->length,
+                                   .is_datagram = true};
+    orr__record_message(packet->origin->node->world, kind, &message, text);
+}
+
 /* ---- arrival --------------------------------------------------------------------------------- */
 
 /* A connected socket hears its peer only; the most exact match wins. */
@@ -152,9 +162,8 @@ static void answer_unreachable(struct orr_world *world, struct orr__packet *pack
     struct orr__link *back = orr__world_link(world, stack->node, packet->origin->node);
     uint64_t number = back->datagrams++;
     if (orr__tracing(world))
-        orr__trace_line(world, packet->link->name,
-                        "datagram#%" PRIu64 " refused: nothing is bound to %s", packet->occurrence,
-                        orr__place_text(&packet->to));
+        orr__record_text(world, stack->node, "datagram#%" PRIu64 " refused: nothing is bound to %s",
+                         packet->occurrence, orr__place_text(&packet->to));
     if (orr__link_is_cut(world, back)) {
         take_packet(packet);
         reuse_packet(packet);
@@ -190,21 +199,20 @@ static void datagram_arrives(struct orr_world *world, void *object, uint64_t num
     struct orr__stack *stack = orr__stack_find(packet->origin, &packet->to);
     bool up = orr__stack_is_up(stack);
     struct orr__socket *socket = up ? find_socket(stack, &packet->to, &packet->from) : NULL;
+    if (up)
+        record_packet(packet, ORR__RECORD_ARRIVE, NULL);
+    else
+        record_packet(packet, ORR__RECORD_LOSE, "the node is down");
     if (up && socket == NULL) {
         answer_unreachable(world, packet, stack);
         return;
     }
     take_packet(packet);
-    const char *fate = up ? "arrives" : "lost: the node is down";
-    if (orr__tracing(world))
-        orr__trace_line(world, packet->link->name, "datagram#%" PRIu64 " %u byte%s %s", number,
-                        packet->length, ORR__S(packet->length), fate);
     if (socket == NULL) {
         reuse_packet(packet);
     } else if (!enqueue(socket, packet)) {
-        if (orr__tracing(world))
-            orr__trace_line(world, packet->link->name,
-                            "datagram#%" PRIu64 " dropped: the queue is full", number);
+        orr__record_text(world, stack->node, "datagram#%" PRIu64 " dropped: the queue is full",
+                         number);
         reuse_packet(packet);
     }
 }
@@ -276,8 +284,10 @@ static void transmit(struct orr__socket *socket, const struct orr__place *to,
     uint64_t number = link->datagrams;
     enum fate fate = stack == socket->stack ? WHOLE : draw_fate(world, link, number);
     if (fate == LOST || orr__link_is_cut(world, link) || orr__link_is_full(world, link)) {
-        if (orr__tracing(world))
-            orr__trace_line(world, link->name, "datagram#%" PRIu64 " lost", number);
+        const char *why = fate == LOST ? "a fault" : "the link is cut or full";
+        struct orr__message lost = {
+            .link = link, .number = number, .bytes = span->length, .is_datagram = true};
+        orr__record_message(world, ORR__RECORD_LOSE, &lost, why);
         link->datagrams++;
         return;
     }
@@ -286,13 +296,17 @@ static void transmit(struct orr__socket *socket, const struct orr__place *to,
         extra_ns = 1 + orr__draw_exponential(world, ORR__SITE_DATAGRAM_COPY, link->id + 1, number,
                                              OVERTAKEN_MEAN_NS);
     struct orr__packet *packet = address_packet(socket, link, to, span);
+    record_packet(packet, ORR__RECORD_SEND, NULL);
     if (stack == socket->stack && socket->departure_ns < orr__now(world) &&
         arrives_at_once(world, link, number))
         datagram_arrives(world, packet, number);
     else
         post(socket, packet, extra_ns);
-    if (fate == DOUBLED)
-        post(socket, address_packet(socket, link, to, span), 0);
+    if (fate == DOUBLED) {
+        struct orr__packet *copy = address_packet(socket, link, to, span);
+        record_packet(copy, ORR__RECORD_SEND, NULL);
+        post(socket, copy, 0);
+    }
 }
 
 /* ---- operations ------------------------------------------------------------------------------ */

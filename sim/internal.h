@@ -8,7 +8,8 @@
  *   choice.c     keyed choices, a fuzzer's lanes, the swarm's rates
  *   fault.c      kinds of faults and their names; whether one strikes, and how hard
  *   replay_file.c what a replay file says of faults
- *   ledger.c     the rolling trace hash, injected faults, the text trace
+ *   ledger.c     the rolling trace hash, injected faults, the story
+ *   recorder.c   events as records for those who show them; timeline.c shows them as text
  *   node.c       nodes and processes: boot, crash, restart, pause
  *   clock.c      a node's clocks
  *   backend.c    the vtable of a process's loop: batch, ready list, descriptors
@@ -27,6 +28,8 @@
  */
 #ifndef ORR_SIM_INTERNAL_H
 #define ORR_SIM_INTERNAL_H
+
+#include "recorder.h"
 
 #include <orrery/backend.h>
 #include <orrery/sim.h>
@@ -220,17 +223,49 @@ void orr__trace_hash(struct orr_world *world, uint64_t kind, uint64_t actor, uin
 void orr__story_line(struct orr_world *world, const char *who, const char *format, ...)
     ORR_PRINTF(3, 4);
 /* The same of a node that boots or stops: one that does so over and over is told in one line. */
-void orr__story_life(struct orr_world *world, const char *node, const char *format, ...)
-    ORR_PRINTF(3, 4);
+void orr__story_life(const struct orr_node *node, enum orr__record_kind kind, const char *format,
+                     ...) ORR_PRINTF(3, 4);
+/* The same of the check that failed. */
+void orr__story_failed(struct orr_world *world, const char *check);
 /* Tells what the story holds back: the last of a run of the same fault. */
 void orr__story_settle(struct orr_world *world);
 /* The plural's "s": "%u byte%s", n, ORR__S(n). */
 #define ORR__S(count) ((count) == 1 ? "" : "s")
-/* True when a text trace is wanted: guard the formatting with it. */
+
+/* ---- records (recorder.c) -------------------------------------------------------------------- */
+
+struct orr__process;
+struct orr__link;
+
+/* A packet on its way: "client->server/segment#17". */
+struct orr__message {
+    const struct orr__link *link;
+    uint64_t number;
+    uint32_t bytes;
+    bool is_datagram;
+};
+
+/* True when somebody records: guard with it what is only made to be recorded. */
 bool orr__tracing(const struct orr_world *world);
-/* A line of the text trace: time, node (or link) column, text. */
-void orr__trace_line(struct orr_world *world, const char *who, const char *format, ...)
+/* True when a recorder tells what the story would. */
+bool orr__story_is_traced(const struct orr_world *world);
+/* A line about a node (NULL = the scenario). */
+void orr__record_text(struct orr_world *world, const struct orr_node *node, const char *format, ...)
     ORR_PRINTF(3, 4);
+/* The same, and `who` is a node's name or "(world)". */
+void orr__record_line(struct orr_world *world, const char *who, const char *text);
+void orr__record_life(const struct orr_node *node, enum orr__record_kind kind, const char *text);
+void orr__record_failed(struct orr_world *world, const char *check);
+void orr__record_fault(struct orr_world *world, const struct orr__point *point, const char *text);
+/* An operation was started, and may have ended by now: then nothing is left to say. */
+void orr__record_begun(const struct orr__process *process, const struct orr_completion *completion);
+void orr__record_ended(const struct orr__process *process, const struct orr_completion *completion,
+                       int64_t result);
+/* The process is about to end, and takes what is in flight along. */
+void orr__record_dropped(const struct orr__process *process);
+/* `text`: what it is if it carries no bytes of the program ("SYN"), or why it is lost. */
+void orr__record_message(struct orr_world *world, enum orr__record_kind kind,
+                         const struct orr__message *message, const char *text);
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
@@ -283,7 +318,8 @@ struct orr__process {
     struct orr_queue batch; /* submitted, not flushed */
     struct orr_queue ready; /* completed, not delivered; results are set */
     uint32_t batch_capacity;
-    uint64_t in_world; /* operations flushed and not yet ready */
+    uint64_t in_world;                     /* operations flushed and not yet ready */
+    const struct orr_completion *starting; /* the operation that the flush is at */
     bool step_scheduled;
     bool wake_pending;
     bool external;       /* run by its owner (orr_node_open_loop), not stepped by the world */
@@ -387,6 +423,8 @@ struct orr_node *orr__world_node(struct orr_world *world, uint32_t index);
 
 /* A directed pair of nodes. */
 struct orr__link {
+    const struct orr_node *from;
+    const struct orr_node *to;
     const char *name;  /* "client->server" */
     uint64_t id;       /* orr__actor_id(name) */
     uint64_t segments; /* occurrence of "client->server/segment#17" */

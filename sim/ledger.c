@@ -1,16 +1,15 @@
 /*
- * ledger.c: what happened: the rolling trace hash, the text trace, and the ledger of injected
- * faults.
+ * ledger.c: what happened: the rolling trace hash, the ledger of injected faults, and the story.
  *
  * The hash takes in every event as numbers and stable ids, never as addresses, and stops at the
- * first failed check: what follows is no part of the run. The text of traces and faults is only
- * made when somebody wants to read it; it never changes the hash.
+ * first failed check: what follows is no part of the run. The text of faults is only made when
+ * somebody wants to read it; it never changes the hash.
  *
  * The story is for eyes: faults, boots, crashes, the check that failed. A run of the same fault is
  * folded into the first one and a line that counts the others and tells the last. The first is told
  * at once, because the program may die of it; that line waits in `untold`, which another process
- * can read when this one has died. With a trace there is no folding: each fault stands
- * among the events that it changed.
+ * can read when this one has died. Where a trace stands in the story's place there is no folding:
+ * each fault is told among the events that it changed (recorder.h).
  */
 #include "replay_file.h"
 #include "world.h"
@@ -20,9 +19,9 @@
 #include <string.h>
 
 #define HASH_FAULT UINT64_C(0xfa17)
-#define WHO_WIDTH 18       /* of a trace: "client-0->server" */
-#define WHO_WIDTH_STORY 13 /* "! disk-error" */
-#define FAULTS_SHOWN 1     /* before the story folds what goes on */
+#define WHO_WIDTH 13 /* "! disk-error" */
+#define WHO_MAX 18
+#define FAULTS_SHOWN 1 /* before the story folds what goes on */
 #define LIVES_SHOWN 4
 #define LINE_MAX_BYTES ORR_UNTOLD_MAX
 #define TEXT_MAX_BYTES 400 /* so that a line never loses its end */
@@ -37,36 +36,18 @@ void orr__trace_hash(struct orr_world *world, uint64_t kind, uint64_t actor, uin
         *world->live_hash = world->hash;
 }
 
-bool orr__tracing(const struct orr_world *world)
-{
-    return world->trace != NULL && !world->failed;
-}
-
-/* "   12.345678 ms  server             text" */
-static void compose(char line[LINE_MAX_BYTES], uint64_t now_ns, int who_width, const char *who,
-                    const char *text)
+/* "   12.345678 ms  server        text" */
+static void compose(char line[LINE_MAX_BYTES], uint64_t now_ns, const char *who, const char *text)
 {
     snprintf(line, LINE_MAX_BYTES, "%6" PRIu64 ".%06" PRIu64 " ms  %-*.64s %.399s\n",
-             now_ns / ORR_MILLISECOND, now_ns % ORR_MILLISECOND, who_width, who, text);
+             now_ns / ORR_MILLISECOND, now_ns % ORR_MILLISECOND, WHO_WIDTH, who, text);
 }
 
-static void print_line(FILE *out, uint64_t now_ns, int who_width, const char *who, const char *text)
+static void print_line(FILE *out, uint64_t now_ns, const char *who, const char *text)
 {
     char line[LINE_MAX_BYTES];
-    compose(line, now_ns, who_width, who, text);
+    compose(line, now_ns, who, text);
     fputs(line, out);
-}
-
-void orr__trace_line(struct orr_world *world, const char *who, const char *format, ...)
-{
-    if (!orr__tracing(world))
-        return;
-    char text[TEXT_MAX_BYTES];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    print_line(world->trace, world->now_ns, WHO_WIDTH, who, text);
 }
 
 void orr_trace(struct orr_world *world, const char *format, ...)
@@ -78,7 +59,7 @@ void orr_trace(struct orr_world *world, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    print_line(world->trace, world->now_ns, WHO_WIDTH, "(scenario)", text);
+    orr__record_text(world, NULL, "%s", text);
 }
 
 /* ---- the story ------------------------------------------------------------------------------- */
@@ -117,13 +98,12 @@ static void tell_folded(struct orr_world *world, const struct orr__fold *next, c
     }
     uint64_t shown = fold->kind == ORR__FOLD_LIVES ? LIVES_SHOWN : FAULTS_SHOWN;
     if (++fold->count <= shown) {
-        print_line(world->story, world->now_ns, WHO_WIDTH_STORY, who, text);
+        print_line(world->story, world->now_ns, who, text);
         return;
     }
     char folded[TEXT_MAX_BYTES + 64];
     snprintf(folded, sizeof folded, "... x %" PRIu64 ", the last %s", fold->count - shown, text);
-    compose(world->untold, world->now_ns, WHO_WIDTH_STORY, who,
-            fold->count > shown + 1 ? folded : text);
+    compose(world->untold, world->now_ns, who, fold->count > shown + 1 ? folded : text);
 }
 
 static struct orr__fold fold_of(uint32_t kind, const char *subject, const char *format)
@@ -133,43 +113,58 @@ static struct orr__fold fold_of(uint32_t kind, const char *subject, const char *
     return fold;
 }
 
-static bool told(const struct orr_world *world)
+/* The story's own lines are wanted: no trace stands in their place. */
+static bool is_told(const struct orr_world *world)
 {
-    return !world->failed && (world->trace != NULL || world->story != NULL);
+    return world->story != NULL && !world->failed && !orr__story_is_traced(world);
+}
+
+static bool is_wanted(const struct orr_world *world)
+{
+    return orr__tracing(world) || is_told(world);
 }
 
 void orr__story_line(struct orr_world *world, const char *who, const char *format, ...)
 {
-    if (!told(world))
+    if (!is_wanted(world))
         return;
     char text[TEXT_MAX_BYTES];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (world->trace != NULL) {
-        print_line(world->trace, world->now_ns, WHO_WIDTH, who, text);
+    orr__record_line(world, who, text);
+    if (!is_told(world))
         return;
-    }
     orr__story_settle(world);
-    print_line(world->story, world->now_ns, WHO_WIDTH_STORY, who, text);
+    print_line(world->story, world->now_ns, who, text);
 }
 
-void orr__story_life(struct orr_world *world, const char *node, const char *format, ...)
+void orr__story_failed(struct orr_world *world, const char *check)
 {
-    if (!told(world))
+    orr__record_failed(world, check);
+    if (!is_told(world))
+        return;
+    orr__story_settle(world);
+    print_line(world->story, world->now_ns, "! failed", check);
+}
+
+void orr__story_life(const struct orr_node *node, enum orr__record_kind kind, const char *format,
+                     ...)
+{
+    struct orr_world *world = node->world;
+    if (!is_wanted(world))
         return;
     char text[TEXT_MAX_BYTES];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    if (world->trace != NULL) {
-        print_line(world->trace, world->now_ns, WHO_WIDTH, node, text);
+    orr__record_life(node, kind, text);
+    if (!is_told(world))
         return;
-    }
-    struct orr__fold next = fold_of(ORR__FOLD_LIVES, node, format);
-    tell_folded(world, &next, node, text);
+    struct orr__fold next = fold_of(ORR__FOLD_LIVES, node->name, format);
+    tell_folded(world, &next, node->name, text);
 }
 
 /* The id of "owner/part". */
@@ -197,17 +192,11 @@ static void tell_fault(struct orr_world *world, const struct orr__point *point, 
 {
     char name[ORR__POINT_NAME_MAX];
     char text[TEXT_MAX_BYTES];
-    char who[WHO_WIDTH];
+    char who[WHO_MAX];
     enum orr_fault_family family = orr__fault_family(point->kind);
     orr__point_name(point, name);
     snprintf(text, sizeof text, "%s %s", name, what);
     snprintf(who, sizeof who, "! %s", orr_fault_family_name(family));
-    if (world->trace != NULL) {
-        print_line(world->trace, world->now_ns, WHO_WIDTH, who, text);
-        return;
-    }
-    if (world->story == NULL)
-        return;
     name[strcspn(name, "#")] = '\0';
     struct orr__fold next = fold_of((uint32_t)family, name, format);
     tell_folded(world, &next, who, text);
@@ -222,7 +211,7 @@ void orr__fault(struct orr_world *world, const struct orr__point *point, uint64_
     world->faults++;
     world->faults_by_family[family]++;
     orr__trace_hash(world, HASH_FAULT + (uint64_t)family, subject_id(point), point->number, 0);
-    if (world->story == NULL && world->trace == NULL && world->ledger == NULL)
+    if (!is_wanted(world) && world->ledger == NULL)
         return;
     char what[TEXT_MAX_BYTES / 2];
     va_list arguments;
@@ -231,7 +220,9 @@ void orr__fault(struct orr_world *world, const struct orr__point *point, uint64_
     va_end(arguments);
     if (world->ledger != NULL)
         write_ledger(world, point, size, what);
-    tell_fault(world, point, format, what);
+    orr__record_fault(world, point, what);
+    if (is_told(world))
+        tell_fault(world, point, format, what);
 }
 
 /* ---- notes ----------------------------------------------------------------------------------- */

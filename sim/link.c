@@ -84,6 +84,8 @@ static struct orr__link *make_link(struct orr_world *world, const struct orr_nod
     if (link == NULL || name == NULL)
         orr_fatal("no memory for the link %s->%s", from->name, to->name);
     snprintf(name, size, "%s->%s", from->name, to->name);
+    link->from = from;
+    link->to = to;
     link->name = name;
     link->id = orr__actor_id(name);
     uint64_t low = from == to ? 5 * ORR_MICROSECOND : 50 * ORR_MICROSECOND;

@@ -57,6 +57,7 @@ static struct orr_node *make_node(struct orr_world *world, const char *name)
     node->disk = orr__disk_create(node, &node->disk_options);
     node->stack = orr__stack_create(node);
     orr__story_begin(world);
+    orr__record_life(node, ORR__RECORD_NODE, NULL);
     orr__clock_begin(node);
     return node;
 }
@@ -245,6 +246,7 @@ void orr__node_crash(struct orr_node *node, const struct orr__point *point)
     enum orr_crash kind = power ? ORR_CRASH_POWER : ORR_CRASH_PROCESS;
     orr__fault(world, point, 0, power ? "loses power" : "is killed");
     orr__trace_hash(world, EVENT_CRASH, node->id, kind, node->lives);
+    orr__record_dropped(process);
     run_crash_function(process);
     end_process(process, kind);
     if (power) {
@@ -262,7 +264,8 @@ static void process_exits(struct orr__process *process, const char *why)
 {
     struct orr_node *node = process->node;
     orr__trace_hash(node->world, EVENT_CRASH, node->id, 0, node->lives);
-    orr__story_life(node->world, node->name, "%s", why);
+    orr__story_life(node, ORR__RECORD_STOP, "%s", why);
+    orr__record_dropped(process);
     if (process->application != NULL)
         orr__police_stopped(process);
     run_crash_function(process);
@@ -286,7 +289,7 @@ void orr_node_start(struct orr_node *node)
         orr_fatal("node %s cannot open its loop: %s", node->name, error);
     node->exited = false;
     orr__trace_hash(world, EVENT_BOOT, node->id, node->lives, 0);
-    orr__story_life(world, node->name, "boots (life %" PRIu64 ")", node->lives);
+    orr__story_life(node, ORR__RECORD_BOOT, "boots (life %" PRIu64 ")", node->lives);
     struct orr__scope before = orr__scope_enter(world, process);
     process->stepping = true;
     process->application = node->program->boot(process->loop, node->config);
@@ -332,7 +335,7 @@ static void step(struct orr_world *world, void *object, uint64_t a)
     }
     if (process->timer_ns <= world->now_ns) {
         process->timer_ns = UINT64_MAX;
-        orr__trace_line(world, process->node->name, "a timer is due");
+        orr__record_text(world, process->node, "a timer is due");
     }
     orr__trace_hash(world, EVENT_STEP, process->node->id, 0, 0);
     struct orr__scope before = orr__scope_enter(world, process);
@@ -412,7 +415,7 @@ void orr_node_resume(struct orr_node *node)
         return;
     node->is_paused = false;
     orr__trace_hash(node->world, EVENT_PAUSE, node->id, node->pauses, 0);
-    orr__trace_line(node->world, node->name, "goes on");
+    orr__record_text(node->world, node, "goes on");
     if (node->is_step_held)
         orr__schedule_step(node->process);
     node->is_step_held = false;
@@ -454,6 +457,7 @@ int orr_node_open_loop(struct orr_world *world, const char *name, const struct o
     int status = orr__process_open(node, options, true, &process);
     if (status < 0)
         return status;
+    orr__record_life(node, ORR__RECORD_BOOT, "has a loop");
     *ret_loop = process->loop;
     return 0;
 }
@@ -461,8 +465,10 @@ int orr_node_open_loop(struct orr_world *world, const char *name, const struct o
 /* The loop of an external process is being closed by its owner. */
 void orr__process_closed(struct orr__process *process)
 {
-    if (process->node->process == process)
+    if (process->node->process == process) {
+        orr__record_life(process->node, ORR__RECORD_STOP, "closes its loop");
         end_process(process, ORR_CRASH_PROCESS);
+    }
     orr__process_free(process);
 }
 

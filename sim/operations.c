@@ -90,35 +90,12 @@ static uint64_t op_latency(struct orr_node *node, uint8_t op, uint64_t occurrenc
 
 /* ---- the end of an operation ----------------------------------------------------------------- */
 
-static void trace_end(struct orr__process *process, const struct orr_completion *completion,
-                      int64_t result)
-{
-    if (!orr__tracing(process->world))
-        return;
-    uint8_t op = completion->request.op;
-    bool names = op == ORR_OP_OPEN || op == ORR_OP_RENAME || op == ORR_OP_LINK ||
-                 op == ORR_OP_UNLINK || op == ORR_OP_MKDIR;
-    const char *path = names ? completion->request.arguments.path.path : "";
-    char answer[32];
-    if (result < 0)
-        snprintf(answer, sizeof answer, "-%s", orr_error_name((int)-result));
-    else
-        snprintf(answer, sizeof answer, "%" PRId64, result);
-    char on[16] = "";
-    if (!names && completion->request.descriptor >= 0)
-        snprintf(on, sizeof on, " on %d", completion->request.descriptor);
-    const char *site = completion->site;
-    orr__trace_line(process->world, process->node->name, "%s#%" PRId64 "%s%s%s = %s%s%s%s",
-                    orr_op_name(op), completion->result, on, names ? " " : "", path, answer,
-                    site != NULL ? "  (" : "", site != NULL ? site : "", site != NULL ? ")" : "");
-}
-
 void orr__ready(struct orr__process *process, struct orr_completion *completion, int64_t result)
 {
     struct orr_world *world = process->world;
     struct orr_node *node = process->node;
     orr__police_attempt(process, completion, result);
-    trace_end(process, completion, result);
+    orr__record_ended(process, completion, result);
     orr__trace_hash(world, completion->request.op, node->id, (uint64_t)result,
                     (uint64_t)completion->result);
     orr__plan_ended(node, completion->request.op, (uint64_t)completion->result);
@@ -571,6 +548,7 @@ void orr__operation_start(struct orr__process *process, struct orr_completion *c
     completion->previous = NULL;
     completion->result = (int64_t)occurrence;
     process->in_world++;
+    process->starting = completion;
     if ((completion->request.backend_bits & ORR__CANCEL_ASKED) != 0 &&
         cancel_comes_in_time(process, completion)) {
         orr__ready(process, completion, -ECANCELED);
@@ -582,4 +560,6 @@ void orr__operation_start(struct orr__process *process, struct orr_completion *c
     } else {
         start_file_operation(process, completion, occurrence);
     }
+    process->starting = NULL;
+    orr__record_begun(process, completion);
 }

@@ -132,7 +132,8 @@ void orr__story_begin(struct orr_world *world)
                     orr_fault_family_name((enum orr_fault_family)family), world->rates[family]);
     }
     fprintf(world->story, "%s\n%s, in virtual time (! marks faults):\n",
-            column == 0 ? "  none" : "", world->trace != NULL ? "every event" : "what happened");
+            column == 0 ? "  none" : "",
+            orr__story_is_traced(world) ? "every event" : "what happened");
 }
 
 static void tell_end(struct orr_world *world)
@@ -187,6 +188,12 @@ static void run_inside(struct orr_world *world, const struct orr_scenario *scena
 int orr_scenario_run(const struct orr_scenario *scenario, const struct orr_run_options *options,
                      struct orr_outcome *ret_outcome)
 {
+    return orr__scenario_run(scenario, options, NULL, ret_outcome);
+}
+
+int orr__scenario_run(const struct orr_scenario *scenario, const struct orr_run_options *options,
+                      struct orr__recorder *recorders, struct orr_outcome *ret_outcome)
+{
     memset(ret_outcome, 0, sizeof *ret_outcome);
     for (size_t i = 0; i < options->parameter_count; i++)
         if (!check_parameter(scenario, &options->parameters[i], ret_outcome->detail,
@@ -199,6 +206,7 @@ int orr_scenario_run(const struct orr_scenario *scenario, const struct orr_run_o
             return -EINVAL;
     }
     struct orr_world *world = orr__world_new(options->seed, options->trace, options->story);
+    orr__world_record(world, recorders);
     orr_world_police(world);
     world->scenario = scenario;
     world->options = options;

@@ -215,19 +215,19 @@ static void arrive(struct orr__end *from, uint32_t bytes, uint32_t flags)
     }
 }
 
-static void trace_segment(const struct orr__end *from, uint64_t number, uint32_t bytes,
-                          uint32_t flags)
+static void record_segment(const struct orr__end *from, enum orr__record_kind kind, uint64_t number,
+                           uint32_t bytes, const char *text)
 {
-    struct orr_world *world = from->connection->world;
-    const char *who = from->out.link->name;
+    struct orr__message message = {.link = from->out.link, .number = number, .bytes = bytes};
+    orr__record_message(from->connection->world, kind, &message, text);
+}
+
+/* What a segment is that carries no bytes of the program. */
+static const char *segment_name(uint32_t flags)
+{
     if ((flags & SEGMENT_FIN) != 0)
-        orr__trace_line(world, who, "segment#%" PRIu64 " FIN arrives", number);
-    else if ((flags & SEGMENT_HELLO) != 0)
-        orr__trace_line(world, who, "segment#%" PRIu64 " completes the handshake with %s", number,
-                        orr__place_text(&from->peer->place));
-    else
-        orr__trace_line(world, who, "segment#%" PRIu64 " %u byte%s arrive%s", number, bytes,
-                        ORR__S(bytes), bytes == 1 ? "s" : "");
+        return "FIN";
+    return (flags & SEGMENT_HELLO) != 0 ? "ACK" : NULL;
 }
 
 static void segment_arrives(struct orr_world *world, void *object, uint64_t a)
@@ -239,9 +239,11 @@ static void segment_arrives(struct orr_world *world, void *object, uint64_t a)
     orr__trace_hash(world, ORR__NET_SEGMENT, from->out.link->id, a >> SEGMENT_NUMBER_SHIFT,
                     a & UINT32_MAX);
     if ((uint8_t)(a >> SEGMENT_EPOCH_SHIFT) == from->out.epoch) {
-        if (orr__tracing(world))
-            trace_segment(from, a >> SEGMENT_NUMBER_SHIFT, bytes, flags);
+        record_segment(from, ORR__RECORD_ARRIVE, a >> SEGMENT_NUMBER_SHIFT, bytes,
+                       segment_name(flags));
         arrive(from, bytes, flags);
+    } else {
+        record_segment(from, ORR__RECORD_LOSE, a >> SEGMENT_NUMBER_SHIFT, bytes, "on its way");
     }
     orr__connection_release(connection);
 }
@@ -277,6 +279,14 @@ bool orr__arrives_at_once(const struct orr__end *end, uint64_t number)
                0;
 }
 
+/* Leaves and arrives in one call. */
+static void cross(struct orr__end *end, uint64_t number, uint32_t bytes, uint32_t flags)
+{
+    record_segment(end, ORR__RECORD_SEND, number, bytes, segment_name(flags));
+    record_segment(end, ORR__RECORD_ARRIVE, number, bytes, segment_name(flags));
+    arrive(end, bytes, flags);
+}
+
 /* One segment leaves. False if it does not: the link is cut, or the connection is. */
 static bool depart(struct orr__end *end, uint32_t bytes, uint32_t flags)
 {
@@ -285,22 +295,21 @@ static bool depart(struct orr__end *end, uint32_t bytes, uint32_t flags)
     struct orr__flow *flow = &end->out;
     uint64_t number = flow->link->segments++;
     if (connection->instant) {
-        arrive(end, bytes, flags);
+        cross(end, number, bytes, flags);
         return true;
     }
     if (orr__link_is_cut(world, flow->link)) {
-        if (orr__tracing(world))
-            orr__trace_line(world, flow->link->name, "segment#%" PRIu64 " lost: the link is cut",
-                            number);
+        record_segment(end, ORR__RECORD_LOSE, number, bytes, "the link is cut");
         orr__end_stall(end);
         return false;
     }
     if (bytes > 0 && sever(end, number))
         return false;
     if (orr__arrives_at_once(end, number)) {
-        arrive(end, bytes, flags);
+        cross(end, number, bytes, flags);
         return true;
     }
+    record_segment(end, ORR__RECORD_SEND, number, bytes, segment_name(flags));
     uint64_t at_ns = orr__now(world) + orr__link_delay(world, flow->link, false, number, bytes);
     if (at_ns <= flow->arrival_ns)
         at_ns = flow->arrival_ns + 1;

@@ -191,15 +191,26 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
     world->hash = orr__mix(seed, ORR__SITE_COUNT);
     world->events_max = ORR_EVENTS_MAX_DEFAULT;
     world->event_free = ORR__EVENT_NONE;
-    world->trace = trace;
     world->story = story;
     world->untold = world->untold_own;
     world->faults_until_ns = UINT64_MAX;
     world->down_max = UINT32_MAX;
     world->damaged_max = UINT32_MAX;
+    if (trace != NULL) {
+        orr__timeline_open(&world->lines, trace, 0, false);
+        orr__world_record(world, &world->lines.recorder);
+    }
     orr__clock_date(world);
     orr_world_set_disks(world, &(struct orr_disk_options){.file_system = ORR_FILE_SYSTEM_PORTABLE});
     return world;
+}
+
+void orr__world_record(struct orr_world *world, struct orr__recorder *recorders)
+{
+    struct orr__recorder **last = &world->recorder;
+    while (*last != NULL)
+        last = &(*last)->next;
+    *last = recorders;
 }
 
 const char *orr_file_system_name(enum orr_file_system file_system)
@@ -274,7 +285,7 @@ void orr__world_fail(struct orr_world *world, const char *check, const char *whe
              world->now_ns / ORR_MILLISECOND, world->now_ns % ORR_MILLISECOND,
              where != NULL ? ", " : "", where != NULL ? where : "", why, world->notes);
     orr__trace_hash(world, 0xdead, orr__actor_id(check), 0, 0);
-    orr__story_line(world, "! failed", "%s", check);
+    orr__story_failed(world, check);
     world->failed = true;
 }
 

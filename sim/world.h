@@ -1,7 +1,7 @@
 /*
  * world.h: the state of one world, for the files that are the world itself (world.c, choice.c,
- * ledger.c, node.c, backend.c, scenario.c). The rooms behind it (network, disk) use internal.h
- * only.
+ * ledger.c, recorder.c, node.c, backend.c, scenario.c). The rooms behind it (network, disk) use
+ * internal.h only.
  */
 #ifndef ORR_SIM_WORLD_H
 #define ORR_SIM_WORLD_H
@@ -102,7 +102,8 @@ struct orr_world {
     int64_t wall_offset_ns; /* the date: what a node's would be if it were set right */
     const struct orr_scenario *scenario;
     const struct orr_run_options *options;
-    FILE *trace;
+    struct orr__recorder *recorder; /* the first of the chain; NULL = nobody records */
+    struct orr__timeline lines;     /* the recorder of who wants a trace as lines */
     FILE *story;
     FILE *ledger; /* gets every fault as a line of a replay file, or NULL */
     bool story_begun;
@@ -131,6 +132,8 @@ static inline uint64_t orr__later(const struct orr_world *world, uint64_t ns)
 
 /* world.c */
 struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story);
+/* What happens from here on is recorded there, too. */
+void orr__world_record(struct orr_world *world, struct orr__recorder *recorders);
 /* Runs the next event if its time is <= limit_ns; else moves the clock to limit_ns. False when it
  * did not run one. */
 bool orr__world_step(struct orr_world *world, uint64_t limit_ns);

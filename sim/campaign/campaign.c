@@ -258,7 +258,7 @@ static void report(const struct campaign *campaign)
                         campaign->kept_count);
 }
 
-int orr__campaign(const struct orr__command *command)
+int orr__campaign(struct orr__command *command)
 {
     struct campaign campaign = {.command = command, .begin_ns = orr__clock_ns()};
     void *memory;

@@ -9,7 +9,8 @@
  *   nursery.c    the processes: fork, shared memory, captured output, time limit
  *   capture.c    what a process printed: its last bytes, and the lines that say why it died
  *   verdict.c    from how a process ended to the check that failed
- *   replay.c     one seed with its story; replay_source.c: out of a file
+ *   replay.c     one seed with its story; replay_source.c: out of a file; trace.c: its traces
+ *                (trace.h has a map of their files)
  *   replay_folder.c all the replay files of a folder, as tests
  *   shrink.c     a failing seed down to the faults that it needs
  *   report.c     failures and the summary for eyes; json.c: the same for programs
@@ -55,6 +56,7 @@ struct orr__job {
     bool trace;          /* the story includes every event */
     const char *faults;  /* the text of a replay file that says which strike, or NULL */
     const char *record;  /* a replay file of the run is written there, or NULL */
+    struct orr__recorder *recorders; /* what writes the traces; NULL = nothing does */
 };
 
 /* What a process printed. Bytes go around in `tail`; the lines that say why it died are kept
@@ -157,6 +159,8 @@ void orr__verdict(const struct orr__child *child, const struct orr__end *end,
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
+enum orr__trace_kind { ORR__TRACE_TEXT, ORR__TRACE_PERFETTO, ORR__TRACE_PAGE, ORR__TRACE_KINDS };
+
 /* Everything the command line said. */
 struct orr__command {
     char **argv;
@@ -172,7 +176,8 @@ struct orr__command {
     uint32_t words_given; /* of them, by the command line, when replay files add others */
     struct orr_parameter_value *parameters;
     struct orr__job job;
-    const char *timeout_text; /* as typed, or NULL */
+    const char *timeout_text;             /* as typed, or NULL */
+    const char *traces[ORR__TRACE_KINDS]; /* wanted, and the file; NULL = not wanted */
 
     uint64_t seed_first;
     uint64_t seed_last;
@@ -215,10 +220,10 @@ int orr__addresses_fix(char **argv);
 void orr__addresses_tell(const struct orr__command *command);
 
 /* The verbs. Each returns the exit status. */
-int orr__list(const struct orr__command *command);
-int orr__campaign(const struct orr__command *command);
-int orr__replay(const struct orr__command *command);
-int orr__shrink(const struct orr__command *command);
+int orr__list(struct orr__command *command);
+int orr__campaign(struct orr__command *command);
+int orr__replay(struct orr__command *command);
+int orr__shrink(struct orr__command *command);
 
 /* The pages of --help (help.c). */
 void orr__help(const struct orr__command *command);
@@ -242,6 +247,17 @@ int orr__replay_folder(struct orr__command *command);
 /* Writes what stands before the faults: check (NULL: none), scenario, parameters, seed, `only`. */
 void orr__replay_file_begin(FILE *out, const struct orr__job *job, uint64_t seed,
                             const char *check);
+
+/* ---- traces (trace.c) ------------------------------------------------------------------------ */
+
+/* Takes the value of --trace, NULL = none. Returns 0 or the exit status, after an error message. */
+int orr__trace_take(struct orr__command *command, const char *text);
+/* Makes the files and the recorders of the job. Returns 0 or the exit status, after an error
+ * message. */
+int orr__trace_open(struct orr__command *command);
+/* Completes the files, which are of use without that, too; result NULL = nobody waited for the end
+ * of the run. Returns as above. */
+int orr__trace_close(struct orr__command *command, const struct orr__result *result);
 
 /* ---- scenarios (scenarios.c) ----------------------------------------------------------------- */
 

@@ -63,7 +63,7 @@ static const struct {
     {"failures", required_argument, OPTION_FAILURES, IN_RUN},
     {"timeout", required_argument, OPTION_TIMEOUT, IN_RUN | IN_REPLAY | IN_SHRINK},
     {"seed", required_argument, OPTION_SEED, IN_RUN | IN_REPLAY | IN_SHRINK},
-    {"trace", no_argument, OPTION_TRACE, IN_REPLAY},
+    {"trace", optional_argument, OPTION_TRACE, IN_REPLAY},
     {"record", required_argument, OPTION_RECORD, IN_REPLAY},
     {"output", required_argument, OPTION_OUTPUT, IN_SHRINK},
 };
@@ -73,7 +73,7 @@ struct verb {
     const char *name;
     uint32_t options;
     void (*help)(const struct orr__command *command);
-    int (*run)(const struct orr__command *command);
+    int (*run)(struct orr__command *command);
 };
 
 static const struct verb verbs[] = {
@@ -245,8 +245,7 @@ static enum next take_option(struct orr__command *command, int value, const char
     case OPTION_TIMEOUT:
         return take_timeout(command, text);
     case OPTION_TRACE:
-        command->job.trace = true;
-        return NEXT_GO_ON;
+        return orr__trace_take(command, text) == 0 ? NEXT_GO_ON : NEXT_WRONG;
     case OPTION_RECORD:
         command->job.record = text;
         return NEXT_GO_ON;

@@ -33,7 +33,7 @@ static void print_json(const struct orr_scenario *scenario, void *context)
     orr__json_scenario(scenario);
 }
 
-int orr__list(const struct orr__command *command)
+int orr__list(struct orr__command *command)
 {
     bool any = false;
     orr__scenarios_visit(command, command->json ? print_json : print_scenario, &any);

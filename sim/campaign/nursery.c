@@ -16,6 +16,8 @@
 
 #include "campaign.h"
 
+#include "recorder.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -262,7 +264,6 @@ static void run_seed(struct orr__slot *slot, const struct orr__job *job, uint64_
         .seed = seed,
         .parameters = job->parameters,
         .parameter_count = job->parameter_count,
-        .trace = job->trace ? stdout : NULL,
         .story = job->replay ? stdout : NULL,
         .untold = slot->untold,
         .live_hash = &slot->live_hash,
@@ -276,7 +277,7 @@ static void run_seed(struct orr__slot *slot, const struct orr__job *job, uint64_
         slot->finished = 1;
         return;
     }
-    int status = orr_scenario_run(job->scenario, &options, outcome);
+    int status = orr__scenario_run(job->scenario, &options, job->recorders, outcome);
     if (options.ledger != NULL)
         fclose(options.ledger);
     if (status < 0) {

@@ -51,11 +51,14 @@ static void print_verdict(const struct orr__command *command, const struct orr__
     printf("trace hash %016" PRIx64 "\n", outcome->trace_hash);
 }
 
-int orr__replay(const struct orr__command *command)
+int orr__replay(struct orr__command *command)
 {
     struct orr__nursery nursery;
     void *memory;
-    int status = orr__nursery_open(&nursery, 1, sizeof(struct orr__result), &memory);
+    int status = orr__trace_open(command);
+    if (status != 0)
+        return status;
+    status = orr__nursery_open(&nursery, 1, sizeof(struct orr__result), &memory);
     if (status < 0)
         return orr__error(command, "cannot prepare a process: %s", strerror(-status));
     struct orr__result *result = memory;
@@ -65,14 +68,19 @@ int orr__replay(const struct orr__command *command)
         ended = wait_for(&nursery, &command->job, result);
     if (ended)
         print_verdict(command, &nursery.children[0], result);
+    int traced = ended ? orr__trace_close(command, result) : 0;
     bool failed = result->outcome.failed;
     int number = orr__nursery_signal();
     orr__nursery_close(&nursery);
+    if (!ended) /* now that the child writes no more */
+        traced = orr__trace_close(command, NULL);
     if (number != 0)
         raise(number);
     if (status < 0)
         return orr__error(command, "cannot start a process: %s", strerror(-status));
     if (orr__flush() < 0)
         return orr__write_error(command, orr__flush());
+    if (traced != 0)
+        return traced;
     return failed ? ORR__EXIT_FAILING : ORR__EXIT_CLEAN;
 }

@@ -111,6 +111,10 @@ int orr__replay_folder(struct orr__command *command)
     int status = 0;
     if (command->seed_given)
         return orr__usage_error(command, "--seed: the seeds stand in the files of %s", folder);
+    for (uint32_t i = 0; i < ORR__TRACE_KINDS; i++)
+        if (command->traces[i] != NULL)
+            return orr__usage_error(command, "--trace: the files of a folder leave no trace: "
+                                             "replay one of them");
     if (count < 0)
         return orr__error(command, "cannot read %s: %s", folder, strerror(errno));
     command->words_given = command->word_count;

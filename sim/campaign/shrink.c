@@ -463,7 +463,7 @@ static void name_record(struct shrink *shrink)
              folder != NULL && folder[0] != '\0' ? folder : "/tmp", (long)getpid());
 }
 
-int orr__shrink(const struct orr__command *command)
+int orr__shrink(struct orr__command *command)
 {
     struct shrink *shrink = map(sizeof *shrink);
     void *results;

@@ -294,6 +294,16 @@ static void run_choosy(struct orr_world *world)
     orr_always(world, orr_parameter_text(world, "bug")[0] == 'n', "there is no bug");
 }
 
+/* Text that would end a script of a page, and begin one; and bytes that are no text. */
+static void run_hostile(struct orr_world *world)
+{
+    tick_for(world, 10 * ORR_MILLISECOND);
+    orr_trace(world, "%s",
+              "</script><script>document.documentElement.dataset.error='hostile';"
+              "</script><!--<script> \"\\ \xff\xc3\xa9\t end");
+    orr_unreachable(world, "a check <b>of markup</b> & \"quotes\"");
+}
+
 static const struct orr_parameter choosy_parameters[] = {
     {"bug", "none", "none|one-off|two-off", "a planted bug"},
     {"size", "3", NULL, "how much"},
@@ -325,7 +335,7 @@ static const struct orr_parameter exits_parameters[] = {
         SCENARIO(some), SCENARIO(fatal), SCENARIO(aborts), SCENARIO(segfaults),                    \
         SCENARIO(exits, .parameters = exits_parameters), SCENARIO(hangs),                          \
         SCENARIO(one_late, .parameters = one_late_parameters), SCENARIO(floods), SCENARIO(forks),  \
-        SCENARIO(leaks), SCENARIO(heap), SCENARIO(restless),                                       \
+        SCENARIO(leaks), SCENARIO(heap), SCENARIO(restless), SCENARIO(hostile),                    \
         SCENARIO(slow, .parameters = slow_parameters),                                             \
         SCENARIO(choosy, .parameters = choosy_parameters)
 

@@ -92,6 +92,23 @@ static const struct {
     {"run clean -x", "unknown option -x", " run --help\n"},
     {"run clean --trace", "unknown option --trace: 'replay' has it, 'run' has not",
      " run --help\n"},
+    {"replay clean --seed 1 --trace=svg",
+     "--trace=svg: this must be text, perfetto:FILE or html:FILE", " replay --help\n"},
+    {"replay clean --seed 1 --trace=texts", "--trace=texts: this must be text", " replay --help\n"},
+    {"replay clean --seed 1 --trace=", "--trace=: this must be text", " replay --help\n"},
+    {"replay clean --seed 1 --trace=html", "--trace=html: this must be text", " replay --help\n"},
+    {"replay clean --seed 1 --trace=html:", "a file must follow, as in --trace=html:trace.html",
+     " replay --help\n"},
+    {"replay clean --seed 1 --trace=perfetto:",
+     "a file must follow, as in --trace=perfetto:trace.json", " replay --help\n"},
+    {"replay /tmp/ --trace=html:a.html", "--trace: the files of a folder leave no trace",
+     " replay --help\n"},
+    {"replay clean --seed 1 --trace --trace=text", "this kind of trace is wanted already",
+     " replay --help\n"},
+    {"replay clean --seed 1 --trace=html:/nowhere/a.html",
+     "--trace=html:/nowhere/a.html: cannot write this file: No such file or directory", NULL},
+    {"replay clean --seed 1 --trace=perfetto:/",
+     "--trace=perfetto:/: cannot write this file: Is a directory", NULL},
     {"replay clean --seeds 4", "unknown option --seeds: did you mean --seed?", " replay --help\n"},
     {"replay clean", "which seed? give --seed N", " replay --help\n"},
     {"replay clean --seed 0x1g", "--seed 0x1g: this must be a number", " replay --help\n"},
@@ -205,7 +222,9 @@ START_TEST(test_usage__help_names_every_option)
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         ck_contains(command.out, options[i]);
     command_run(&command, program, "replay --help");
-    ck_contains(command.out, "--trace");
+    ck_contains(command.out, "--trace ");
+    ck_contains(command.out, "--trace=html:FILE");
+    ck_contains(command.out, "--trace=perfetto:FILE");
     ck_contains(command.out, "--seed N");
 }
 END_TEST

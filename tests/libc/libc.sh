@@ -103,7 +103,8 @@ for program in "$@"; do
         continue
     fi
     status=0
-    for words in 'replay pointers --seed 3 --trace' 'run pointers --seed 3' 'run pointers --seeds 3..3 --jobs 7' \
+    for words in 'replay pointers --seed 3 --trace' \
+        "replay pointers --seed 3 --trace=html:$work/page.html --trace=perfetto:$work/trace.json" 'run pointers --seed 3' 'run pointers --seeds 3..3 --jobs 7' \
         'run pointers --seeds 3..40 --jobs 3 --failures 1 --time 60s'; do
         # shellcheck disable=SC2086 # words on purpose
         found=$(hash "$program" $words)
