@@ -1,6 +1,7 @@
 /*
- * report.c: a campaign in words. Failures come last and each ends with the command that brings it
- * back, so that this is what stands above the prompt.
+ * report.c: a campaign in words. Failures come last, and those with one cause are told once: in
+ * full by the first of them, and in a list of all causes where there is more than one failure.
+ * Each comes with the command that brings it back, so that this is what stands above the prompt.
  */
 #include "campaign.h"
 
@@ -11,6 +12,7 @@ enum {
     OUTPUT_LINES = 20,     /* of what a failing seed printed */
     WIDTH_MAX = 80,        /* of what is no text of others */
     FAMILY_WIDTH_MAX = 20, /* ", disk-error 1.23 k" and a comma */
+    NEVER_MAX = 6,         /* pairs of families that are named */
 };
 
 static void print_scenario(const struct orr__job *job)
@@ -20,11 +22,19 @@ static void print_scenario(const struct orr__job *job)
         printf(" %s=%s", job->parameters[i].name, job->parameters[i].value);
 }
 
+static void print_replay(const struct orr__command *command, uint64_t seed, const char *replay)
+{
+    if (replay != NULL)
+        printf("  replay: %s\n", replay);
+    else
+        printf("  replay: %s%" PRIu64 "%s\n", command->replay_head, seed, command->replay_tail);
+}
+
 /* The name of a check says what should hold; how a process ended is said as it is. */
 void orr__report_verdict(const struct orr__result *result)
 {
     printf("seed %" PRIu64 " fails%s: ", result->outcome.seed,
-           result->check_failed ? " the check" : "");
+           result->cause == ORR__CAUSE_CHECK ? " the check" : "");
     orr__text_indent(stdout, result->outcome.check, strlen(result->outcome.check), "");
 }
 
@@ -41,6 +51,8 @@ static void print_seeds(const struct orr__command *command, const struct orr__to
     char rate[ORR__AMOUNT_MAX];
     char elapsed[ORR__AMOUNT_MAX];
     print_scenario(&command->job);
+    if (command->shard_count > 1)
+        printf(", shard %u/%u", command->shard + 1, command->shard_count);
     printf(": %" PRIu64 " seed%s, %" PRIu64 " failed, in %s (%s seeds/s, %u job%s)\n",
            totals->seeds, ORR__S(totals->seeds), totals->failures,
            orr__text_time(elapsed, totals->elapsed_ns),
@@ -79,6 +91,30 @@ static void print_faults(const struct orr__totals *totals)
         column += printf("%s%s %s", separator, orr_fault_family_name((enum orr_fault_family)i),
                          orr__text_count(count, totals->faults_by_family[i]));
         separator = ", ";
+    }
+    putchar('\n');
+}
+
+/* Rare pairs are what a campaign is long for; a few that never met are named. */
+static void print_pairs(const struct orr__totals *totals)
+{
+    struct orr__pairs pairs = orr__totals_pairs(totals);
+    uint32_t never = pairs.possible - pairs.struck;
+    if (pairs.families == 0)
+        return;
+    printf("  %u of %u fault families struck", pairs.families, (unsigned)ORR_FAMILY_COUNT);
+    if (pairs.possible > 0)
+        printf(", %u of %u pairs of them in one seed", pairs.struck, pairs.possible);
+    const char *separator = never > 0 && never <= NEVER_MAX ? "\n    never: " : NULL;
+    for (uint32_t i = 0; i < ORR_FAMILY_COUNT && separator != NULL; i++) {
+        for (uint32_t j = i + 1; j < ORR_FAMILY_COUNT; j++) {
+            if (totals->seeds_by_pair[i][i] == 0 || totals->seeds_by_pair[j][j] == 0 ||
+                totals->seeds_by_pair[i][j] > 0)
+                continue;
+            printf("%s%s with %s", separator, orr_fault_family_name((enum orr_fault_family)i),
+                   orr_fault_family_name((enum orr_fault_family)j));
+            separator = ", ";
+        }
     }
     putchar('\n');
 }
@@ -150,21 +186,40 @@ static void print_failure(const struct orr__command *command, const struct orr__
     orr__text_indent(stdout, outcome->detail, strlen(outcome->detail), "  ");
     print_output(result);
     printf("  trace hash %016" PRIx64 "\n", outcome->trace_hash);
-    printf("  replay: %s%" PRIu64 "%s\n", command->replay_head, outcome->seed,
-           command->replay_tail);
+    print_replay(command, outcome->seed, result->replay);
+}
+
+static void print_groups(const struct orr__command *command, const struct orr__totals *totals)
+{
+    printf("\n%" PRIu64 " seeds failed, for %u causes:\n", totals->failures, totals->group_count);
+    for (uint32_t i = 0; i < totals->group_count; i++) {
+        const struct orr__group *group = &totals->groups[i];
+        printf("%7" PRIu64 " x %s", group->failures,
+               group->cause == ORR__CAUSE_CHECK ? "the check: " : "");
+        orr__text_indent(stdout, group->text, strlen(group->text), "");
+        print_replay(command, group->seed, group->replay);
+    }
+    if (totals->ungrouped > 0)
+        printf("%7" PRIu64 " x for more causes than the %d that are kept\n", totals->ungrouped,
+               ORR__GROUPS_MAX);
 }
 
 void orr__report_end(const struct orr__command *command, const struct orr__totals *totals,
-                     const struct orr__result *kept, uint32_t kept_count)
+                     const struct orr__result *kept)
 {
+    uint32_t detailed =
+        totals->group_count < ORR__DETAILED_MAX ? totals->group_count : ORR__DETAILED_MAX;
     print_seeds(command, totals);
     print_speed(totals);
     print_faults(totals);
+    print_pairs(totals);
     print_stop(command, totals);
     print_never_seen(totals);
-    if (totals->failures > kept_count)
-        printf("\nThe first %u of the %" PRIu64 " failing seeds named above in full:\n", kept_count,
+    if (totals->group_count == 1 && totals->failures > 1)
+        printf("\nAll %" PRIu64 " failed for one cause. The first of them in full:\n",
                totals->failures);
-    for (uint32_t i = 0; i < kept_count; i++)
+    for (uint32_t i = 0; i < detailed; i++)
         print_failure(command, &kept[i]);
+    if (totals->group_count > 1)
+        print_groups(command, totals);
 }
