@@ -68,7 +68,10 @@ static void name_runtime(const struct orr__capture *capture, char text[ORR__LINE
     const char *slash = strrchr(place, '/');
     for (const char *at = message + strlen(mark); *at != '\0';) {
         size_t digits = strspn(at, "0123456789");
-        blurred[length++] = digits > 0 ? '#' : *at;
+        char kept = *at;
+        if (digits > 0)
+            kept = '#';
+        blurred[length++] = kept;
         if (digits == 1 && at[0] == '0' && at[1] == 'x')
             digits = 2 + strspn(at + 2, "0123456789abcdefABCDEF");
         at += digits > 0 ? digits : 1;

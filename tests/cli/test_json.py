@@ -17,7 +17,8 @@ import traceback
 from schema import Schema, members
 
 PROGRAM, ROOT = sys.argv[1:3]
-CAMPAIGN = ["mixed", "--seeds", "26", "--failures", "0"]
+MIXED = ["mixed", "--seeds", "16", "--failures", "0"] # a crash takes a sanitizer its time
+CAMPAIGN = ["some", "--seeds", "26", "--failures", "0"]
 TIMES = ("seconds", "rates", "jobs")
 
 
@@ -63,9 +64,13 @@ def read(path):
 
 
 def without_times(objects):
+    """All that is the same in every run: not times, nor the process numbers in reports."""
     objects = copy.deepcopy(objects)
     for name in TIMES:
         del objects[-1][name]
+    for line in objects:
+        if line.get("cause") == "sanitizer":
+            del line["output"]
     return objects
 
 
@@ -87,7 +92,7 @@ def test_schema_fits(files):
     schema = Schema(load_schema())
     shards = files.shards(CAMPAIGN, 2)
     for arguments in (
-            ["run", *CAMPAIGN, "--json"], ["run", *CAMPAIGN, "--json=all"],
+            ["run", *MIXED, "--json=all"], ["run", *CAMPAIGN, "--json"],
             ["run", "fails", "--json"], ["run", "never", "--seeds", "3", "--json=all"],
             ["run", "floods", "--json"], ["run", "choosy", "bug=one-off", "--json"],
             ["run", "hangs", "--timeout", "100ms", "--json"], ["run", "aborts", "--json"],
@@ -106,7 +111,7 @@ def test_schema_refuses(_files):
     """the schema refuses a line without a member, with another one, or with one of another type"""
     schema = Schema(load_schema())
     samples = lines("run", *CAMPAIGN, "--json=all")
-    for sample in (samples[0], samples[6], samples[-1]):
+    for sample in (samples[0], samples[1], samples[-1]):
         assert not schema.errors(sample)
         for name in sample:
             less = {key: value for key, value in sample.items() if key != name}
@@ -130,9 +135,9 @@ def test_documentation(_files):
 
 def test_all_seeds(_files):
     """--json=all has a line for every seed, and changes neither those of failures nor the summary"""
-    every = lines("run", *CAMPAIGN, "--json=all", "--jobs", "3")
-    failing = lines("run", *CAMPAIGN, "--json")
-    equal([line["seed"] for line in every[:-1]], list(range(1, 27)))
+    every = lines("run", *MIXED, "--json=all", "--jobs", "3")
+    failing = lines("run", *MIXED, "--json")
+    equal([line["seed"] for line in every[:-1]], list(range(1, 17)))
     equal(without_times([line for line in every if line.get("failed", True)]),
           without_times(failing))
     many = lines("run", "clean", "--seeds", "200", "--json=all")
@@ -181,10 +186,10 @@ def test_sums(_files):
 
 def test_groups(_files):
     """failures are grouped by cause and place"""
-    *seeds, summary = lines("run", *CAMPAIGN, "--json")
+    *seeds, summary = lines("run", *MIXED, "--json")
     equal(summary["groups"], count_groups(seeds))
     equal([(group["seed"], group["failures"]) for group in summary["groups"]],
-          [(1, 4), (2, 7), (4, 3), (5, 3), (6, 3)])
+          [(1, 2), (2, 4), (4, 2), (5, 2), (6, 2)])
     causes = [group["cause"] for group in summary["groups"]]
     equal(causes[:2] + causes[4:], ["check", "check", "exit"])
     assert causes[2] == causes[3] in ("crash", "sanitizer"), causes
@@ -194,13 +199,15 @@ def test_groups(_files):
 
 # ---- merge ---------------------------------------------------------------------------------------
 
+# Seeds 2, 4, 7, 13, 28 and 31 of "some" fail, and 18446744073709551585.
 MERGED = (
     CAMPAIGN,
-    ["mixed", "--seeds", "26"],
-    ["mixed", "--seeds", "3..26", "--failures", "7"],
-    ["mixed", "--seeds", "1..8", "--failures", "6"],
-    ["mixed", "--seeds", "1..6", "--failures", "6"],
-    ["mixed", "--seeds", "18446744073709551600..18446744073709551615", "--failures", "0"],
+    ["mixed", "--seeds", "6", "--failures", "0"],
+    ["some", "--seeds", "40"],
+    ["some", "--seeds", "3..40", "--failures", "3"],
+    ["some", "--seeds", "2..15", "--failures", "4"],
+    ["some", "--seeds", "2..13", "--failures", "4"],
+    ["some", "--seeds", "18446744073709551580..18446744073709551615", "--failures", "0"],
     ["never", "--seeds", "2"],
     ["choosy", "size=9", "bug=one-off", "--seeds", "4", "--failures", "0", "--timeout", "20s"],
 )
@@ -211,7 +218,7 @@ def test_merge_json(files):
     for campaign in MERGED:
         whole = lines("run", *campaign, "--json")
         every = lines("run", *campaign, "--json=all")
-        for count in (1, 3) if campaign is not CAMPAIGN else (1, 2, 3, 7):
+        for count in (1, 2, 3, 7) if campaign is CAMPAIGN else (3,):
             shards = files.shards(campaign, count)
             if count == 1:
                 shards = [files.write(program("run", *campaign, "--json=all").stdout)]
@@ -222,6 +229,8 @@ def test_merge_json(files):
 
 def text_without_times(*arguments):
     text = program(*arguments).stdout
+    if "Sanitizer" in text:
+        text = re.sub(r"^  \| .*$", "", text, flags=re.M)
     text = re.sub(r" failed, in .*", " failed", text)
     return re.sub(r"^.* x real time\)$", "", text, flags=re.M).splitlines()
 
@@ -283,7 +292,7 @@ def test_merge_refuses(files):
         ([one, three[1]], (three[1], None), f"this is shard 2 of 3, and {one} is one of 2"),
         ([named[0], other[1]], (other[1], None),
          '"parameters" is {"bug": "none", "size": "4"}, and {"bug": "none", "size": "3"} in '),
-        ([one, named[1]], (named[1], None), '"scenario" is "choosy", and "mixed" in '),
+        ([one, named[1]], (named[1], None), '"scenario" is "choosy", and "some" in '),
         ([one, files.shards([*CAMPAIGN[:2], "27", *CAMPAIGN[3:]], 2)[1]], "*",
          '"range" is "1..27", and "1..26" in '),
         ([one, files.shards([*CAMPAIGN[:3], "--failures", "90"], 2)[1]], "*",
@@ -293,7 +302,7 @@ def test_merge_refuses(files):
         ([one, replaced(two, files, '"version": "', '"version": "9')], "*", '"version" is "9'),
         ([one, replaced(two, files, '"schema": 1,', '"schema": 2,')], "*",
          "this was written by another version of orrery (schema 2, not 1)"),
-        ([plain], (plain, 7), "seed 9 stands where seed 7 belongs: one line for each seed is "
+        ([plain], (plain, 1), "seed 2 stands where seed 1 belongs: one line for each seed is "
                               "needed, as --json=all and --shard write them"),
         ([calm], (calm, 1), "the summary counts 3 seeds, 0 failed, and the lines before it 0 and "
                             "0: one line for each seed is needed"),
@@ -313,9 +322,8 @@ def test_merge_refuses(files):
         ([replaced(one, files, '"stopped": "end"', '"stopped": "error"'), two], (None, last),
          "the campaign was ended by an error: run it again"),
         ([replaced(one, files, '"seed": 9,', '"seed": 9 9,'), two], (None, 5), "no JSON in column"),
-        ([replaced(one, files, '"cause": "exit"', '"cause": "luck"'), two] if '"cause": "exit"'
-         in text else [replaced(one, files, '"cause": "check"', '"cause": "luck"'), two],
-         "*", 'there is no cause "luck"'),
+        ([replaced(one, files, '"cause": "check"', '"cause": "luck"'), two], "*",
+         'there is no cause "luck"'),
         ([replaced(one, files, '"faults_by_family": {', '"faults_by_family": {"tides": 1, '), two],
          "*", 'fault family'),
         ([replaced(one, files, '"trace_hash": "', '"trace_hash": "g'), two], "*", "trace_hash"),
@@ -336,7 +344,7 @@ def test_merge_refuses(files):
 
 def test_merge_damage(files):
     """a damaged file is refused or harmless, and never the end of the program"""
-    one, two = files.shards(["mixed", "--seeds", "12", "--failures", "0"], 2)
+    one, two = files.shards(["some", "--seeds", "12", "--failures", "0"], 2)
     text = read(one)
     draw = random.Random(1)
     statuses = set()
