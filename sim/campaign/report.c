@@ -9,10 +9,11 @@
 #include <string.h>
 
 enum {
-    OUTPUT_LINES = 20,     /* of what a failing seed printed */
-    WIDTH_MAX = 80,        /* of what is no text of others */
-    FAMILY_WIDTH_MAX = 20, /* ", disk-error 1.23 k" and a comma */
-    NEVER_MAX = 6,         /* pairs of families that are named */
+    OUTPUT_LINES = 20, /* of what a failing seed printed */
+    WIDTH_MAX = 80,    /* of what is no text of others */
+    ITEM_MAX = 64,     /* of a list: "disk-error 1.23 k", "partition with disk-full" */
+    ITEM_EXTRA = 3,    /* commas around it, and a space */
+    NEVER_MAX = 6,     /* families, and pairs of them, that are named */
 };
 
 static void print_scenario(const struct orr__job *job)
@@ -74,47 +75,83 @@ static void print_speed(const struct orr__totals *totals)
            totals->elapsed_ns > 0 ? totals->simulated_ns / totals->elapsed_ns : 0);
 }
 
+/* Items with commas between them, as many as fit on a line. */
+struct list {
+    int column;
+    const char *separator; /* in front of the next one */
+};
+
+static void print_item(struct list *list, const char *item)
+{
+    if (list->column + (int)strlen(item) + ITEM_EXTRA > WIDTH_MAX) {
+        printf(",\n");
+        *list = (struct list){.separator = "    "};
+    }
+    list->column += printf("%s%s", list->separator, item);
+    list->separator = ", ";
+}
+
 static void print_faults(const struct orr__totals *totals)
 {
     char count[ORR__AMOUNT_MAX];
-    int column = printf("  %s fault%s%s", orr__text_count(count, totals->faults),
-                        ORR__S(totals->faults), totals->faults > 0 ? ": " : "");
-    const char *separator = "";
+    char item[ITEM_MAX];
+    struct list list = {.separator = ""};
+    list.column = printf("  %s fault%s%s", orr__text_count(count, totals->faults),
+                         ORR__S(totals->faults), totals->faults > 0 ? ": " : "");
     for (uint32_t i = 0; i < ORR_FAMILY_COUNT; i++) {
         if (totals->faults_by_family[i] == 0)
             continue;
-        if (column > WIDTH_MAX - FAMILY_WIDTH_MAX) {
-            printf(",\n");
-            column = 0;
-            separator = "    ";
-        }
-        column += printf("%s%s %s", separator, orr_fault_family_name((enum orr_fault_family)i),
-                         orr__text_count(count, totals->faults_by_family[i]));
-        separator = ", ";
+        snprintf(item, sizeof item, "%s %s", orr_fault_family_name((enum orr_fault_family)i),
+                 orr__text_count(count, totals->faults_by_family[i]));
+        print_item(&list, item);
     }
     putchar('\n');
 }
 
-/* Rare pairs are what a campaign is long for; a few that never met are named. */
-static void print_pairs(const struct orr__totals *totals)
+/* Families that chance may turn on and that never struck, if they are few. */
+static void print_idle_families(const struct orr__totals *totals, struct list *list, uint32_t idle)
 {
-    struct orr__pairs pairs = orr__totals_pairs(totals);
-    uint32_t never = pairs.possible - pairs.struck;
-    if (pairs.families == 0)
-        return;
-    printf("  %u of %u fault families struck", pairs.families, (unsigned)ORR_FAMILY_COUNT);
-    if (pairs.possible > 0)
-        printf(", %u of %u pairs of them in one seed", pairs.struck, pairs.possible);
-    const char *separator = never > 0 && never <= NEVER_MAX ? "\n    never: " : NULL;
-    for (uint32_t i = 0; i < ORR_FAMILY_COUNT && separator != NULL; i++) {
+    for (uint32_t i = 0; i < ORR_FAMILY_COUNT && idle <= NEVER_MAX; i++)
+        if (totals->seeds_by_pair[i][i] == 0 &&
+            !orr_fault_family_is_on_request((enum orr_fault_family)i))
+            print_item(list, orr_fault_family_name((enum orr_fault_family)i));
+}
+
+static void print_idle_pairs(const struct orr__totals *totals, struct list *list, uint32_t idle)
+{
+    char item[ITEM_MAX];
+    for (uint32_t i = 0; i < ORR_FAMILY_COUNT && idle <= NEVER_MAX; i++) {
         for (uint32_t j = i + 1; j < ORR_FAMILY_COUNT; j++) {
             if (totals->seeds_by_pair[i][i] == 0 || totals->seeds_by_pair[j][j] == 0 ||
                 totals->seeds_by_pair[i][j] > 0)
                 continue;
-            printf("%s%s with %s", separator, orr_fault_family_name((enum orr_fault_family)i),
-                   orr_fault_family_name((enum orr_fault_family)j));
-            separator = ", ";
+            snprintf(item, sizeof item, "%s with %s",
+                     orr_fault_family_name((enum orr_fault_family)i),
+                     orr_fault_family_name((enum orr_fault_family)j));
+            print_item(list, item);
         }
+    }
+}
+
+/* Rare pairs are what a campaign is long for. */
+static void print_families(const struct orr__totals *totals)
+{
+    struct orr__pairs pairs = orr__totals_pairs(totals);
+    uint32_t idle_pairs = pairs.possible - pairs.struck;
+    uint32_t idle = 0;
+    for (uint32_t i = 0; i < ORR_FAMILY_COUNT; i++)
+        idle += totals->seeds_by_pair[i][i] == 0 &&
+                !orr_fault_family_is_on_request((enum orr_fault_family)i);
+    if (pairs.families == 0)
+        return;
+    printf("  %u of %u fault families struck", pairs.families, pairs.families + idle);
+    if (pairs.possible > 0)
+        printf(", %u of %u pairs of them in one seed", pairs.struck, pairs.possible);
+    if ((idle > 0 && idle <= NEVER_MAX) || (idle_pairs > 0 && idle_pairs <= NEVER_MAX)) {
+        struct list list = {.separator = ""};
+        list.column = printf("\n    never: ") - 1;
+        print_idle_families(totals, &list, idle);
+        print_idle_pairs(totals, &list, idle_pairs);
     }
     putchar('\n');
 }
@@ -212,7 +249,7 @@ void orr__report_end(const struct orr__command *command, const struct orr__total
     print_seeds(command, totals);
     print_speed(totals);
     print_faults(totals);
-    print_pairs(totals);
+    print_families(totals);
     print_stop(command, totals);
     print_never_seen(totals);
     if (totals->group_count == 1 && totals->failures > 1)

@@ -197,6 +197,26 @@ def test_groups(_files):
     assert summary["ungrouped"] == 0
 
 
+def test_pairs(_files):
+    """the report for eyes counts the pairs of families, and names the few that never met"""
+    named = 0
+    for seeds in ("30", "80", "250"):
+        campaign = ["some", "--seeds", seeds, "--failures", "0"]
+        counts = [(one, other, count) for one, others in
+                  lines("run", *campaign, "--json")[-1]["fault_pairs"].items()
+                  for other, count in others.items()]
+        never = [f"{one} with {other}" for one, other, count in counts if count == 0]
+        text = program("run", *campaign).stdout
+        assert (f" fault families struck, {len(counts) - len(never)} of {len(counts)} pairs of "
+                "them in one seed\n") in text, text
+        found = re.search(r"^    never: (.*(?:,\n    .*)*)$", text, re.M)
+        told = found.group(1).replace("\n    ", " ").split(", ") if found else []
+        if len(never) <= 6:
+            equal([item for item in told if " with " in item], never)
+            named += len(never)
+    assert named > 0
+
+
 # ---- merge ---------------------------------------------------------------------------------------
 
 # Seeds 2, 4, 7, 13, 28 and 31 of "some" fail, and 18446744073709551585.
