@@ -218,13 +218,21 @@ static void show_progress(struct campaign *campaign)
         orr__progress_show(&campaign->progress, campaign->command, elapsed_ns(campaign));
 }
 
+/* When there is something to write although no seed ends. */
+static uint64_t next_wake(const struct campaign *campaign)
+{
+    uint64_t wake_ns = UINT64_MAX;
+    if (campaign->taken > campaign->told)
+        wake_ns = campaign->told_ns + TELLING_PERIOD_NS;
+    uint64_t progress_ns = orr__clock_ns() + PROGRESS_PERIOD_NS;
+    return campaign->progress.wanted && progress_ns < wake_ns ? progress_ns : wake_ns;
+}
+
 static void run(struct campaign *campaign)
 {
     start_seeds(campaign);
     while (campaign->running > 0 && !campaign->stopped) {
-        uint64_t wake_ns =
-            campaign->progress.wanted ? orr__clock_ns() + PROGRESS_PERIOD_NS : UINT64_MAX;
-        orr__nursery_wait(&campaign->nursery, &campaign->command->job, wake_ns);
+        orr__nursery_wait(&campaign->nursery, &campaign->command->job, next_wake(campaign));
         collect(campaign);
         take_in_order(campaign);
         if (orr__clock_ns() - campaign->told_ns >= TELLING_PERIOD_NS)

@@ -6,6 +6,8 @@
  */
 #include "campaign.h"
 
+#include "../internal.h"
+
 #include <string.h>
 
 static const char *const names[] = {
@@ -17,6 +19,7 @@ static const char *const names[] = {
 
 const char *orr__cause_name(enum orr__cause cause)
 {
+    orr__assert(cause < ORR__CAUSE_COUNT);
     return names[cause];
 }
 

@@ -8,12 +8,16 @@
  */
 #include "campaign.h"
 
+#include "../internal.h"
+
 #include <string.h>
 
 /* ---- which seeds ----------------------------------------------------------------------------- */
 
 bool orr__seed_exists(const struct orr__command *command, uint64_t index)
 {
+    orr__assert(command->seed_first <= command->seed_last);
+    orr__assert(command->shard < command->shard_count);
     uint64_t room = command->seed_last - command->seed_first;
     return command->shard <= room && index <= (room - command->shard) / command->shard_count;
 }
@@ -58,6 +62,7 @@ static void add_families(struct orr__totals *totals, const struct orr_outcome *o
 
 static uint32_t add_failure(struct orr__totals *totals, const struct orr__result *result)
 {
+    orr__assert(result->cause < ORR__CAUSE_COUNT);
     totals->failures++;
     for (uint32_t i = 0; i < totals->group_count; i++) {
         struct orr__group *group = &totals->groups[i];

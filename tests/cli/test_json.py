@@ -9,6 +9,7 @@ import json
 import os
 import random
 import re
+import select
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ PROGRAM, ROOT = sys.argv[1:3]
 MIXED = ["mixed", "--seeds", "16", "--failures", "0"] # a crash takes a sanitizer its time
 CAMPAIGN = ["some", "--seeds", "26", "--failures", "0"]
 TIMES = ("seconds", "rates", "jobs")
+PATIENCE_S = 60
 
 
 def program(*arguments, stdin=None):
@@ -215,6 +217,17 @@ def test_pairs(_files):
             equal([item for item in told if " with " in item], never)
             named += len(never)
     assert named > 0
+
+
+def test_told_in_time(_files):
+    """seeds that passed are told while one that takes long holds up the end"""
+    with subprocess.Popen([PROGRAM, "run", "one_late", "ms=9000000", "--timeout", "0", "--seeds",
+                           "0..2", "--jobs", "1", "--json=all"], stdout=subprocess.PIPE) as process:
+        told = b""
+        while told.count(b"\n") < 2 and select.select([process.stdout], [], [], PATIENCE_S)[0]:
+            told += os.read(process.stdout.fileno(), 65536)
+        process.terminate()
+    equal([json.loads(line)["seed"] for line in told.splitlines()], [0, 1])
 
 
 # ---- merge ---------------------------------------------------------------------------------------
