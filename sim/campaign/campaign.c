@@ -12,6 +12,9 @@
  *     ####+--#-##-#--###........   # result in, - running, . not started
  *         <-- window -->
  *
+ * Telling is done by a process aside, which may allocate. Where every seed is told, those that
+ * passed wait in the window a little longer, so that one process tells many.
+ *
  * A seed that takes very long holds the window up once WINDOW seeds wait for it; the time limit
  * ends that.
  */
@@ -20,34 +23,38 @@
 #include <signal.h>
 #include <string.h>
 
-enum { WINDOW = 2048 };
+enum {
+    WINDOW = 2048,
+    TOLD_TOGETHER = 64, /* seeds that passed: what a process is worth that tells them */
+};
 
 #define PROGRESS_PERIOD_NS (100 * ORR_MILLISECOND)
+#define TELLING_PERIOD_NS (200 * ORR_MILLISECOND)
 
 struct entry {
-    bool in;
+    enum { ENTRY_FREE, ENTRY_IN, ENTRY_TAKEN } state;
     struct orr__result result;
 };
 
 /* Memory that seeds do not inherit, see campaign.h. */
 struct memory {
-    struct entry window[WINDOW]; /* of the seed with index i: i % WINDOW */
-    struct orr__result kept[ORR__DETAILED_MAX];
+    struct entry window[WINDOW];                /* of the seed with index i: i % WINDOW */
+    struct orr__result kept[ORR__DETAILED_MAX]; /* the first of each group */
 };
 
-/* Seeds are counted from 0 here: index i is the seed seed_first + i. */
+/* Seeds are counted from 0 here: index i is the seed orr__seed_at(command, i). */
 struct campaign {
     const struct orr__command *command;
     struct orr__nursery nursery;
     struct memory *memory;
     uint64_t started;
     uint64_t taken;
+    uint64_t told; /* of those taken: with what must be told of them */
+    uint64_t told_ns;
     uint32_t running;
     uint64_t failures_waiting; /* in the window */
-    uint32_t kept_count;
-    uint32_t sometimes_at; /* where the next `sometimes` text is likely to be */
     bool stopped;
-    int write_status; /* of the last failure told */
+    int write_status; /* of what was told last */
     uint64_t begin_ns;
     struct orr__totals totals;
     struct orr__progress progress;
@@ -70,91 +77,76 @@ static void stop(struct campaign *campaign, enum orr__stop why)
     campaign->totals.stop = why;
 }
 
-/* ---- sums ------------------------------------------------------------------------------------ */
-
-/* Seeds meet the same checks in much the same order, so the search begins where the last one
- * ended. */
-static void add_sometimes(struct campaign *campaign, const char *text, uint64_t seen)
-{
-    struct orr__totals *totals = &campaign->totals;
-    for (uint32_t i = 0; i < totals->sometimes_count; i++) {
-        uint32_t at = (campaign->sometimes_at + i) % totals->sometimes_count;
-        if (strcmp(totals->sometimes[at].text, text) == 0) {
-            totals->sometimes[at].seen += seen;
-            campaign->sometimes_at = at + 1;
-            return;
-        }
-    }
-    if (totals->sometimes_count == ORR__SOMETIMES_MAX) {
-        totals->sometimes_lost = true;
-        return;
-    }
-    uint32_t at = totals->sometimes_count++;
-    memcpy(totals->sometimes[at].text, text, strlen(text) + 1);
-    totals->sometimes[at].seen = seen;
-}
-
-static void add_outcome(struct campaign *campaign, const struct orr_outcome *outcome)
-{
-    struct orr__totals *totals = &campaign->totals;
-    totals->seeds++;
-    totals->failures += outcome->failed;
-    totals->events += outcome->events;
-    totals->completions += outcome->completions;
-    totals->simulated_ns += outcome->simulated_ns;
-    totals->faults += outcome->faults;
-    for (uint32_t i = 0; i < ORR_FAMILY_COUNT; i++)
-        totals->faults_by_family[i] += outcome->faults_by_family[i];
-    for (uint32_t i = 0; i < outcome->sometimes_count; i++)
-        add_sometimes(campaign, outcome->sometimes[i].text, outcome->sometimes[i].seen);
-}
-
 /* ---- taking results in order ----------------------------------------------------------------- */
 
-struct telling {
-    const struct orr__command *command;
-    const struct orr__result *result;
-};
-
-static void tell(const void *context)
+static struct entry *entry_at(const struct campaign *campaign, uint64_t index)
 {
-    const struct telling *telling = context;
-    if (telling->command->json)
-        orr__json_failure(telling->command, telling->result);
-    else
-        orr__report_failure(telling->command, telling->result);
+    return &campaign->memory->window[index % WINDOW];
 }
 
-static void take_failure(struct campaign *campaign, const struct orr__result *result)
+/* In a process aside: all that was taken and not told. */
+static void tell(const void *context)
 {
-    struct telling telling = {.command = campaign->command, .result = result};
-    campaign->failures_waiting--;
-    if (campaign->kept_count < ORR__DETAILED_MAX)
-        campaign->memory->kept[campaign->kept_count++] = *result;
+    const struct campaign *campaign = context;
+    const struct orr__command *command = campaign->command;
+    for (uint64_t index = campaign->told; index < campaign->taken; index++) {
+        const struct entry *entry = entry_at(campaign, index);
+        if (entry->state != ENTRY_TAKEN || (!command->json_all && !entry->result.outcome.failed))
+            continue;
+        if (command->json)
+            orr__json_seed(command, &entry->result);
+        else
+            orr__report_failure(command, &entry->result);
+    }
+}
+
+static void tell_taken(struct campaign *campaign)
+{
+    if (campaign->told == campaign->taken || campaign->write_status < 0)
+        return;
     orr__progress_clear(&campaign->progress);
-    campaign->write_status = orr__nursery_aside(&campaign->nursery, tell, &telling);
+    campaign->write_status = orr__nursery_aside(&campaign->nursery, tell, campaign);
+    for (; campaign->told < campaign->taken; campaign->told++)
+        entry_at(campaign, campaign->told)->state = ENTRY_FREE;
+    campaign->told_ns = orr__clock_ns();
     if (campaign->write_status < 0)
         stop(campaign, ORR__STOP_ERROR);
-    else if (campaign->totals.failures == campaign->command->failures_max)
-        stop(campaign, ORR__STOP_FAILURES);
 }
 
 static void take(struct campaign *campaign, struct entry *entry)
 {
-    entry->in = false;
-    add_outcome(campaign, &entry->result.outcome);
-    if (entry->result.outcome.failed)
-        take_failure(campaign, &entry->result);
+    const struct orr__result *result = &entry->result;
+    uint32_t group = orr__totals_add(&campaign->totals, result);
+    entry->state = ENTRY_TAKEN;
+    if (group < ORR__DETAILED_MAX)
+        campaign->memory->kept[group] = *result;
+    if (!result->outcome.failed)
+        return;
+    campaign->failures_waiting--;
+    if (campaign->totals.failures == campaign->command->failures_max)
+        stop(campaign, ORR__STOP_FAILURES);
+}
+
+/* Failures are told at once, each by itself; seeds that passed can wait for others. */
+static void tell_in_time(struct campaign *campaign, bool failed)
+{
+    if (!failed && !campaign->command->json_all) {
+        entry_at(campaign, campaign->told)->state = ENTRY_FREE;
+        campaign->told = campaign->taken;
+    } else if (failed || campaign->taken - campaign->told == TOLD_TOGETHER) {
+        tell_taken(campaign);
+    }
 }
 
 static void take_in_order(struct campaign *campaign)
 {
     while (!campaign->stopped && campaign->taken < campaign->started) {
-        struct entry *entry = &campaign->memory->window[campaign->taken % WINDOW];
-        if (!entry->in)
+        struct entry *entry = entry_at(campaign, campaign->taken);
+        if (entry->state != ENTRY_IN)
             return;
         campaign->taken++;
         take(campaign, entry);
+        tell_in_time(campaign, entry->result.outcome.failed);
     }
 }
 
@@ -162,8 +154,8 @@ static void take_in_order(struct campaign *campaign)
 static void take_what_is_in(struct campaign *campaign)
 {
     for (; campaign->taken < campaign->started; campaign->taken++) {
-        struct entry *entry = &campaign->memory->window[campaign->taken % WINDOW];
-        if (entry->in)
+        struct entry *entry = entry_at(campaign, campaign->taken);
+        if (entry->state == ENTRY_IN)
             take(campaign, entry);
     }
 }
@@ -175,8 +167,8 @@ static bool wants_more(const struct campaign *campaign)
 {
     const struct orr__command *command = campaign->command;
     uint64_t failures = campaign->totals.failures + campaign->failures_waiting;
-    return !campaign->stopped && campaign->started <= command->seed_last - command->seed_first &&
-           campaign->started - campaign->taken < WINDOW &&
+    return !campaign->stopped && orr__seed_exists(command, campaign->started) &&
+           campaign->started - campaign->told < WINDOW &&
            (command->failures_max == 0 || failures < command->failures_max) &&
            !time_is_over(campaign);
 }
@@ -187,7 +179,7 @@ static void start_seeds(struct campaign *campaign)
         struct orr__child *child = &campaign->nursery.children[i];
         if (child->pid != 0)
             continue;
-        uint64_t seed = campaign->command->seed_first + campaign->started;
+        uint64_t seed = orr__seed_at(campaign->command, campaign->started);
         int status = orr__nursery_start(&campaign->nursery, child, &campaign->command->job, seed);
         if (status < 0 && campaign->running == 0) {
             orr__error(campaign->command, "cannot start a process: %s", strerror(-status));
@@ -204,12 +196,13 @@ static void collect(struct campaign *campaign)
 {
     for (uint32_t i = 0; i < campaign->nursery.count; i++) {
         struct orr__child *child = &campaign->nursery.children[i];
-        uint64_t index = child->seed - campaign->command->seed_first;
-        struct entry *entry = &campaign->memory->window[index % WINDOW];
+        uint64_t index =
+            (child->seed - orr__seed_at(campaign->command, 0)) / campaign->command->shard_count;
+        struct entry *entry = entry_at(campaign, index);
         if (!orr__nursery_reap(child, &campaign->command->job, &entry->result))
             continue;
         const struct orr_outcome *outcome = &entry->result.outcome;
-        entry->in = true;
+        entry->state = ENTRY_IN;
         campaign->running--;
         campaign->failures_waiting += outcome->failed;
         campaign->progress.seeds++;
@@ -225,15 +218,25 @@ static void show_progress(struct campaign *campaign)
         orr__progress_show(&campaign->progress, campaign->command, elapsed_ns(campaign));
 }
 
+/* When there is something to write although no seed ends. */
+static uint64_t next_wake(const struct campaign *campaign)
+{
+    uint64_t wake_ns = UINT64_MAX;
+    if (campaign->taken > campaign->told)
+        wake_ns = campaign->told_ns + TELLING_PERIOD_NS;
+    uint64_t progress_ns = orr__clock_ns() + PROGRESS_PERIOD_NS;
+    return campaign->progress.wanted && progress_ns < wake_ns ? progress_ns : wake_ns;
+}
+
 static void run(struct campaign *campaign)
 {
     start_seeds(campaign);
     while (campaign->running > 0 && !campaign->stopped) {
-        uint64_t wake_ns =
-            campaign->progress.wanted ? orr__clock_ns() + PROGRESS_PERIOD_NS : UINT64_MAX;
-        orr__nursery_wait(&campaign->nursery, &campaign->command->job, wake_ns);
+        orr__nursery_wait(&campaign->nursery, &campaign->command->job, next_wake(campaign));
         collect(campaign);
         take_in_order(campaign);
+        if (orr__clock_ns() - campaign->told_ns >= TELLING_PERIOD_NS)
+            tell_taken(campaign);
         if (orr__nursery_signal() != 0 && !campaign->stopped) {
             stop(campaign, ORR__STOP_SIGNAL);
             take_what_is_in(campaign);
@@ -241,10 +244,11 @@ static void run(struct campaign *campaign)
         start_seeds(campaign);
         show_progress(campaign);
     }
-    uint64_t last = campaign->command->seed_last - campaign->command->seed_first;
-    if (campaign->totals.stop == ORR__STOP_FAILURES && campaign->taken > last)
+    tell_taken(campaign);
+    bool complete = !orr__seed_exists(campaign->command, campaign->taken);
+    if (campaign->totals.stop == ORR__STOP_FAILURES && complete)
         campaign->totals.stop = ORR__STOP_END;
-    else if (!campaign->stopped && campaign->taken <= last)
+    else if (!campaign->stopped && !complete)
         campaign->totals.stop = ORR__STOP_TIME;
     campaign->totals.elapsed_ns = elapsed_ns(campaign);
 }
@@ -254,8 +258,7 @@ static void report(const struct campaign *campaign)
     if (campaign->command->json)
         orr__json_summary(campaign->command, &campaign->totals);
     else
-        orr__report_end(campaign->command, &campaign->totals, campaign->memory->kept,
-                        campaign->kept_count);
+        orr__report_end(campaign->command, &campaign->totals, campaign->memory->kept);
 }
 
 int orr__campaign(struct orr__command *command)

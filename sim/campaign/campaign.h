@@ -5,7 +5,8 @@
  *   addresses.c  memory laid out in the same way in every run
  *   command.c    orr_command_line: verbs and options; help.c: what --help says
  *   scenarios.c  the built-in scenarios and those of shared objects; parameters
- *   campaign.c   many seeds: order, stopping, totals
+ *   campaign.c   many seeds: order, stopping; totals.c: sums, and groups of failures
+ *   merge.c      the campaigns of several machines as one; shards.c: their files
  *   nursery.c    the processes: fork, shared memory, captured output, time limit
  *   capture.c    what a process printed: its last bytes, and the lines that say why it died
  *   verdict.c    from how a process ended to the check that failed
@@ -13,7 +14,10 @@
  *                (trace.h has a map of their files)
  *   replay_folder.c all the replay files of a folder, as tests
  *   shrink.c     a failing seed down to the faults that it needs
+ *   group.c      which failures have one cause; frame.c: the frames of a sanitizer's report
+ *   crash.c      where in the program a signal struck
  *   report.c     failures and the summary for eyes; json.c: the same for programs
+ *   record.c     what json.c wrote, read back
  *   progress.c   the moving line on a terminal
  *   list.c       `list`; parse.c: numbers, seeds, durations; text.c: names alike, quoting, units
  *
@@ -42,6 +46,7 @@ enum {
     ORR__LOADS_MAX = 16,
     ORR__OUTPUT_MAX = 8192, /* bytes kept of what a seed printed: the last ones */
     ORR__LINE_MAX = 256,    /* of the lines kept: a check is no longer */
+    ORR__SHARDS_MAX = 1000, /* merge has a file open for each */
 };
 
 /* ---- one seed in a process (nursery.c, capture.c, verdict.c) ------------------------------- */
@@ -69,13 +74,29 @@ struct orr__capture {
     char fatal[ORR__LINE_MAX];   /* the last line that begins with "orrery: " */
     char summary[ORR__LINE_MAX]; /* the first SUMMARY line of a sanitizer */
     char runtime
-        [ORR__LINE_MAX]; /* the first ": runtime error: " line: not every sanitizer sums up */
+        [ORR__LINE_MAX];       /* the first ": runtime error: " line: not every sanitizer sums up */
+    char frame[ORR__LINE_MAX]; /* of a sanitizer's report, the first frame of the program */
+    char assertion[ORR__LINE_MAX]; /* what assert() said last */
+};
+
+/* Why a seed failed, by kind. */
+enum orr__cause {
+    ORR__CAUSE_CHECK, /* of the scenario or the world */
+    ORR__CAUSE_FATAL, /* the library found a programming error */
+    ORR__CAUSE_SANITIZER,
+    ORR__CAUSE_LEAK,  /* a sanitizer, too */
+    ORR__CAUSE_CRASH, /* a signal */
+    ORR__CAUSE_EXIT,
+    ORR__CAUSE_HANG,
+    ORR__CAUSE_COUNT /* also: it did not fail */
 };
 
 /* Which seed, and what became of it. */
 struct orr__result {
     struct orr_outcome outcome; /* a crash is in it, too: as failed check and detail */
-    bool check_failed; /* of the scenario or the world; else what failed is how the process ended */
+    enum orr__cause cause;
+    char group[ORR__LINE_MAX]; /* what all failures of one cause have in common; "" = none */
+    const char *replay; /* the command that brings it back; NULL = this campaign's own command */
     bool finished; /* the scenario ran to its end: counters and trace hash are the world's own */
     uint32_t output_length;
     char output[ORR__OUTPUT_MAX]; /* only of a seed that failed */
@@ -92,7 +113,9 @@ struct orr__end {
 struct orr__slot {
     uint64_t live_hash;
     char untold[ORR_UNTOLD_MAX]; /* of the story */
-    uint32_t finished;           /* set last: what is in outcome before that is not believed */
+    uint64_t fault_address;      /* the instruction that a signal struck, if fault_signal */
+    uint32_t fault_signal;
+    uint32_t finished; /* set last: what is in outcome before that is not believed */
     struct orr_outcome outcome;
 };
 
@@ -157,6 +180,22 @@ uint32_t orr__capture_tail(const struct orr__capture *capture, char output[ORR__
 void orr__verdict(const struct orr__child *child, const struct orr__end *end,
                   struct orr__result *ret_result);
 
+/* In a child: has its slot told which instruction dies by SIGSEGV and the like, unless a sanitizer
+ * watches these signals. */
+void orr__crash_watch(struct orr__slot *slot);
+/* " in f+0x12" or " at program+0x4f0", or "" if the slot does not tell. Returns the text. */
+const char *orr__crash_text(const struct orr__slot *slot, char *text, size_t size);
+
+/* If the line is a frame of a sanitizer's report, and of the program rather than of the sanitizer:
+ * "f x.c:12", or "program+0x4f0" where there are no names. */
+bool orr__frame_read(const char *line, char text[ORR__LINE_MAX]);
+
+/* Names the group of a failed result, whose cause and check are known. */
+void orr__group_name(const struct orr__child *child, struct orr__result *result);
+/* "check", "fatal", "sanitizer", ... and back; ORR__CAUSE_COUNT = no such name. */
+const char *orr__cause_name(enum orr__cause cause);
+enum orr__cause orr__cause_find(const char *name);
+
 /* ---- the command line ------------------------------------------------------------------------ */
 
 enum orr__trace_kind { ORR__TRACE_TEXT, ORR__TRACE_PERFETTO, ORR__TRACE_PAGE, ORR__TRACE_KINDS };
@@ -185,7 +224,10 @@ struct orr__command {
     uint64_t time_ns; /* 0 = no limit */
     uint32_t jobs;
     uint64_t failures_max; /* stop after so many; 0 = never */
+    uint32_t shard;        /* of those seeds, every shard_count-th, from this one on; from 0 */
+    uint32_t shard_count;  /* 1 = all seeds */
     bool json;
+    bool json_all;        /* not only seeds that failed */
     int addresses_status; /* 0 = they are the same in every run, or -errno: why not */
 
     char *replay_head; /* "build/orrery replay kv bug=x --seed ", to be followed by the seed ... */
@@ -224,6 +266,7 @@ int orr__list(struct orr__command *command);
 int orr__campaign(struct orr__command *command);
 int orr__replay(struct orr__command *command);
 int orr__shrink(struct orr__command *command);
+int orr__merge(struct orr__command *command);
 
 /* The pages of --help (help.c). */
 void orr__help(const struct orr__command *command);
@@ -231,6 +274,7 @@ void orr__help_list(const struct orr__command *command);
 void orr__help_run(const struct orr__command *command);
 void orr__help_replay(const struct orr__command *command);
 void orr__help_shrink(const struct orr__command *command);
+void orr__help_merge(const struct orr__command *command);
 
 /* ---- replay files (replay_source.c) ---------------------------------------------------------- */
 
@@ -277,7 +321,8 @@ const char *orr__parameter_value(const struct orr__job *job, const struct orr_pa
 /* ---- reports --------------------------------------------------------------------------------- */
 
 enum {
-    ORR__DETAILED_MAX = 10,   /* failures told in full at the end */
+    ORR__DETAILED_MAX = 10,   /* failures told in full at the end: the first of each group */
+    ORR__GROUPS_MAX = 64,     /* of failures with one cause */
     ORR__SOMETIMES_MAX = 256, /* different `sometimes` checks of a campaign */
 };
 
@@ -289,6 +334,15 @@ enum orr__stop {
     ORR__STOP_ERROR /* no process, no output: it was said */
 };
 
+/* Failing seeds with one cause. */
+struct orr__group {
+    enum orr__cause cause;
+    char text[ORR__LINE_MAX];
+    uint64_t failures;
+    uint64_t seed;      /* the first of them */
+    const char *replay; /* as in its result */
+};
+
 /* What a campaign amounts to: sums over the seeds in order, up to the last one that counts. */
 struct orr__totals {
     uint64_t seeds;
@@ -298,8 +352,14 @@ struct orr__totals {
     uint64_t simulated_ns;
     uint64_t faults;
     uint64_t faults_by_family[ORR_FAMILY_COUNT];
+    /* Seeds in which both families struck (the smaller one first), or the one (twice the same). */
+    uint64_t seeds_by_pair[ORR_FAMILY_COUNT][ORR_FAMILY_COUNT];
+    uint32_t group_count; /* in the order of their first seeds */
+    struct orr__group groups[ORR__GROUPS_MAX];
+    uint64_t ungrouped; /* failures beyond the last group that fits */
     uint32_t sometimes_count;
-    bool sometimes_lost; /* there were more than fit */
+    uint32_t sometimes_next; /* where the next `sometimes` text is likely to be */
+    bool sometimes_lost;     /* there were more than fit */
     struct {
         char text[96];
         uint64_t seen;
@@ -320,6 +380,21 @@ struct orr__progress {
     uint64_t simulated_ns;
 };
 
+/* Adds a seed, all smaller ones being in already. Returns the group that it is the first of, or
+ * ORR__GROUPS_MAX. */
+uint32_t orr__totals_add(struct orr__totals *totals, const struct orr__result *result);
+/* How many pairs there are of families that struck, and how many struck in one seed. */
+struct orr__pairs {
+    uint32_t families; /* that struck */
+    uint32_t possible;
+    uint32_t struck;
+};
+struct orr__pairs orr__totals_pairs(const struct orr__totals *totals);
+
+/* The seeds of the command's shard by number, from 0 on: whether there is one, and which. */
+bool orr__seed_exists(const struct orr__command *command, uint64_t index);
+uint64_t orr__seed_at(const struct orr__command *command, uint64_t index);
+
 void orr__progress_open(struct orr__progress *progress, bool json);
 /* Rewrites the line if it is time to. */
 void orr__progress_show(struct orr__progress *progress, const struct orr__command *command,
@@ -330,14 +405,18 @@ void orr__progress_clear(struct orr__progress *progress);
 
 /* "seed 7 fails: crash: SIGSEGV": what failed, in a line. */
 void orr__report_verdict(const struct orr__result *result);
-/* The line of a failing seed at once; the summary and the kept failures at the end. */
+/* The line of a failing seed at once; at the end the summary, and the first failures of the first
+ * groups, as many as are detailed. */
 void orr__report_failure(const struct orr__command *command, const struct orr__result *result);
 void orr__report_end(const struct orr__command *command, const struct orr__totals *totals,
-                     const struct orr__result *kept, uint32_t kept_count);
+                     const struct orr__result *kept);
 
-void orr__json_failure(const struct orr__command *command, const struct orr__result *result);
+/* Of what json.c writes. */
+enum { ORR__SCHEMA = 1 };
+void orr__json_seed(const struct orr__command *command, const struct orr__result *result);
 void orr__json_summary(const struct orr__command *command, const struct orr__totals *totals);
 void orr__json_scenario(const struct orr_scenario *scenario);
+const char *orr__stop_name(enum orr__stop stop);
 
 /* ---- parse.c and text.c ---------------------------------------------------------------------- */
 
@@ -346,6 +425,8 @@ bool orr__parse_number(const char *text, uint64_t *ret_number);
 /* "N" (1 to N) or "A..B". On failure `ret_why` is a sentence that may hold one %s, the text. */
 bool orr__parse_seeds(const char *text, uint64_t *ret_first, uint64_t *ret_last,
                       const char **ret_why);
+/* "I/N", I from 1 to N, N at most ORR__SHARDS_MAX; `ret_shard` counts from 0. */
+bool orr__parse_shard(const char *text, uint32_t *ret_shard, uint32_t *ret_count);
 /* "60s", "5m", "2h", "500ms"; a bare number is seconds. */
 bool orr__parse_duration(const char *text, uint64_t *ret_ns);
 

@@ -19,9 +19,20 @@ static void keep(char kept[ORR__LINE_MAX], const struct orr__capture *capture)
     kept[capture->line_length] = '\0';
 }
 
+/* A report's frames come after its headline; before that, others may have shown stacks. */
+static void judge_frame(struct orr__capture *capture)
+{
+    char frame[ORR__LINE_MAX];
+    if (strstr(capture->line, "ERROR: ") != NULL && strstr(capture->line, "Sanitizer: ") != NULL)
+        capture->frame[0] = '\0';
+    else if (capture->frame[0] == '\0' && orr__frame_read(capture->line, frame))
+        memcpy(capture->frame, frame, sizeof frame);
+}
+
 static void judge_line(struct orr__capture *capture)
 {
     capture->line[capture->line_length] = '\0';
+    judge_frame(capture);
     if (begins_with(capture->line, "orrery: "))
         keep(capture->fatal, capture);
     else if (capture->summary[0] == '\0' && begins_with(capture->line, "SUMMARY: ") &&
@@ -29,6 +40,8 @@ static void judge_line(struct orr__capture *capture)
         keep(capture->summary, capture);
     else if (capture->runtime[0] == '\0' && strstr(capture->line, ": runtime error: ") != NULL)
         keep(capture->runtime, capture);
+    else if (strstr(capture->line, ": Assertion `") != NULL)
+        keep(capture->assertion, capture);
     capture->line_length = 0;
 }
 
@@ -39,6 +52,8 @@ void orr__capture_clear(struct orr__capture *capture)
     capture->fatal[0] = '\0';
     capture->summary[0] = '\0';
     capture->runtime[0] = '\0';
+    capture->frame[0] = '\0';
+    capture->assertion[0] = '\0';
 }
 
 static void add_to_tail(struct orr__capture *capture, const char *bytes, size_t length)

@@ -29,7 +29,7 @@ enum {
 };
 
 /* Where an option may stand. */
-enum { IN_MAIN = 1, IN_LIST = 2, IN_RUN = 4, IN_REPLAY = 8, IN_SHRINK = 16 };
+enum { IN_MAIN = 1, IN_LIST = 2, IN_RUN = 4, IN_REPLAY = 8, IN_SHRINK = 16, IN_MERGE = 32 };
 
 enum option_value {
     OPTION_HELP = 256,
@@ -45,6 +45,7 @@ enum option_value {
     OPTION_TRACE,
     OPTION_RECORD,
     OPTION_OUTPUT,
+    OPTION_SHARD,
 };
 
 static const struct {
@@ -53,10 +54,12 @@ static const struct {
     enum option_value value;
     uint32_t where;
 } known_options[] = {
-    {"help", no_argument, OPTION_HELP, IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK},
+    {"help", no_argument, OPTION_HELP,
+     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_MERGE},
     {"version", no_argument, OPTION_VERSION, IN_MAIN},
     {"load", required_argument, OPTION_LOAD, IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK},
-    {"json", no_argument, OPTION_JSON, IN_LIST | IN_RUN},
+    {"json", no_argument, OPTION_JSON, IN_LIST},
+    {"json", optional_argument, OPTION_JSON, IN_RUN | IN_MERGE},
     {"seeds", required_argument, OPTION_SEEDS, IN_RUN},
     {"time", required_argument, OPTION_TIME, IN_RUN},
     {"jobs", required_argument, OPTION_JOBS, IN_RUN | IN_SHRINK},
@@ -66,6 +69,7 @@ static const struct {
     {"trace", optional_argument, OPTION_TRACE, IN_REPLAY},
     {"record", required_argument, OPTION_RECORD, IN_REPLAY},
     {"output", required_argument, OPTION_OUTPUT, IN_SHRINK},
+    {"shard", required_argument, OPTION_SHARD, IN_RUN},
 };
 enum { OPTIONS = sizeof known_options / sizeof *known_options };
 
@@ -81,6 +85,7 @@ static const struct verb verbs[] = {
     {"run", IN_RUN, orr__help_run, orr__campaign},
     {"replay", IN_REPLAY, orr__help_replay, orr__replay},
     {"shrink", IN_SHRINK, orr__help_shrink, orr__shrink},
+    {"merge", IN_MERGE, orr__help_merge, orr__merge},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
@@ -209,6 +214,23 @@ static enum next take_failures(struct orr__command *command, const char *text)
     return NEXT_GO_ON;
 }
 
+static enum next take_json(struct orr__command *command, const char *text)
+{
+    if (text != NULL && strcmp(text, "all") != 0)
+        return wrong_value(command, "json", text, "'all', for every seed, or left out");
+    command->json = true;
+    command->json_all = text != NULL;
+    return NEXT_GO_ON;
+}
+
+static enum next take_shard(struct orr__command *command, const char *text)
+{
+    if (!orr__parse_shard(text, &command->shard, &command->shard_count))
+        return wrong_value(command, "shard", text,
+                           "I/N, the I-th of N shards, from 1/N to N/N, N at most 1000");
+    return NEXT_GO_ON;
+}
+
 static enum next take_load(struct orr__command *command, const char *text)
 {
     if (command->load_count == ORR__LOADS_MAX) {
@@ -230,8 +252,7 @@ static enum next take_option(struct orr__command *command, int value, const char
     case OPTION_LOAD:
         return take_load(command, text);
     case OPTION_JSON:
-        command->json = true;
-        return NEXT_GO_ON;
+        return take_json(command, text);
     case OPTION_SEEDS:
         return take_seeds(command, text);
     case OPTION_SEED:
@@ -252,6 +273,8 @@ static enum next take_option(struct orr__command *command, int value, const char
     case OPTION_OUTPUT:
         command->output = text;
         return NEXT_GO_ON;
+    case OPTION_SHARD:
+        return take_shard(command, text);
     }
     return NEXT_WRONG;
 }
@@ -398,6 +421,8 @@ static int complete(struct orr__command *command, const struct verb *verb)
             return orr__usage_error(command, "list takes no argument, not '%s'", command->words[0]);
         return 0;
     }
+    if (verb->options == IN_MERGE) /* the words are files */
+        return 0;
     bool is_file = verb->options == IN_REPLAY && command->word_count > 0 &&
                    orr__is_replay_file(command->words[0]);
     int status = is_file ? orr__replay_file_open(command) : 0;
@@ -409,6 +434,8 @@ static int complete(struct orr__command *command, const struct verb *verb)
         return orr__usage_error(command, "which seed? give --seed N");
     if (verb->options == IN_RUN && command->time_ns > 0 && !command->seed_given)
         command->seed_last = UINT64_MAX;
+    if (command->shard_count > 1 && command->json) /* what merge needs */
+        command->json_all = true;
     return write_replay(command);
 }
 
@@ -434,7 +461,7 @@ static int finish(const struct orr__command *command, const struct verb *verb, e
 static int run_verb(struct orr__command *command, const struct verb *verb, int argc, char **argv)
 {
     command->verb = verb->name;
-    if (verb->options != IN_LIST)
+    if ((verb->options & (IN_LIST | IN_MERGE)) == 0)
         command->addresses_status = orr__addresses_fix(command->argv);
     enum next next = read_options(command, verb, argc, argv);
     if (next != NEXT_GO_ON)
@@ -458,7 +485,7 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
     if (next != NEXT_GO_ON)
         return finish(command, &in_main, next);
     if (optind >= argc)
-        return orr__usage_error(command, "which command? list, run, replay or shrink");
+        return orr__usage_error(command, "which command? list, run, replay, shrink or merge");
     nearest = (struct orr__nearest){.wanted = argv[optind]};
     for (uint32_t i = 0; i < VERBS; i++) {
         if (strcmp(verbs[i].name, argv[optind]) == 0)
@@ -468,7 +495,8 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
     if (nearest.name != NULL)
         return orr__usage_error(command, "unknown command '%s': did you mean '%s'?", argv[optind],
                                 nearest.name);
-    return orr__usage_error(command, "unknown command '%s': there are list, run, replay and shrink",
+    return orr__usage_error(command,
+                            "unknown command '%s': there are list, run, replay, shrink and merge",
                             argv[optind]);
 }
 
@@ -484,6 +512,7 @@ int orr_command_line(int argc, char **argv, const struct orr_scenario *const *sc
         .seed_last = SEEDS_DEFAULT,
         .jobs = processors(),
         .failures_max = 1,
+        .shard_count = 1,
     };
     command.words = calloc(words + 1, sizeof *command.words);
     command.parameters = calloc(words + 1, sizeof *command.parameters);

@@ -76,6 +76,7 @@ void orr__help(const struct orr__command *command)
            "  run      a campaign: many seeds of a scenario\n"
            "  replay   one seed again, with its story\n"
            "  shrink   a failing seed down to the faults that it needs\n"
+           "  merge    campaigns of several machines as one\n"
            "\n"
            "Options:\n"
            "  --load FILE.so   adds the scenarios of a shared object (ORR_SCENARIOS)\n"
@@ -124,6 +125,10 @@ void orr__help_run(const struct orr__command *command)
         "  --failures K     stops at the K-th failing seed (default 1); 0 runs all seeds\n"
         "  --timeout D      a seed that runs longer is a hang (default 30s); 0 = no limit\n"
         "  --json           one object per failing seed and line, at last a summary\n"
+        "  --json=all       one object for every seed\n"
+        "  --shard I/N      only every N-th of these seeds, from the I-th on: one machine's "
+        "share;\n"
+        "                   with --json, one object for every seed, for merge\n"
         "  --load FILE.so   adds the scenarios of a shared object\n"
         "\n"
         "Exit status: 0 no seed failed, 1 a seed failed, 2 wrong usage.\n"
@@ -186,4 +191,28 @@ void orr__help_shrink(const struct orr__command *command)
         command->program, ORR__JOBS_MAX);
     print_example(command, "shrink");
     puts(" --seed 17 -o 17.replay");
+}
+
+void orr__help_merge(const struct orr__command *command)
+{
+    printf("usage: %s merge FILE ... [OPTION ...]\n"
+           "\n"
+           "Reads what the shards of a campaign wrote, each by run --shard I/N --json, and tells\n"
+           "the campaign as if it had run as one: all but the times is the same. The files may\n"
+           "come in any order; none may be missing.\n"
+           "\n"
+           "Options:\n"
+           "  --json           one object per failing seed and line, at last a summary\n"
+           "  --json=all       one object for every seed\n"
+           "\n"
+           "Exit status: 0 no seed failed, 1 a seed failed, 2 the files make no campaign.\n"
+           "\n"
+           "Example:\n",
+           command->program);
+    print_example(command, "run");
+    puts(" --seeds 50 --json --shard 1/2 >1.json");
+    print_example(command, "run");
+    puts(" --seeds 50 --json --shard 2/2 >2.json");
+    print_program(command);
+    puts(" merge 1.json 2.json");
 }

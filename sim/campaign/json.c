@@ -1,6 +1,7 @@
 /*
- * json.c: the same reports for programs: one object a line, written out at once. docs/orrery.md
- * is the schema.
+ * json.c: the same reports for programs: one object a line. docs/orrery.md and
+ * docs/run.schema.json are the schema; ORR__SCHEMA counts its versions, and whoever changes the
+ * meaning of a member, or takes one away, counts it up. record.c reads these lines back.
  *
  * jansson's integers are signed; a seed has all 64 bits. So a seed is written by hand in front of
  * the members that jansson writes, and counters stop at 2^63 - 1, which no campaign reaches.
@@ -8,6 +9,8 @@
 #define _POSIX_C_SOURCE 200809L /* open_memstream */
 
 #include "campaign.h"
+
+#include "campaign_version.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -64,6 +67,14 @@ static json_t *hash_string(uint64_t hash)
     return json_string(text);
 }
 
+/* How often a `sometimes` check was true. */
+static void set_seen(json_t *object, const char *text, uint64_t seen)
+{
+    json_t *key = string(text);
+    json_object_set_new(object, json_string_value(key), number(seen));
+    json_decref(key);
+}
+
 /* Every parameter, given or default: a default may change between versions. */
 static json_t *parameters_object(const struct orr__job *job)
 {
@@ -94,25 +105,63 @@ static void write_line(json_t *object, size_t flags)
     json_decref(object);
 }
 
-void orr__json_failure(const struct orr__command *command, const struct orr__result *result)
+/* ---- a seed ---------------------------------------------------------------------------------- */
+
+/* What only a seed that failed has. */
+static void set_failure(json_t *object, const struct orr__command *command,
+                        const struct orr__result *result)
 {
     const struct orr_outcome *outcome = &result->outcome;
-    json_t *object = json_object();
     json_object_set_new(object, "scenario", string(command->job.scenario->name));
     json_object_set_new(object, "parameters", parameters_object(&command->job));
+    json_object_set_new(object, "cause", json_string(orr__cause_name(result->cause)));
+    json_object_set_new(object, "group", string(result->group));
     json_object_set_new(object, "check", string(outcome->check));
     json_object_set_new(object, "detail", string(outcome->detail));
     json_object_set_new(object, "output", text_string(result->output, result->output_length));
     json_object_set_new(object, "finished", json_boolean(result->finished));
+    json_object_set_new(object, "replay", replay_string(command, outcome->seed));
+}
+
+/* The families that struck: a seed has few of them. */
+static json_t *struck_object(const struct orr_outcome *outcome)
+{
+    json_t *object = json_object();
+    for (uint32_t i = 0; i < ORR_FAMILY_COUNT; i++)
+        if (outcome->faults_by_family[i] > 0)
+            json_object_set_new(object, orr_fault_family_name((enum orr_fault_family)i),
+                                number(outcome->faults_by_family[i]));
+    return object;
+}
+
+static json_t *seen_object(const struct orr_outcome *outcome)
+{
+    json_t *object = json_object();
+    for (uint32_t i = 0; i < outcome->sometimes_count; i++)
+        set_seen(object, outcome->sometimes[i].text, outcome->sometimes[i].seen);
+    return object;
+}
+
+void orr__json_seed(const struct orr__command *command, const struct orr__result *result)
+{
+    const struct orr_outcome *outcome = &result->outcome;
+    json_t *object = json_object();
+    json_object_set_new(object, "failed", json_boolean(outcome->failed));
+    if (outcome->failed)
+        set_failure(object, command, result);
     json_object_set_new(object, "trace_hash", hash_string(outcome->trace_hash));
     json_object_set_new(object, "events", number(outcome->events));
+    json_object_set_new(object, "completions", number(outcome->completions));
     json_object_set_new(object, "simulated_ns", number(outcome->simulated_ns));
     json_object_set_new(object, "faults", number(outcome->faults));
-    json_object_set_new(object, "replay", replay_string(command, outcome->seed));
+    json_object_set_new(object, "faults_by_family", struck_object(outcome));
+    json_object_set_new(object, "sometimes", seen_object(outcome));
     printf("{\"seed\": %" PRIu64 ", ", outcome->seed);
     write_line(object, JSON_EMBED);
     puts("}");
 }
+
+/* ---- the summary ----------------------------------------------------------------------------- */
 
 static json_t *faults_object(const struct orr__totals *totals)
 {
@@ -123,18 +172,45 @@ static json_t *faults_object(const struct orr__totals *totals)
     return object;
 }
 
-static json_t *sometimes_object(const struct orr__totals *totals)
+static json_t *fault_seeds_object(const struct orr__totals *totals)
 {
     json_t *object = json_object();
-    for (uint32_t i = 0; i < totals->sometimes_count; i++) {
-        json_t *text = string(totals->sometimes[i].text);
-        json_object_set_new(object, json_string_value(text), number(totals->sometimes[i].seen));
-        json_decref(text);
+    for (uint32_t i = 0; i < ORR_FAMILY_COUNT; i++)
+        json_object_set_new(object, orr_fault_family_name((enum orr_fault_family)i),
+                            number(totals->seeds_by_pair[i][i]));
+    return object;
+}
+
+/* {"partial": {"latency": 3, "kill": 0}, "latency": {"kill": 1}}: each pair of families that struck
+ * at all, once. */
+static json_t *pairs_object(const struct orr__totals *totals)
+{
+    json_t *object = json_object();
+    for (uint32_t i = 0; i < ORR_FAMILY_COUNT; i++) {
+        if (totals->seeds_by_pair[i][i] == 0)
+            continue;
+        json_t *others = json_object();
+        for (uint32_t j = i + 1; j < ORR_FAMILY_COUNT; j++)
+            if (totals->seeds_by_pair[j][j] > 0)
+                json_object_set_new(others, orr_fault_family_name((enum orr_fault_family)j),
+                                    number(totals->seeds_by_pair[i][j]));
+        if (json_object_size(others) > 0)
+            json_object_set_new(object, orr_fault_family_name((enum orr_fault_family)i), others);
+        else
+            json_decref(others);
     }
     return object;
 }
 
-static const char *stop_name(enum orr__stop stop)
+static json_t *sometimes_object(const struct orr__totals *totals)
+{
+    json_t *object = json_object();
+    for (uint32_t i = 0; i < totals->sometimes_count; i++)
+        set_seen(object, totals->sometimes[i].text, totals->sometimes[i].seen);
+    return object;
+}
+
+const char *orr__stop_name(enum orr__stop stop)
 {
     static const char *const names[] = {
         [ORR__STOP_END] = "end",       [ORR__STOP_FAILURES] = "failures", [ORR__STOP_TIME] = "time",
@@ -143,25 +219,98 @@ static const char *stop_name(enum orr__stop stop)
     return names[stop];
 }
 
+/* In words, because many readers hold no number of 64 bits. */
+static json_t *range_string(const struct orr__command *command)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%" PRIu64 "..%" PRIu64, command->seed_first, command->seed_last);
+    return json_string(text);
+}
+
+/* Which parameters were given, in that order. */
+static json_t *given_array(const struct orr__job *job)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < job->parameter_count; i++)
+        json_array_append_new(array, string(job->parameters[i].name));
+    return array;
+}
+
+static json_t *rates_object(const struct orr__totals *totals)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "seeds_per_second",
+                        number(orr__per_second(totals->seeds, totals->elapsed_ns)));
+    json_object_set_new(object, "events_per_second",
+                        number(orr__per_second(totals->events, totals->elapsed_ns)));
+    json_object_set_new(object, "completions_per_second",
+                        number(orr__per_second(totals->completions, totals->elapsed_ns)));
+    return object;
+}
+
+static void write_groups(const struct orr__command *command, const struct orr__totals *totals)
+{
+    printf(", \"groups\": [");
+    for (uint32_t i = 0; i < totals->group_count; i++) {
+        const struct orr__group *group = &totals->groups[i];
+        json_t *object = json_object();
+        json_object_set_new(object, "cause", json_string(orr__cause_name(group->cause)));
+        json_object_set_new(object, "group", string(group->text));
+        json_object_set_new(object, "failures", number(group->failures));
+        json_object_set_new(object, "replay",
+                            group->replay != NULL ? string(group->replay)
+                                                  : replay_string(command, group->seed));
+        printf("%s{\"seed\": %" PRIu64 ", ", i > 0 ? ", " : "", group->seed);
+        write_line(object, JSON_EMBED);
+        putchar('}');
+    }
+    putchar(']');
+}
+
+/* What was asked for. */
+static void set_command(json_t *object, const struct orr__command *command)
+{
+    json_object_set_new(object, "summary", json_true());
+    json_object_set_new(object, "schema", json_integer(ORR__SCHEMA));
+    json_object_set_new(object, "version", json_string(ORR_CAMPAIGN_VERSION));
+    json_object_set_new(object, "scenario", string(command->job.scenario->name));
+    json_object_set_new(object, "parameters", parameters_object(&command->job));
+    json_object_set_new(object, "given", given_array(&command->job));
+    json_object_set_new(object, "range", range_string(command));
+    if (command->shard_count > 1)
+        json_object_set_new(object, "shard",
+                            json_pack("{sIsI}", "index", (json_int_t)command->shard + 1, "count",
+                                      (json_int_t)command->shard_count));
+    json_object_set_new(object, "failures_max", number(command->failures_max));
+    json_object_set_new(object, "timeout_ns", number(command->job.timeout_ns));
+}
+
 void orr__json_summary(const struct orr__command *command, const struct orr__totals *totals)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "summary", json_true());
-    json_object_set_new(object, "scenario", string(command->job.scenario->name));
-    json_object_set_new(object, "parameters", parameters_object(&command->job));
+    set_command(object, command);
     json_object_set_new(object, "seeds", number(totals->seeds));
     json_object_set_new(object, "failures", number(totals->failures));
-    json_object_set_new(object, "stopped", json_string(stop_name(totals->stop)));
+    json_object_set_new(object, "stopped", json_string(orr__stop_name(totals->stop)));
     json_object_set_new(object, "events", number(totals->events));
     json_object_set_new(object, "completions", number(totals->completions));
     json_object_set_new(object, "simulated_ns", number(totals->simulated_ns));
     json_object_set_new(object, "seconds", json_real((double)totals->elapsed_ns / 1e9));
+    json_object_set_new(object, "rates", rates_object(totals));
     json_object_set_new(object, "jobs", number(command->jobs));
     json_object_set_new(object, "faults", faults_object(totals));
+    json_object_set_new(object, "fault_seeds", fault_seeds_object(totals));
+    json_object_set_new(object, "fault_pairs", pairs_object(totals));
     json_object_set_new(object, "sometimes", sometimes_object(totals));
-    write_line(object, JSON_REAL_PRECISION(6));
-    putchar('\n');
+    json_object_set_new(object, "sometimes_lost", json_boolean(totals->sometimes_lost));
+    json_object_set_new(object, "ungrouped", number(totals->ungrouped));
+    putchar('{');
+    write_line(object, JSON_EMBED | JSON_REAL_PRECISION(6));
+    write_groups(command, totals);
+    puts("}");
 }
+
+/* ---- list ------------------------------------------------------------------------------------ */
 
 static json_t *allowed_array(const char *allowed)
 {

@@ -298,6 +298,7 @@ static void ORR_NORETURN child_main(const struct orr__nursery *nursery, struct o
     give_up_memory(nursery, slot);
     child_streams(nursery, output);
     child_limits(job);
+    orr__crash_watch(slot);
     run_seed(slot, job, seed);
     exit(0);
 }
@@ -312,6 +313,7 @@ int orr__nursery_start(struct orr__nursery *nursery, struct orr__child *child,
         return -errno;
     child->slot->live_hash = 0;
     child->slot->untold[0] = '\0';
+    child->slot->fault_signal = 0;
     child->slot->finished = 0;
     pid_t pid = fork();
     if (pid == 0)

@@ -71,6 +71,20 @@ bool orr__parse_seeds(const char *text, uint64_t *ret_first, uint64_t *ret_last,
     return true;
 }
 
+bool orr__parse_shard(const char *text, uint32_t *ret_shard, uint32_t *ret_count)
+{
+    const char *slash = strchr(text, '/');
+    uint64_t shard;
+    uint64_t count;
+    if (slash == NULL || !parse_digits(text, (size_t)(slash - text), 10, &shard) ||
+        !parse_digits(slash + 1, strlen(slash + 1), 10, &count) || shard < 1 || shard > count ||
+        count > ORR__SHARDS_MAX)
+        return false;
+    *ret_shard = (uint32_t)shard - 1;
+    *ret_count = (uint32_t)count;
+    return true;
+}
+
 bool orr__parse_duration(const char *text, uint64_t *ret_ns)
 {
     static const struct {

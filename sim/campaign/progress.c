@@ -39,7 +39,8 @@ static size_t compose(char line[LINE_MAX_BYTES], const struct orr__progress *pro
     char seeds[ORR__AMOUNT_MAX];
     char events[ORR__AMOUNT_MAX];
     char simulated[ORR__AMOUNT_MAX];
-    uint64_t last = command->seed_last - command->seed_first;
+    uint64_t last =
+        (command->seed_last - command->seed_first - command->shard) / command->shard_count;
     if (command->time_ns > 0)
         orr__text_time(of, command->time_ns);
     else

@@ -53,54 +53,66 @@ static void take_slot(const struct orr__slot *slot, uint64_t seed, struct orr__r
 }
 
 /* How the process ended, in a sentence. */
-static void say_end(const struct orr__end *end, char *text, size_t size)
+static void say_end(const struct orr__child *child, const struct orr__end *end, char *text,
+                    size_t size)
 {
     char buffer[ORR__AMOUNT_MAX];
+    char place[ORR__LINE_MAX];
     if (end->killed)
         snprintf(text, size, "killed after %s of real time",
                  orr__text_time(buffer, end->timeout_ns));
     else if (WIFSIGNALED(end->status))
-        snprintf(text, size, "the process of this seed died by %s",
-                 signal_name(WTERMSIG(end->status), buffer));
+        snprintf(text, size, "the process of this seed died by %s%s",
+                 signal_name(WTERMSIG(end->status), buffer),
+                 orr__crash_text(child->slot, place, sizeof place));
     else
         snprintf(text, size, "the process of this seed ended with exit status %d",
                  WEXITSTATUS(end->status));
 }
 
-static void fail(struct orr_outcome *outcome, const struct orr__end *end, const char *check)
+static void fail(struct orr_outcome *outcome, const struct orr__child *child,
+                 const struct orr__end *end, const char *check)
 {
     outcome->failed = true;
     snprintf(outcome->check, sizeof outcome->check, "%s", check);
-    say_end(end, outcome->detail, sizeof outcome->detail);
+    say_end(child, end, outcome->detail, sizeof outcome->detail);
 }
 
-/* The check that the process's end amounts to, or NULL: it ended as it should. */
-static const char *name_end(const struct orr__child *child, const struct orr__end *end,
-                            bool finished, char *buffer, size_t size)
+/* What the process's end amounts to; ORR__CAUSE_COUNT: it ended as it should. */
+static enum orr__cause cause_of(const struct orr__capture *capture, const struct orr__end *end,
+                                bool finished)
 {
-    const struct orr__capture *capture = &child->capture;
-    char amount[ORR__AMOUNT_MAX];
-    if (end->killed) {
-        snprintf(buffer, size, "hang: no end after %s", orr__text_time(amount, end->timeout_ns));
-        return buffer;
-    }
+    if (end->killed)
+        return ORR__CAUSE_HANG;
     if (capture->summary[0] != '\0')
-        return capture->summary;
+        return strstr(capture->summary, " leaked in ") != NULL ? ORR__CAUSE_LEAK
+                                                               : ORR__CAUSE_SANITIZER;
     if (capture->runtime[0] != '\0')
-        return capture->runtime;
-    if (WIFSIGNALED(end->status)) {
-        int number = WTERMSIG(end->status);
-        if (number == SIGABRT && capture->fatal[0] != '\0')
-            return capture->fatal;
-        snprintf(buffer, size, "crash: %s", signal_name(number, amount));
-        return buffer;
-    }
-    if (finished && WEXITSTATUS(end->status) == 0)
-        return NULL;
-    snprintf(buffer, size,
-             finished ? "the program ended with exit status %d after its run"
-                      : "the program called exit(%d)",
-             WEXITSTATUS(end->status));
+        return ORR__CAUSE_SANITIZER;
+    if (WIFSIGNALED(end->status))
+        return WTERMSIG(end->status) == SIGABRT && capture->fatal[0] != '\0' ? ORR__CAUSE_FATAL
+                                                                             : ORR__CAUSE_CRASH;
+    return finished && WEXITSTATUS(end->status) == 0 ? ORR__CAUSE_COUNT : ORR__CAUSE_EXIT;
+}
+
+/* The check that such an end stands for. */
+static const char *name_end(const struct orr__capture *capture, const struct orr__end *end,
+                            enum orr__cause cause, bool finished, char *buffer, size_t size)
+{
+    char amount[ORR__AMOUNT_MAX];
+    if (cause == ORR__CAUSE_FATAL)
+        return capture->fatal;
+    if (cause == ORR__CAUSE_SANITIZER || cause == ORR__CAUSE_LEAK)
+        return capture->summary[0] != '\0' ? capture->summary : capture->runtime;
+    if (cause == ORR__CAUSE_HANG)
+        snprintf(buffer, size, "hang: no end after %s", orr__text_time(amount, end->timeout_ns));
+    else if (cause == ORR__CAUSE_CRASH)
+        snprintf(buffer, size, "crash: %s", signal_name(WTERMSIG(end->status), amount));
+    else
+        snprintf(buffer, size,
+                 finished ? "the program ended with exit status %d after its run"
+                          : "the program called exit(%d)",
+                 WEXITSTATUS(end->status));
     return buffer;
 }
 
@@ -108,14 +120,19 @@ void orr__verdict(const struct orr__child *child, const struct orr__end *end,
                   struct orr__result *ret_result)
 {
     char buffer[ORR__LINE_MAX];
+    const struct orr__capture *capture = &child->capture;
     take_slot(child->slot, child->seed, ret_result);
-    ret_result->check_failed = ret_result->outcome.failed;
-    if (!ret_result->outcome.failed) {
-        const char *check = name_end(child, end, ret_result->finished, buffer, sizeof buffer);
-        if (check != NULL)
-            fail(&ret_result->outcome, end, check);
-    }
+    bool finished = ret_result->finished;
+    bool check_failed = ret_result->outcome.failed;
+    ret_result->cause = check_failed ? ORR__CAUSE_CHECK : cause_of(capture, end, finished);
+    ret_result->replay = NULL;
     ret_result->output_length = 0;
-    if (ret_result->outcome.failed)
-        ret_result->output_length = orr__capture_tail(&child->capture, ret_result->output);
+    ret_result->group[0] = '\0';
+    if (ret_result->cause == ORR__CAUSE_COUNT)
+        return;
+    if (!check_failed)
+        fail(&ret_result->outcome, child, end,
+             name_end(capture, end, ret_result->cause, finished, buffer, sizeof buffer));
+    orr__group_name(child, ret_result);
+    ret_result->output_length = orr__capture_tail(capture, ret_result->output);
 }

@@ -393,8 +393,9 @@ ORR_API int orr_scenario_run(const struct orr_scenario *scenario,
                              struct orr_outcome *ret_outcome);
 
 /*
- * The `orrery` command line (list, run, replay, --load) over the given scenarios, ended by NULL
- * (NULL itself: none built in). Returns the exit status: 0 clean, 1 a failing seed, 2 wrong usage.
+ * The `orrery` command line (list, run, replay, merge, --load) over the given scenarios, ended by
+ * NULL (NULL itself: none built in). Returns the exit status: 0 clean, 1 a failing seed, 2 wrong
+ * usage.
  */
 ORR_API int orr_command_line(int argc, char **argv, const struct orr_scenario *const *scenarios);
 

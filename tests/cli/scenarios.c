@@ -288,6 +288,34 @@ static void run_heap(struct orr_world *world)
     free(large);
 }
 
+/* Two seeds in eight pass; the others fail for five causes, two of which are signals in places of
+ * their own. */
+static void run_mixed(struct orr_world *world)
+{
+    volatile int *volatile nowhere = NULL;
+    tick_for(world, ORR_SECOND / 10);
+    switch (orr_world_seed(world) % 8) {
+    case 1:
+        orr_sometimes(world, true, "a seed before a check that fails");
+        orr_unreachable(world, "the first check");
+        break;
+    case 2:
+    case 3:
+        orr_unreachable(world, "the second check");
+        break;
+    case 4:
+        *nowhere = 1;
+        break;
+    case 5:
+        nowhere[1] = 1;
+        break;
+    case 6:
+        exit(3);
+    default:
+        break;
+    }
+}
+
 static void run_choosy(struct orr_world *world)
 {
     orr_note(world, "size %llu", (unsigned long long)orr_parameter_number(world, "size"));
@@ -335,7 +363,7 @@ static const struct orr_parameter exits_parameters[] = {
         SCENARIO(some), SCENARIO(fatal), SCENARIO(aborts), SCENARIO(segfaults),                    \
         SCENARIO(exits, .parameters = exits_parameters), SCENARIO(hangs),                          \
         SCENARIO(one_late, .parameters = one_late_parameters), SCENARIO(floods), SCENARIO(forks),  \
-        SCENARIO(leaks), SCENARIO(heap), SCENARIO(restless), SCENARIO(hostile),                    \
+        SCENARIO(leaks), SCENARIO(heap), SCENARIO(restless), SCENARIO(hostile), SCENARIO(mixed),   \
         SCENARIO(slow, .parameters = slow_parameters),                                             \
         SCENARIO(choosy, .parameters = choosy_parameters)
 

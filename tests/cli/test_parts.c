@@ -1,6 +1,6 @@
 /*
  * test_parts.c: the parts of sim/campaign/ that need no process: numbers, amounts, names alike,
- * quoting, and what is kept of a program's output.
+ * quoting, what is kept of a program's output, groups of failures, sums.
  */
 #define _POSIX_C_SOURCE 200809L /* open_memstream */
 
@@ -271,9 +271,185 @@ START_TEST(test_capture__long_lines_are_cut)
 }
 END_TEST
 
+/* ---- frame.c and group.c --------------------------------------------------------------------- */
+
+START_TEST(test_frame__of_the_program)
+{
+    static const struct {
+        const char *line;
+        const char *text; /* NULL = no frame of the program */
+    } cases[] = {
+        {"    #1 0x55d0c0de in store /home/me/kv/store.c:120:9", "store store.c:120:9"},
+        {"#12 0x1 in f x.c:3", "f x.c:3"},
+        {"    #0 0x55d0c0de in ns::f(int, char) /a/b.cc:3", "ns::f(int, char) b.cc:3"},
+        {"    #1 0x55d0beef  (/home/me/kv+0x4beef) (BuildId: 1f2e)", "kv+0x4beef"},
+        {"    #1 0x55d0beef in g (/home/me/kv+0x4beef)", "g kv+0x4beef"},
+        {"    #0 0x7f in __interceptor_malloc ../../src/libsanitizer/asan/asan_malloc.cpp:69",
+         NULL},
+        {"    #0 0x7f in __interceptor_malloc (/home/me/kv+0x4beef)", NULL},
+        {"    #0 0x7f in malloc (/home/me/kv+0x4beef)", NULL},
+        {"    #0 0x7f in memcpy ../../src/libsanitizer/common.inc:827", NULL},
+        {"    #0 0x7f in operator new(unsigned long) (/home/me/kv+0x4beef)", NULL},
+        {"    #0 0x7f  (/lib/x86_64-linux-gnu/libasan.so.8+0xb4)", NULL},
+        {"#define f 0x12 in g x.c:3", NULL},
+        {"    #1 is the best", NULL},
+        {"    #", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[ORR__LINE_MAX] = "untouched";
+        bool read = orr__frame_read(cases[i].line, text);
+        ck_assert_msg(read == (cases[i].text != NULL), "%s", cases[i].line);
+        ck_assert_str_eq(text, read ? cases[i].text : "untouched");
+    }
+}
+END_TEST
+
+/* The name of the group of a seed that printed this. */
+static const char *group_of(enum orr__cause cause, const char *check, const char *printed)
+{
+    static struct orr__child child;
+    static struct orr__result result;
+    static struct orr__slot slot;
+    child.slot = &slot;
+    result.cause = cause;
+    snprintf(result.outcome.check, sizeof result.outcome.check, "%s", check);
+    orr__capture_clear(&child.capture);
+    orr__capture_add(&child.capture, printed, strlen(printed));
+    orr__capture_end(&child.capture);
+    orr__group_name(&child, &result);
+    return result.group;
+}
+
+START_TEST(test_group__names)
+{
+    ck_assert_str_eq(group_of(ORR__CAUSE_CHECK, "it holds", "orrery: it holds not"), "it holds");
+    ck_assert_str_eq(group_of(ORR__CAUSE_SANITIZER, "any",
+                              "    #0 0x1 in shown x.c:1\n"
+                              "==7==ERROR: AddressSanitizer: heap-use-after-free on 0x60 at 0x5\n"
+                              "READ of size 4 at 0x602000000010 thread T0\n"
+                              "    #0 0x1 in __interceptor_memcpy (/kv+0x1)\n"
+                              "    #1 0x2 in copy /home/me/copy.c:12:5\n"
+                              "    #2 0x3 in main /home/me/main.c:1\n"
+                              "SUMMARY: AddressSanitizer: heap-use-after-free (/kv+0x1) in x\n"),
+                     "AddressSanitizer: heap-use-after-free in copy copy.c:12:5");
+    ck_assert_str_eq(group_of(ORR__CAUSE_SANITIZER, "any",
+                              "SUMMARY: ThreadSanitizer: data race /home/me/x.c:3:4 in f\n"),
+                     "ThreadSanitizer: data race /home/me/x.c:3:4 in f");
+    ck_assert_str_eq(group_of(ORR__CAUSE_LEAK, "any",
+                              "==7==ERROR: LeakSanitizer: detected memory leaks\n"
+                              "    #0 0x1 in malloc (/kv+0x1)\n    #1 0x2 in keep /me/x.c:9:1\n"
+                              "SUMMARY: AddressSanitizer: 100 byte(s) leaked in 1 allocation\n"),
+                     "leak from keep x.c:9:1");
+    ck_assert_str_eq(group_of(ORR__CAUSE_LEAK, "any",
+                              "SUMMARY: LeakSanitizer: 9 byte(s) leaked in 1 allocation\n"),
+                     "leak");
+    ck_assert_str_eq(
+        group_of(ORR__CAUSE_SANITIZER, "any",
+                 "/me/x.c:3:4: runtime error: index 12 is out of 'int [10]', 0x7fA0 is "
+                 "misaligned\n"
+                 "SUMMARY: UndefinedBehaviorSanitizer: undefined-behavior /me/x.c\n"),
+        "runtime error: index # is out of 'int [#]', # is misaligned at x.c:3:4");
+    ck_assert_str_eq(group_of(ORR__CAUSE_CRASH, "crash: SIGABRT",
+                              "kv: store.c:9: put: Assertion `size > 0' failed.\n"),
+                     "crash: SIGABRT: kv: store.c:9: put: Assertion `size > 0' failed.");
+    ck_assert_str_eq(group_of(ORR__CAUSE_CRASH, "crash: SIGABRT", "no words"), "crash: SIGABRT");
+    ck_assert_str_eq(group_of(ORR__CAUSE_EXIT, "the program called exit(3)", ""),
+                     "the program called exit(3)");
+}
+END_TEST
+
+START_TEST(test_group__causes_have_names)
+{
+    for (uint32_t cause = 0; cause < ORR__CAUSE_COUNT; cause++)
+        ck_assert_uint_eq(orr__cause_find(orr__cause_name((enum orr__cause)cause)), cause);
+    ck_assert_uint_eq(orr__cause_find("luck"), ORR__CAUSE_COUNT);
+    ck_assert_uint_eq(orr__cause_find(""), ORR__CAUSE_COUNT);
+}
+END_TEST
+
+/* ---- totals.c -------------------------------------------------------------------------------- */
+
+static struct orr__totals totals;
+static struct orr__result result;
+
+/* Groups beyond the last are counted together, and those that are known go on. */
+START_TEST(test_totals__groups_are_bounded)
+{
+    memset(&totals, 0, sizeof totals);
+    result.outcome.failed = true;
+    for (uint32_t i = 0; i < 3 * (ORR__GROUPS_MAX + 5); i++) {
+        uint32_t cause = i % (ORR__GROUPS_MAX + 5);
+        result.outcome.seed = i;
+        result.cause = (enum orr__cause)(cause % 2);
+        snprintf(result.group, sizeof result.group, "cause %u", (unsigned)cause / 2);
+        uint32_t group = orr__totals_add(&totals, &result);
+        ck_assert_uint_eq(group, i < ORR__GROUPS_MAX ? i : ORR__GROUPS_MAX);
+    }
+    ck_assert_uint_eq(totals.group_count, ORR__GROUPS_MAX);
+    ck_assert_uint_eq(totals.ungrouped, 15);
+    for (uint32_t i = 0; i < ORR__GROUPS_MAX; i++) {
+        ck_assert_uint_eq(totals.groups[i].failures, 3);
+        ck_assert_uint_eq(totals.groups[i].seed, i);
+    }
+}
+END_TEST
+
+static void add_seed_with(uint32_t families)
+{
+    memset(&result, 0, sizeof result);
+    for (uint32_t i = 0; i < ORR_FAMILY_COUNT; i++)
+        result.outcome.faults_by_family[i] = families >> i & 1 ? 2 : 0;
+    ck_assert_uint_eq(orr__totals_add(&totals, &result), ORR__GROUPS_MAX);
+}
+
+START_TEST(test_totals__pairs)
+{
+    memset(&totals, 0, sizeof totals);
+    ck_assert_uint_eq(orr__totals_pairs(&totals).possible, 0);
+    add_seed_with(0);
+    add_seed_with(1);
+    ck_assert_uint_eq(orr__totals_pairs(&totals).families, 1);
+    ck_assert_uint_eq(orr__totals_pairs(&totals).possible, 0);
+    add_seed_with(1 | 4);
+    add_seed_with(4 | 2);
+    add_seed_with(4 | 2);
+    add_seed_with(8);
+    struct orr__pairs pairs = orr__totals_pairs(&totals);
+    ck_assert_uint_eq(pairs.families, 4);
+    ck_assert_uint_eq(pairs.possible, 6);
+    ck_assert_uint_eq(pairs.struck, 2);
+    ck_assert_uint_eq(totals.seeds_by_pair[1][2], 2);
+    ck_assert_uint_eq(totals.seeds_by_pair[2][2], 3);
+    ck_assert_uint_eq(totals.faults_by_family[2], 6);
+}
+END_TEST
+
+START_TEST(test_totals__seeds_of_shards)
+{
+    struct orr__command command = {.seed_first = 10, .seed_last = 16, .shard_count = 3};
+    for (command.shard = 0; command.shard < 3; command.shard++) {
+        uint64_t count = 0;
+        for (; orr__seed_exists(&command, count); count++)
+            ck_assert_uint_eq(orr__seed_at(&command, count), 10 + command.shard + 3 * count);
+        ck_assert_uint_eq(count, command.shard == 0 ? 3 : 2);
+    }
+    command = (struct orr__command){.seed_last = UINT64_MAX, .shard_count = 1};
+    ck_assert(orr__seed_exists(&command, UINT64_MAX));
+    command = (struct orr__command){.seed_last = 1, .shard = 2, .shard_count = 3};
+    ck_assert(!orr__seed_exists(&command, 0));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("parts");
+    tcase_add_test(tests, test_frame__of_the_program);
+    tcase_add_test(tests, test_group__names);
+    tcase_add_test(tests, test_group__causes_have_names);
+    tcase_add_test(tests, test_totals__groups_are_bounded);
+    tcase_add_test(tests, test_totals__pairs);
+    tcase_add_test(tests, test_totals__seeds_of_shards);
     tcase_add_test(tests, test_parse__durations);
     tcase_add_test(tests, test_parse__numbers);
     tcase_add_test(tests, test_text__distance);

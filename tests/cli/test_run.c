@@ -261,6 +261,7 @@ static char *without_real_time(const char *out)
 {
     json_t *summary = lines_json(out, -1);
     json_object_del(summary, "seconds");
+    json_object_del(summary, "rates");
     json_object_del(summary, "jobs");
     char *last = json_dumps(summary, 0);
     const char *last_line = strrchr(out, '{');
@@ -374,15 +375,60 @@ START_TEST(test_run__report)
     ck_contains(command.out, "\nseed 12 fails the check: sums are right\n");
     ck_contains(command.out, "fails: 12 seeds, 12 failed, in ");
     ck_contains(command.out, "stopped after 12 failing seeds");
-    ck_contains(command.out, "The first 10 of the 12 failing seeds");
-    ck_contains(command.out, "\n\nseed 10 fails the check: sums are right\n");
-    ck_assert_ptr_null(strstr(command.out, "\n\nseed 11 "));
+    ck_contains(command.out, "\n\nAll 12 failed for one cause. The first of them in full:\n\n"
+                             "seed 1 fails the check: sums are right\n");
+    ck_assert_ptr_null(strstr(command.out, "\n\nseed 2 "));
     ck_contains(command.out, "\\x1b[31m colour");
     ck_assert_ptr_null(strchr(command.out, '\x1b'));
     char *last = lines_copy(command.out, -1);
     ck_assert(starts_with(last, "  replay: "));
-    ck_contains(last, " replay fails --seed 10");
+    ck_contains(last, " replay fails --seed 1");
     free(last);
+}
+END_TEST
+
+/* Each cause in full by its first seed, and a list of all causes at last. */
+START_TEST(test_run__groups_of_failures)
+{
+    static const int first_seeds[] = {1, 2, 4, 5, 6};
+    run("run mixed --failures 0 --seeds 16");
+    ck_contains(command.out, "mixed: 16 seeds, 12 failed, in ");
+    for (size_t i = 0; i < sizeof first_seeds / sizeof *first_seeds; i++) {
+        char wanted[64];
+        snprintf(wanted, sizeof wanted, "\n\nseed %d fails", first_seeds[i]);
+        ck_contains(command.out, wanted);
+        snprintf(wanted, sizeof wanted, " replay mixed --seed %d\n", first_seeds[i]);
+        ck_contains(command.out, wanted);
+    }
+    ck_assert_ptr_null(strstr(command.out, "\n\nseed 3 "));
+    const char *list = strstr(command.out, "\n\n12 seeds failed, for 5 causes:\n"
+                                           "      2 x the check: the first check\n  replay: ");
+    ck_assert_msg(list != NULL, "%s", command.out);
+    ck_contains(list, "\n      4 x the check: the second check\n");
+    ck_contains(list, "\n      2 x the program called exit(3)\n");
+    if (!SANITIZED) {
+        ck_contains(list, "\n      2 x crash: SIGSEGV at cli-scenarios+0x");
+        ck_contains(command.out, "  the process of this seed died by SIGSEGV at cli-scenarios+0x");
+    }
+    char *last = lines_copy(command.out, -1);
+    ck_contains(last, " replay mixed --seed 6");
+    free(last);
+}
+END_TEST
+
+/* The shard is what a machine runs of a campaign: every third seed. */
+START_TEST(test_run__shard)
+{
+    run("run fails --seeds 3..20 --failures 0 --shard 2/3");
+    ck_contains(command.out, "fails, shard 2/3: 6 seeds, 6 failed, in ");
+    for (int seed = 3; seed <= 20; seed++) {
+        char wanted[64];
+        snprintf(wanted, sizeof wanted, "seed %d fails the check", seed);
+        ck_assert_int_eq(strstr(command.out, wanted) != NULL, seed % 3 == 1);
+    }
+    run("run fails --seed 18446744073709551615 --shard 2/3");
+    ck_assert_int_eq(command.status, 0);
+    ck_contains(command.out, "fails, shard 2/3: 0 seeds, 0 failed, in ");
 }
 END_TEST
 
@@ -579,6 +625,8 @@ int main(void)
     tcase_add_test(tests, test_run__all_failures_are_told_in_order);
     tcase_add_test(tests, test_run__every_seed_begins_from_the_same_image);
     tcase_add_test(tests, test_run__report);
+    tcase_add_test(tests, test_run__groups_of_failures);
+    tcase_add_test(tests, test_run__shard);
     tcase_add_test(tests, test_run__shows_the_output_of_a_crash);
     tcase_add_test(tests, test_run__warns_of_what_was_never_seen);
     tcase_add_test(tests, test_run__progress_on_a_terminal);

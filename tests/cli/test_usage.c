@@ -88,7 +88,21 @@ static const struct {
     {"run clean --failures some", "--failures some: this must be a number", " run --help\n"},
     {"run clean --failures 18446744073709551616",
      "this must be a number up to 18446744073709551615, or 0", " run --help\n"},
-    {"run clean --json=yes", "--json=yes: this option takes no value", " run --help\n"},
+    {"list --json=yes", "--json=yes: this option takes no value", " list --help\n"},
+    {"run clean --json=yes", "--json yes: this must be 'all', for every seed, or left out",
+     " run --help\n"},
+    {"run clean --json=", "--json '': this must be 'all'", " run --help\n"},
+    {"run clean --shard 0/3",
+     "--shard 0/3: this must be I/N, the I-th of N shards, from 1/N to N/N", " run --help\n"},
+    {"run clean --shard 4/3", "--shard 4/3: this must be I/N", " run --help\n"},
+    {"run clean --shard 1/1001", "N at most 1000", " run --help\n"},
+    {"run clean --shard 3", "--shard 3: this must be I/N", " run --help\n"},
+    {"run clean --shard 1/3/3", "--shard 1/3/3: this must be I/N", " run --help\n"},
+    {"run clean --shard -1/3", "--shard -1/3: this must be I/N", " run --help\n"},
+    {"run clean --shard", "--shard needs a value", " run --help\n"},
+    {"merge", "which files? give the output of each shard", " merge --help\n"},
+    {"merge --seeds 3", "unknown option --seeds: 'run' has it, 'merge' has not", " merge --help\n"},
+    {"merg", "unknown command 'merg': did you mean 'merge'?", " --help\n"},
     {"run clean -x", "unknown option -x", " run --help\n"},
     {"run clean --trace", "unknown option --trace: 'replay' has it, 'run' has not",
      " run --help\n"},
@@ -182,17 +196,23 @@ START_TEST(test_usage__help_can_be_typed)
         {"list --help", " list --json\n"},
         {"run --help", " run slow end=check --seeds 5000\n"},
         {"replay --help", " replay slow end=check --seed 17 --trace\n"},
+        {"merge --help", " run slow end=check --seeds 50 --json --shard 1/2 >1.json\n"},
     };
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
         char wanted[4096];
         command_run(&command, program, pages[i].line);
         snprintf(wanted, sizeof wanted, "\n  %s%s", program, pages[i].example);
         ck_contains(command.out, wanted);
-        char *example = lines_copy(command.out, -1);
-        command_shell(&command, example);
+        char script[8192];
+        const char *examples = strstr(command.out, "\nExample:\n");
+        ck_assert_ptr_nonnull(examples);
+        snprintf(script, sizeof script,
+                 "set -u; d=$(mktemp -d) && cd \"$d\" || exit 9\n%sstatus=$?; rm -r \"$d\"\n"
+                 "exit $status",
+                 examples + strlen("\nExample:\n"));
+        command_shell(&command, script);
         ck_assert_int_lt(command.status, 2);
         ck_assert_str_eq(command.err, "");
-        free(example);
     }
     command_run(&command, command_path("CLI_ORRERY"), "run --help");
     ck_contains(command.out, "/orrery run kv bug=ack-before-fsync --seeds 5000\n");
@@ -202,7 +222,8 @@ END_TEST
 START_TEST(test_usage__help_has_an_example)
 {
     static const char *const lines[] = {
-        "--help", "-h", "list --help", "run --help", "replay --help", "run kv --seeds 5 -h"};
+        "--help",        "-h",           "list --help",        "run --help",
+        "replay --help", "merge --help", "run kv --seeds 5 -h"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         command_run(&command, program, lines[i]);
         ck_assert_int_eq(command.status, 0);
@@ -215,9 +236,9 @@ END_TEST
 
 START_TEST(test_usage__help_names_every_option)
 {
-    static const char *const options[] = {"--seeds N", "--seeds A..B", "--time",
-                                          "--jobs",    "--failures K", "--timeout",
-                                          "--json",    "--load",       "--seed N"};
+    static const char *const options[] = {"--seeds N",    "--seeds A..B", "--time",    "--jobs",
+                                          "--failures K", "--timeout",    "--json",    "--load",
+                                          "--seed N",     "--shard",      "--json=all"};
     command_run(&command, program, "run --help");
     for (size_t i = 0; i < sizeof options / sizeof *options; i++)
         ck_contains(command.out, options[i]);
