@@ -65,7 +65,8 @@ struct shrink {
     size_t *kept; /* indices of faults */
     size_t kept_count;
     char check[sizeof((struct orr_outcome *)NULL)->check];
-    uint64_t hash;
+    enum orr__cause cause;
+    char group[ORR__LINE_MAX];
     uint64_t runs;
     uint64_t begin_ns;
     struct orr__progress progress;
@@ -145,7 +146,8 @@ static int run(struct shrink *shrink, const struct orr__job *jobs, uint32_t coun
 /* The same failure, not any failure. */
 static bool is_same(const struct shrink *shrink, const struct orr__result *result)
 {
-    return result->outcome.failed && strcmp(result->outcome.check, shrink->check) == 0;
+    return result->outcome.failed && result->cause == shrink->cause &&
+           strcmp(result->group, shrink->group) == 0;
 }
 
 /* Which of the trials, the first of them, still fails: its index, or -1 (none), or -errno - 1. */
@@ -427,7 +429,8 @@ static int work(struct shrink *shrink)
     if (!outcome->failed)
         return -ENOENT;
     memcpy(shrink->check, outcome->check, sizeof shrink->check);
-    shrink->hash = outcome->trace_hash;
+    shrink->cause = shrink->results[0].cause;
+    memcpy(shrink->group, shrink->results[0].group, sizeof shrink->group);
     status = prepare(shrink);
     if (status == 0)
         status = confirm(shrink);
