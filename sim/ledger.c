@@ -12,13 +12,13 @@
  * can read when this one has died. With a trace there is no folding: each fault stands
  * among the events that it changed.
  */
+#include "recorder.h"
 #include "world.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
-#define HASH_FAULT UINT64_C(0xfa17)
 #define WHO_WIDTH 18       /* of a trace: "client-0->server" */
 #define WHO_WIDTH_STORY 13 /* "! disk-error" */
 #define FAULTS_SHOWN 1     /* before the story folds what goes on */
@@ -34,6 +34,7 @@ void orr__trace_hash(struct orr_world *world, uint64_t kind, uint64_t actor, uin
         orr__mix(orr__mix(world->hash ^ world->now_ns, actor + kind), a ^ (b << 32 | b >> 32));
     if (world->live_hash != NULL)
         *world->live_hash = world->hash;
+    orr__record_event(world, kind, actor, a, b);
 }
 
 bool orr__tracing(const struct orr_world *world)
@@ -178,7 +179,9 @@ void orr__fault(struct orr_world *world, enum orr_fault_family family, const cha
         return;
     world->faults++;
     world->faults_by_family[family]++;
-    orr__trace_hash(world, HASH_FAULT + (uint64_t)family, orr__actor_id(subject), occurrence, 0);
+    orr__record_about(world, subject, NULL);
+    orr__trace_hash(world, ORR__EVENT_FAULT + (uint64_t)family, orr__actor_id(subject), occurrence,
+                    0);
     if (world->story == NULL && world->trace == NULL)
         return;
     char what[TEXT_MAX_BYTES / 2];

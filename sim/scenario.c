@@ -194,6 +194,7 @@ int orr_scenario_run(const struct orr_scenario *scenario, const struct orr_run_o
     world->scenario = scenario;
     world->options = options;
     world->live_hash = options->live_hash;
+    world->recorder = options->recorder;
     if (options->untold != NULL)
         world->untold = options->untold;
     if (options->events_max > 0)

@@ -10,6 +10,8 @@
  *   capture.c    what a process printed: its last bytes, and the lines that say why it died
  *   verdict.c    from how a process ended to the check that failed
  *   replay.c     one seed with its story
+ *   twice.c      seeds that are run twice, and where two runs differ; disturb.c: other memory for
+ *                the second
  *   report.c     failures and the summary for eyes; json.c: the same for programs
  *   progress.c   the moving line on a terminal
  *   list.c       `list`; parse.c: numbers, seeds, durations; text.c: names alike, quoting, units
@@ -28,12 +30,15 @@
 #ifndef ORR_SIM_CAMPAIGN_H
 #define ORR_SIM_CAMPAIGN_H
 
+#include "../recorder.h"
+
 #include <orrery/sim.h>
 
 #include <sys/types.h>
 
 enum {
     ORR__JOBS_MAX = 256,
+    ORR__PLACES_MAX = ORR__JOBS_MAX + 2, /* and for two runs that are compared event by event */
     ORR__LOADS_MAX = 16,
     ORR__OUTPUT_MAX = 8192, /* bytes kept of what a seed printed: the last ones */
     ORR__LINE_MAX = 256,    /* of the lines kept: a check is no longer */
@@ -69,6 +74,9 @@ struct orr__result {
     struct orr_outcome outcome; /* a crash is in it, too: as failed check and detail */
     bool check_failed; /* of the scenario or the world; else what failed is how the process ended */
     bool finished; /* the scenario ran to its end: counters and trace hash are the world's own */
+    bool killed;   /* the time was over */
+    bool differs;  /* of two runs: another one did something else */
+    uint64_t recorded_hash; /* of one of two runs */
     uint32_t output_length;
     char output[ORR__OUTPUT_MAX]; /* only of a seed that failed */
 };
@@ -83,14 +91,20 @@ struct orr__end {
 /* The part of memory through which a child answers. */
 struct orr__slot {
     uint64_t live_hash;
-    char untold[ORR_UNTOLD_MAX]; /* of the story */
-    uint32_t finished;           /* set last: what is in outcome before that is not believed */
+    char untold[ORR_UNTOLD_MAX];  /* of the story */
+    uint32_t finished;            /* set last: what is in outcome before that is not believed */
+    struct orr_recorder recorder; /* of one of two runs */
     struct orr_outcome outcome;
 };
 
+/* Which run of a seed: its only one, or one of two. The first of two is like the only one; the
+ * second has other garbage in its memory, and other addresses. */
+enum orr__twin { ORR__TWIN_NONE, ORR__TWIN_FIRST, ORR__TWIN_SECOND };
+
 /* One place where a seed can run. */
 struct orr__child {
-    pid_t pid;  /* 0 = free */
+    pid_t pid; /* 0 = free */
+    enum orr__twin twin;
     int output; /* read end of the pipe that is its stdout and stderr; -1 = closed */
     uint64_t seed;
     uint64_t deadline_ns; /* UINT64_MAX = none */
@@ -102,7 +116,7 @@ struct orr__child {
 struct orr__nursery {
     struct orr__child *children;
     uint32_t count;
-    void *slots; /* ORR__JOBS_MAX of them */
+    void *slots; /* ORR__PLACES_MAX of them */
     size_t slot_size;
     void *extra; /* what the caller asked for */
     size_t extra_size;
@@ -121,6 +135,12 @@ void orr__nursery_close(struct orr__nursery *nursery);
 /* Starts a seed in a free place. Returns 0 or -errno. */
 int orr__nursery_start(struct orr__nursery *nursery, struct orr__child *child,
                        const struct orr__job *job, uint64_t seed);
+/* The same for one of two runs of the seed. `stream` gets its events, or -1. */
+int orr__nursery_start_twin(struct orr__nursery *nursery, struct orr__child *child,
+                            const struct orr__job *job, uint64_t seed, enum orr__twin twin,
+                            int stream);
+/* Ends a child that runs, and frees its place. */
+void orr__nursery_kill(struct orr__child *child);
 /* Waits until a child ended, printed, or ran out of time (then it is killed), `wake_ns` has come,
  * or a signal asks for the end; takes in what was printed, and passes it on if `replay`. */
 void orr__nursery_wait(struct orr__nursery *nursery, const struct orr__job *job, uint64_t wake_ns);
@@ -149,6 +169,35 @@ uint32_t orr__capture_tail(const struct orr__capture *capture, char output[ORR__
 void orr__verdict(const struct orr__child *child, const struct orr__end *end,
                   struct orr__result *ret_result);
 
+/* ---- seeds that are run twice (twice.c, disturb.c) ------------------------------------------- */
+
+/* What is kept of a second run. */
+struct orr__second {
+    bool in; /* it has ended */
+    bool failed;
+    bool finished;
+    uint64_t recorded_hash;
+    uint64_t events;
+    char check[ORR__LINE_MAX];
+};
+
+enum { ORR__TWICE_DEFAULT = 64 };
+
+/* True if this seed is run twice, one in `every`: the same ones always. 0 = none. */
+bool orr__twice_chooses(uint64_t every, uint64_t seed);
+void orr__twice_keep(const struct orr__result *result, struct orr__second *ret_second);
+/* Compares two runs; if they are not the same, the first becomes a failure that says so. */
+void orr__twice_judge(struct orr__result *first, const struct orr__second *second);
+/* Runs the seed of such a failure in pairs until the first event that differs is found, and adds it
+ * to the detail. Takes a while, allocates nothing in this process. */
+int orr__twice_locate(struct orr__nursery *nursery, const struct orr__job *job,
+                      struct orr__result *result);
+/* " --twice" if the failure does not come back without, else "". */
+const char *orr__twice_option(const struct orr__result *result);
+
+/* Calls a function in memory that lies elsewhere and holds garbage; for the rest of the process. */
+void orr__disturb(void (*function)(void *context), void *context);
+
 /* ---- the command line ------------------------------------------------------------------------ */
 
 /* Everything the command line said. */
@@ -173,6 +222,8 @@ struct orr__command {
     uint64_t time_ns; /* 0 = no limit */
     uint32_t jobs;
     uint64_t failures_max; /* stop after so many; 0 = never */
+    uint64_t twice_every;  /* which seeds are run twice */
+    bool twice_given;
     bool json;
     int addresses_status; /* 0 = they are the same in every run, or -errno: why not */
 

@@ -43,6 +43,7 @@ enum option_value {
     OPTION_FAILURES,
     OPTION_TIMEOUT,
     OPTION_TRACE,
+    OPTION_TWICE,
 };
 
 static const struct {
@@ -62,6 +63,8 @@ static const struct {
     {"timeout", required_argument, OPTION_TIMEOUT, IN_RUN | IN_REPLAY},
     {"seed", required_argument, OPTION_SEED, IN_RUN | IN_REPLAY},
     {"trace", no_argument, OPTION_TRACE, IN_REPLAY},
+    {"twice", optional_argument, OPTION_TWICE, IN_RUN},
+    {"twice", no_argument, OPTION_TWICE, IN_REPLAY},
 };
 enum { OPTIONS = sizeof known_options / sizeof *known_options };
 
@@ -204,6 +207,23 @@ static enum next take_failures(struct orr__command *command, const char *text)
     return NEXT_GO_ON;
 }
 
+static enum next take_twice(struct orr__command *command, const char *text)
+{
+    command->twice_given = true;
+    if (text == NULL || strcmp(text, "all") == 0)
+        command->twice_every = 1;
+    else if (strcmp(text, "none") == 0)
+        command->twice_every = 0;
+    else if (!orr__parse_number(text, &command->twice_every) || command->twice_every == 0) {
+        orr__usage_error(command,
+                         "--twice=%s: this must be all, none, or N, from 1 to "
+                         "18446744073709551615, for the seeds that N divides",
+                         text);
+        return NEXT_WRONG;
+    }
+    return NEXT_GO_ON;
+}
+
 static enum next take_load(struct orr__command *command, const char *text)
 {
     if (command->load_count == ORR__LOADS_MAX) {
@@ -242,6 +262,8 @@ static enum next take_option(struct orr__command *command, int value, const char
     case OPTION_TRACE:
         command->job.trace = true;
         return NEXT_GO_ON;
+    case OPTION_TWICE:
+        return take_twice(command, text);
     }
     return NEXT_WRONG;
 }
@@ -280,7 +302,7 @@ static void say_unknown(const struct orr__command *command, const struct verb *v
     if (owner != NULL && verb->run == NULL)
         orr__usage_error(command, "unknown option %s before the command: it goes after '%s'",
                          refused, owner->name);
-    else if (nearest.name != NULL)
+    else if (nearest.name != NULL && (owner == NULL || nearest.distance == 1))
         orr__usage_error(command, "unknown option %s: did you mean --%s?", refused, nearest.name);
     else if (owner != NULL)
         orr__usage_error(command, "unknown option %s: '%s' has it, '%s' has not", refused,
@@ -376,6 +398,8 @@ static int complete(struct orr__command *command, const struct verb *verb)
         return status;
     if (verb->options == IN_REPLAY && !command->seed_given)
         return orr__usage_error(command, "which seed? give --seed N");
+    if (verb->options == IN_REPLAY && !command->twice_given)
+        command->twice_every = 0;
     if (verb->options == IN_RUN && command->time_ns > 0 && !command->seed_given)
         command->seed_last = UINT64_MAX;
     return write_replay(command);
@@ -451,6 +475,7 @@ int orr_command_line(int argc, char **argv, const struct orr_scenario *const *sc
         .seed_last = SEEDS_DEFAULT,
         .jobs = processors(),
         .failures_max = 1,
+        .twice_every = ORR__TWICE_DEFAULT,
     };
     command.words = calloc(words + 1, sizeof *command.words);
     command.parameters = calloc(words + 1, sizeof *command.parameters);

@@ -74,14 +74,15 @@ static json_t *parameters_object(const struct orr__job *job)
     return object;
 }
 
-static json_t *replay_string(const struct orr__command *command, uint64_t seed)
+static json_t *replay_string(const struct orr__command *command, const struct orr__result *result)
 {
     char *text = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&text, &length);
     if (out == NULL)
         return json_string("");
-    fprintf(out, "%s%" PRIu64 "%s", command->replay_head, seed, command->replay_tail);
+    fprintf(out, "%s%" PRIu64 "%s%s", command->replay_head, result->outcome.seed,
+            command->replay_tail, orr__twice_option(result));
     fclose(out);
     json_t *object = text_string(text, length);
     free(text);
@@ -108,7 +109,7 @@ void orr__json_failure(const struct orr__command *command, const struct orr__res
     json_object_set_new(object, "events", number(outcome->events));
     json_object_set_new(object, "simulated_ns", number(outcome->simulated_ns));
     json_object_set_new(object, "faults", number(outcome->faults));
-    json_object_set_new(object, "replay", replay_string(command, outcome->seed));
+    json_object_set_new(object, "replay", replay_string(command, result));
     printf("{\"seed\": %" PRIu64 ", ", outcome->seed);
     write_line(object, JSON_EMBED);
     puts("}");

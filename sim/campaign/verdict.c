@@ -36,6 +36,7 @@ static const char *signal_name(int number, char buffer[ORR__AMOUNT_MAX])
 static void take_slot(const struct orr__slot *slot, uint64_t seed, struct orr__result *result)
 {
     struct orr_outcome *outcome = &result->outcome;
+    result->recorded_hash = slot->recorder.hash;
     result->finished = slot->finished == 1;
     if (result->finished) {
         *outcome = slot->outcome;
@@ -109,6 +110,8 @@ void orr__verdict(const struct orr__child *child, const struct orr__end *end,
 {
     char buffer[ORR__LINE_MAX];
     take_slot(child->slot, child->seed, ret_result);
+    ret_result->killed = end->killed;
+    ret_result->differs = false;
     ret_result->check_failed = ret_result->outcome.failed;
     if (!ret_result->outcome.failed) {
         const char *check = name_end(child, end, ret_result->finished, buffer, sizeof buffer);
