@@ -168,10 +168,12 @@ static uint32_t find_paths(const struct orr_completion *completion,
     const char *paths[PIECES_MAX] = {completion->request.arguments.path.path,
                                      completion->request.arguments.path.path_new};
     uint32_t count = 0;
-    for (uint32_t i = 0; i < PIECES_MAX; i++)
-        if (paths[i] != NULL)
-            pieces[count++] = (struct orr_vector){.base = (char *)(uintptr_t)paths[i],
-                                                  .length = strlen(paths[i])};
+    for (uint32_t i = 0; i < PIECES_MAX; i++) {
+        if (paths[i] == NULL)
+            continue;
+        pieces[count].length = strlen(paths[i]);
+        memcpy(&pieces[count++].base, &paths[i], sizeof paths[i]); /* it is only read */
+    }
     return count;
 }
 
@@ -343,7 +345,7 @@ static void result_text(const char *what, int64_t result, char *text, size_t siz
 static void network_text(const struct orr__record *record, char *text, size_t size)
 {
     static const char *const names[] = {
-        [ORR__NET_SYN - ORR__NET_SYN] = "connect",
+        [0] = "connect",
         [ORR__NET_SYN_ACK - ORR__NET_SYN] = "accept",
         [ORR__NET_SYN_RETRY - ORR__NET_SYN] = "another connect",
         [ORR__NET_SEGMENT - ORR__NET_SYN] = "segment",
