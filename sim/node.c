@@ -445,7 +445,7 @@ void orr__process_closed(struct orr__process *process)
     orr__process_free(process);
 }
 
-void orr__node_destroy(struct orr_node *node)
+void orr__node_end(struct orr_node *node)
 {
     struct orr__process *process = node->process;
     if (process != NULL && process->external)
@@ -455,6 +455,10 @@ void orr__node_destroy(struct orr_node *node)
         end_process(process, ORR_CRASH_POWER);
         orr_loop_discard(process->loop);
     }
+}
+
+void orr__node_destroy(struct orr_node *node)
+{
     orr__stack_destroy(node->stack);
     orr__disk_destroy(node->disk);
     orr__plans_free(node);

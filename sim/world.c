@@ -236,6 +236,8 @@ void orr_world_destroy(struct orr_world *world)
 {
     if (world == NULL)
         return;
+    for (struct orr_node *node = world->nodes; node != NULL; node = node->next)
+        orr__node_end(node);
     while (world->nodes != NULL) {
         struct orr_node *node = world->nodes;
         world->nodes = node->next;

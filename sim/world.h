@@ -179,6 +179,9 @@ bool orr__lanes_open(struct orr_world *world, const uint8_t *bytes, size_t count
 void orr__lanes_close(struct orr_world *world);
 
 /* node.c */
+/* Ends the node's process for good; its connections go on to know the other nodes'. So this comes
+ * for all nodes before the first is destroyed. */
+void orr__node_end(struct orr_node *node);
 void orr__node_destroy(struct orr_node *node);
 /* A fresh process on the node: loop, memory, descriptors. */
 int orr__process_open(struct orr_node *node, const struct orr_options *options, bool external,
