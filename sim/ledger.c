@@ -34,7 +34,8 @@ void orr__trace_hash(struct orr_world *world, uint64_t kind, uint64_t actor, uin
         orr__mix(orr__mix(world->hash ^ world->now_ns, actor + kind), a ^ (b << 32 | b >> 32));
     if (world->live_hash != NULL)
         *world->live_hash = world->hash;
-    orr__record_event(world, kind, actor, a, b);
+    if (world->recorder != NULL)
+        orr__record_event(world, kind, actor, a, b);
 }
 
 bool orr__tracing(const struct orr_world *world)

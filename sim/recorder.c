@@ -233,13 +233,9 @@ void orr__record_submit(const struct orr__process *process, const struct orr_com
     uint32_t count = is_on_paths(completion->request.op) ? find_paths(completion, own)
                                                          : find_data(completion, own, &pieces);
     fill_numbers(completion, &event);
-    if (find_address(completion) != NULL)
+    if (find_address(completion) != NULL) {
         orr_address_format(find_address(completion), address, sizeof address);
-    world->recorder->hash =
-        digest(world->recorder->hash, (const uint8_t *)address, strlen(address));
-    if (completion->request.op == ORR_OP_CONNECT) {
-        own[0] = (struct orr_vector){.base = address, .length = strlen(address)};
-        count = 1;
+        own[count++] = (struct orr_vector){.base = address, .length = strlen(address)};
     }
     orr__record_about(world, process->node->name, completion->site);
     record(world, &event, pieces, count);

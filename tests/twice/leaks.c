@@ -19,6 +19,8 @@ enum {
     BLOCKS = 16,
     BLOCK_BYTES = 48,
     PAGE_BYTES = 8192,
+    LARGE_BYTES = 100000, /* more than any block was that has been freed */
+    PORT = 9,
     HEAD_BYTES = 4, /* that are the same always */
 };
 
@@ -81,6 +83,13 @@ static void sort_blocks(char *out)
         free(blocks[i]);
 }
 
+/* A byte that nobody has written: another one in each of two runs. */
+static unsigned char unwritten(struct leaky *leaky)
+{
+    const unsigned char *block = orr_malloc(leaky->loop, BLOCK_BYTES);
+    return block[1];
+}
+
 /* The names in a real directory, as they come; each run leaves one there. Returns their number
  * before that. */
 static int list_directory(char *out, size_t size)
@@ -118,27 +127,47 @@ static void half_a_page(char *out)
 
 /* ---- what goes out --------------------------------------------------------------------------- */
 
+/* Each on one line: compilers differ in which one a longer call is on. */
+
 static void write_page(struct leaky *leaky, uint32_t length)
 {
-    orr_write(leaky->loop, &leaky->operation, leaky->file, leaky->page, /* LEAK write */
-              length, 0, on_end, leaky);
+    struct orr_loop *loop = leaky->loop;
+    struct orr_completion *operation = &leaky->operation;
+    const char *page = leaky->page;
+    orr_write(loop, operation, leaky->file, page, length, 0, on_end, leaky); /* LEAK write */
 }
 
-static void send_page(struct leaky *leaky, uint32_t length)
+static void send_page(struct leaky *leaky, uint32_t length, unsigned char port)
 {
-    orr_address_parse("10.0.0.9:9", &leaky->datagram.peer);
+    struct orr_loop *loop = leaky->loop;
+    struct orr_datagram *datagram = &leaky->datagram;
+    orr_handle socket = orr_socket(loop, ORR_FAMILY_IP4, ORR_SOCKET_DATAGRAM);
+    char peer[32];
+    snprintf(peer, sizeof peer, "10.0.0.9:%u", port);
+    orr_address_parse(peer, &datagram->peer);
+    datagram->buffer = leaky->page;
+    datagram->length = length;
+    orr_send_to(loop, &leaky->operation, socket, datagram, on_end, leaky); /* LEAK send */
+}
+
+/* Waits for a datagram, and gives up at once if the byte is not what the first run has. */
+static void give_up(struct leaky *leaky, unsigned char byte)
+{
+    struct orr_loop *loop = leaky->loop;
+    orr_handle socket = orr_socket(loop, ORR_FAMILY_IP4, ORR_SOCKET_DATAGRAM);
     leaky->datagram.buffer = leaky->page;
-    leaky->datagram.length = length;
-    orr_send_to(leaky->loop, &leaky->operation, /* LEAK send */
-                orr_socket(leaky->loop, ORR_FAMILY_IP4, ORR_SOCKET_DATAGRAM), &leaky->datagram,
-                on_end, leaky);
+    leaky->datagram.length = PAGE_BYTES;
+    orr_recv_from(loop, &leaky->operation, socket, &leaky->datagram, on_end, leaky);
+    if (byte != 0xa5)
+        orr_cancel(loop, &leaky->tick, &leaky->operation, on_end, leaky); /* LEAK cancel */
 }
 
 static void make_directory(struct leaky *leaky)
 {
-    leaky->page[strcspn(leaky->page, " ")] = '\0';
-    orr_mkdir(leaky->loop, &leaky->operation, /* LEAK mkdir */
-              ORR_DIRECTORY_CURRENT, leaky->page, 0755, on_end, leaky);
+    const orr_handle here = ORR_DIRECTORY_CURRENT;
+    struct orr_loop *loop = leaky->loop;
+    const char *name = leaky->page;
+    orr_mkdir(loop, &leaky->operation, here, name, 0755, on_end, leaky); /* LEAK mkdir */
 }
 
 static void wait_for(struct leaky *leaky, uint64_t ns)
@@ -169,13 +198,20 @@ static void leak_memory(struct leaky *leaky)
         block = malloc(BLOCK_BYTES);
         leak_block(leaky, block);
         free(block);
+    } else if (is(leaky, "large")) {
+        block = malloc(LARGE_BYTES);
+        leak_block(leaky, block);
+        free(block);
     } else if (is(leaky, "stack")) {
         half_a_page(leaky->page);
         write_page(leaky, PAGE_BYTES);
     } else if (is(leaky, "crash")) {
-        block = orr_malloc(leaky->loop, BLOCK_BYTES);
-        if ((unsigned char)*block != 0xa5)
+        if (unwritten(leaky) != 0xa5)
             abort();
+    } else if (is(leaky, "peer")) {
+        send_page(leaky, BLOCK_BYTES, unwritten(leaky));
+    } else if (is(leaky, "cancel")) {
+        give_up(leaky, unwritten(leaky));
     }
 }
 
@@ -192,13 +228,13 @@ static void on_tick(void *context, struct orr_completion *completion, int64_t re
     } else if (is(leaky, "entropy")) {
         if (syscall(SYS_getrandom, leaky->page + HEAD_BYTES, 16, 0) != 16)
             abort();
-        send_page(leaky, HEAD_BYTES + 16);
+        send_page(leaky, HEAD_BYTES + 16, PORT);
     } else if (is(leaky, "order")) {
         sort_blocks(leaky->page);
-        send_page(leaky, BLOCKS);
+        send_page(leaky, BLOCKS, PORT);
     } else if (is(leaky, "directory")) {
         list_directory(leaky->page, sizeof leaky->page);
-        send_page(leaky, PAGE_BYTES);
+        send_page(leaky, PAGE_BYTES, PORT);
     } else if (is(leaky, "name")) {
         snprintf(leaky->page, sizeof leaky->page, "run-%ld", (long)getpid());
         make_directory(leaky);
@@ -215,6 +251,8 @@ static void on_open(void *context, struct orr_completion *completion, int64_t re
     struct leaky *leaky = context;
     (void)completion;
     leaky->file = (orr_handle)result;
+    if (is(leaky, "early"))
+        send_page(leaky, BLOCK_BYTES, unwritten(leaky));
     orr_timeout(leaky->loop, &leaky->tick, ORR_MILLISECOND, on_tick, leaky);
 }
 
@@ -259,7 +297,9 @@ static void run(struct orr_world *world)
 }
 
 static const struct orr_parameter parameters[] = {
-    {"leak", "none", "none|clock|address|entropy|order|directory|name|once|memory|heap|stack|crash",
+    {"leak", "none",
+     "none|clock|address|entropy|order|directory|name|once|memory|heap|large|stack|crash|peer|"
+     "cancel|early",
      "what is let in"},
     {NULL, NULL, NULL, NULL},
 };
