@@ -21,7 +21,8 @@
  *   - What the poller has not been told yet counts as unflushed, so that whoever sleeps on its
  *     descriptor is woken.
  *   - Reports are hints. What a report is good for, the attempt decides; one that nobody waited for
- *     ends the watching of that direction. So no report is too many, and none can be too old.
+ *     ends the watching of that direction, the second one where the next receive may be under way.
+ *     So no report is too many, and none can be too old.
  *   - A descriptor is forgotten before it is closed.
  *   - A report that stays and helps nobody (an error in a socket's error queue, which only a
  *     special call reads) must not keep the loop from sleeping: from then on the descriptor is
@@ -492,6 +493,7 @@ static void take_report(struct orr__readiness *readiness, const struct orr__even
 
     if (watch == NULL)
         return;
+    const bool drained = watch->drained;
     if (event->failed != 0) {
         fail_watch(readiness, watch, event->ready, -event->failed, completed);
         return;
@@ -505,7 +507,7 @@ static void take_report(struct orr__readiness *readiness, const struct orr__even
     if ((event->ready & ORR__WATCH_WRITE) != 0)
         (void)serve(readiness, watch, &watch->writers, completed);
     if ((event->ready & ORR__WATCH_READ) != 0 &&
-        !serve(readiness, watch, &watch->readers, completed) && !polled)
+        !serve(readiness, watch, &watch->readers, completed) && !polled && !drained)
         vain = ORR__WATCH_READ;
     if (readiness->waiting == before && (directions_needed(watch) & event->ready) != 0)
         watch->stuck = !readiness->poller->one_shot;

@@ -80,6 +80,13 @@ struct orr__file *orr__file_of(struct orr__process *process, int32_t descriptor)
     return entry != NULL && entry->kind == ORR__DESCRIPTOR_FILE ? entry->file : NULL;
 }
 
+/* A program that cannot start at all would prove nothing: its first boot is spared what an
+ * immediate call can find missing. */
+static bool is_first_boot(const struct orr__process *process)
+{
+    return process->application == NULL && process->node->lives == 1 && !process->external;
+}
+
 /* ---- the vtable ------------------------------------------------------------------------------ */
 
 static int backend_open(const struct orr_options *options, void *argument, void **ret_state)
@@ -87,14 +94,16 @@ static int backend_open(const struct orr_options *options, void *argument, void 
     struct orr__process *process = argument;
     struct orr_node *node = process->node;
     process->batch_capacity = options->batch_entries;
-    if (orr__strikes(process->world, ORR_FAMILY_PRESSURE, ORR__SITE_BATCH, node->id,
-                     node->lives * 2)) {
+    struct orr__point point =
+        orr__node_point(node, ORR__FAULT_BATCH, ORR__SITE_BATCH, "batch", node->lives);
+    point.occurrence = node->lives * 2;
+    if (orr__strikes(process->world, &point)) {
+        uint64_t drawn = 1 + orr__draw_below(process->world, ORR__SITE_BATCH, node->id,
+                                             node->lives * 2 + 1, BATCHES_SMALL);
         process->batch_capacity =
-            1 + (uint32_t)orr__draw_below(process->world, ORR__SITE_BATCH, node->id,
-                                          node->lives * 2 + 1, BATCHES_SMALL);
-        orr__fault(process->world, ORR_FAMILY_PRESSURE, orr__node_subject(node, "batch"),
-                   node->lives, "takes %u operation%s", process->batch_capacity,
-                   ORR__S(process->batch_capacity));
+            (uint32_t)orr__extent(process->world, &point, drawn, 1, BATCHES_SMALL);
+        orr__fault(process->world, &point, process->batch_capacity, "takes %u operation%s",
+                   process->batch_capacity, ORR__S(process->batch_capacity));
     }
     process->lowest_free = DESCRIPTORS_FIRST;
     *ret_state = process;
@@ -153,16 +162,19 @@ static uint64_t delivery(struct orr__process *process, bool waits)
     uint64_t count = process->ready.count;
     uint64_t flush = node->flush_count++;
     uint64_t least = waits ? 1 : 0;
-    if (count <= least || !orr__strikes(process->world, ORR_FAMILY_PRESSURE, ORR__SITE_READY_LIMIT,
-                                        node->id, flush * 2))
+    struct orr__point point =
+        orr__node_point(node, ORR__FAULT_DELIVERS, ORR__SITE_READY_LIMIT, "flush", flush);
+    point.occurrence = flush * 2;
+    if (count <= least || !orr__strikes(process->world, &point))
         return count;
     uint64_t bound = waits ? count - 1 : count + 1; /* progress even where all strikes */
-    uint64_t limit = least + orr__draw_below(process->world, ORR__SITE_READY_LIMIT, node->id,
+    uint64_t drawn = least + orr__draw_below(process->world, ORR__SITE_READY_LIMIT, node->id,
                                              flush * 2 + 1, bound);
+    uint64_t limit = orr__extent(process->world, &point, drawn, least, least + bound - 1);
     if (limit == count)
         return count;
-    orr__fault(process->world, ORR_FAMILY_PRESSURE, orr__node_subject(node, "flush"), flush,
-               "delivers %" PRIu64 " of %" PRIu64 " completions", limit, count);
+    orr__fault(process->world, &point, limit, "delivers %" PRIu64 " of %" PRIu64 " completions",
+               limit, count);
     return limit;
 }
 
@@ -274,17 +286,15 @@ static void *link_allocation(struct orr__process *process, struct orr__allocatio
 #define GARBAGE 0xa5
 #define BLOCK_MAX ((size_t)1 << 30)
 
-/* A program that cannot start at all would prove nothing: its first boot is spared. */
 static bool memory_fails(struct orr__process *process, size_t size)
 {
     struct orr_node *node = process->node;
     uint64_t occurrence = node->memory_count++;
-    bool is_first_boot = process->application == NULL && node->lives == 1 && !process->external;
-    if (is_first_boot ||
-        !orr__strikes(process->world, ORR_FAMILY_MEMORY, ORR__SITE_MEMORY, node->id, occurrence))
+    const struct orr__point point =
+        orr__node_point(node, ORR__FAULT_MEMORY, ORR__SITE_MEMORY, "memory", occurrence);
+    if (is_first_boot(process) || !orr__strikes(process->world, &point))
         return false;
-    orr__fault(process->world, ORR_FAMILY_MEMORY, orr__node_subject(node, "memory"), occurrence,
-               "none for %zu byte%s", size, ORR__S(size));
+    orr__fault(process->world, &point, ENOMEM, "none for %zu byte%s", size, ORR__S(size));
     return true;
 }
 
@@ -336,13 +346,27 @@ static void *backend_memory(void *state, void *memory, size_t size)
     return link_allocation(process, fresh, size);
 }
 
+static int no_socket(const struct orr__process *process)
+{
+    struct orr_node *node = process->node;
+    uint64_t occurrence = node->socket_count++;
+    if (is_first_boot(process))
+        return 0;
+    const struct orr__point point =
+        orr__node_point(node, ORR__FAULT_HANDLES, ORR__SITE_SOCKET, "socket", occurrence);
+    return orr__error_at(node->world, &point, EMFILE, ENFILE);
+}
+
 static int32_t backend_socket(void *state, enum orr_family family, enum orr_socket_type type)
 {
+    const struct orr__process *process = state;
     struct orr__socket *socket;
-    int status = orr__socket_create(state, family, type, &socket);
+    int status = no_socket(process);
     if (status < 0)
         return status;
-    const struct orr__process *process = state;
+    status = orr__socket_create(state, family, type, &socket);
+    if (status < 0)
+        return status;
     int32_t descriptor =
         orr__descriptor_add(state, ORR__DESCRIPTOR_SOCKET, socket, orr_loop_site(process->loop));
     if (descriptor < 0)
@@ -388,12 +412,31 @@ static int backend_peer_address(void *state, int32_t descriptor, struct orr_addr
     return socket == NULL ? -ENOTSOCK : orr__socket_peer(socket, ret_address);
 }
 
+/* A listing that fails after some names. */
+struct cut_listing {
+    orr_directory_visit visit;
+    void *context;
+    uint64_t names_left;
+};
+
+static int visit_until_cut(void *context, const char *name, uint32_t type)
+{
+    struct cut_listing *listing = context;
+    return listing->names_left-- == 0 ? -EIO : listing->visit(listing->context, name, type);
+}
+
 static int backend_directory_list(void *state, int32_t descriptor, orr_directory_visit visit,
                                   void *context)
 {
     struct orr__process *process = state;
     struct orr__file *file = orr__file_of(process, descriptor);
-    return file == NULL ? -ENOTDIR : orr__disk_list(process->node->disk, file, visit, context);
+    struct cut_listing cut = {.visit = visit, .context = context};
+    if (file == NULL)
+        return -ENOTDIR;
+    if (!orr__listing_fails(process->node, &cut.names_left))
+        return orr__disk_list(process->node->disk, file, visit, context);
+    int answer = orr__disk_list(process->node->disk, file, visit_until_cut, &cut);
+    return answer == 0 ? -EIO : answer;
 }
 
 static int32_t backend_adopt(void *state, int32_t descriptor)

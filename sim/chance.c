@@ -44,6 +44,13 @@ static uint64_t bounded(const struct orr_world *world, uint64_t ns)
     return ns < left_ns ? ns : left_ns;
 }
 
+/* The point of an appointment: its name has the number in the chain. */
+static struct orr__point appointed(enum orr__fault_kind kind, const char *owner, const char *part,
+                                   uint64_t number)
+{
+    return (struct orr__point){.kind = kind, .owner = owner, .part = part, .number = number};
+}
+
 /* ---- partitions ------------------------------------------------------------------------------ */
 
 /* Two nodes that are not the same, and a further bit. */
@@ -59,36 +66,66 @@ static bool draw_pair(struct orr_world *world, enum orr__site site, uint64_t num
     return draw % 2 == 1;
 }
 
-/* Where there are more than two: a node loses all the others, or a group of them all the rest. */
-static void cut_a_group(struct orr_world *world, uint64_t number, uint64_t ns)
-{
-    struct orr_node *group[GROUP_MAX];
-    uint32_t count = 0;
-    for (struct orr_node *node = world->nodes; node != NULL && count < GROUP_MAX; node = node->next)
-        if (orr__draw_below(world, ORR__SITE_PARTITION, number, 2 + node->index, 2) == 0)
-            group[count++] = node;
-    if (count > 0 && count < world->node_count)
-        orr_world_split(world, group, count, ns);
-}
-
-static void cut(struct orr_world *world, uint64_t number)
-{
+/* What a partition cuts. */
+struct cut {
+    struct orr_node *group[GROUP_MAX]; /* from all others, if count > 0 */
+    uint32_t count;
     struct orr_node *from;
     struct orr_node *to;
-    uint64_t ns = bounded(
-        world, orr__draw_exponential(world, ORR__SITE_PARTITION_TIME, number, 0, CUT_MEAN_NS) +
-                   ORR_MILLISECOND);
-    bool both = draw_pair(world, ORR__SITE_PARTITION, number, &from, &to);
+    bool both;
+};
+
+/* Where there are more than two: a node loses all the others, or a group of them all the rest. */
+static void draw_group(struct orr_world *world, uint64_t number, struct cut *cut)
+{
+    for (struct orr_node *node = world->nodes; node != NULL && cut->count < GROUP_MAX;
+         node = node->next)
+        if (orr__draw_below(world, ORR__SITE_PARTITION, number, 2 + node->index, 2) == 0)
+            cut->group[cut->count++] = node;
+}
+
+static void draw_cut(struct orr_world *world, uint64_t number, struct cut *cut)
+{
+    cut->both = draw_pair(world, ORR__SITE_PARTITION, number, &cut->from, &cut->to);
     uint64_t kind =
         world->node_count == 2 ? 0 : orr__draw_below(world, ORR__SITE_PARTITION_TIME, number, 1, 3);
     if (kind == 1)
-        orr_node_isolate(from, ns);
+        cut->group[cut->count++] = cut->from;
     else if (kind == 2)
-        cut_a_group(world, number, ns);
+        draw_group(world, number, cut);
+    if (kind == 2 && (cut->count == 0 || cut->count == world->node_count))
+        cut->from = NULL; /* a group of none: nothing is cut */
+}
+
+static void tell_cut(struct orr_world *world, const struct orr__point *point, const struct cut *cut,
+                     uint64_t ns)
+{
+    if (cut->count > 0)
+        orr__fault(world, point, ns, "%s%s cut off for %" PRIu64 " ms", cut->group[0]->name,
+                   cut->count > 1 ? " and others" : "", ns / ORR_MILLISECOND);
     else
-        orr_world_cut(world, from, to, ns);
-    if (kind == 0 && both)
-        orr_world_cut(world, to, from, ns);
+        orr__fault(world, point, ns, "%s->%s cut for %" PRIu64 " ms%s", cut->from->name,
+                   cut->to->name, ns / ORR_MILLISECOND, cut->both ? ", both ways" : "");
+}
+
+static void cut_by_chance(struct orr_world *world, uint64_t number)
+{
+    const struct orr__point point = appointed(ORR__FAULT_CUT, "partition", NULL, number);
+    struct cut cut = {.count = 0};
+    draw_cut(world, number, &cut);
+    if (cut.from == NULL || !orr__happens(world, &point))
+        return;
+    uint64_t drawn_ns =
+        orr__draw_exponential(world, ORR__SITE_PARTITION_TIME, number, 0, CUT_MEAN_NS) +
+        ORR_MILLISECOND;
+    uint64_t ns = bounded(world, orr__extent(world, &point, drawn_ns, 0, UINT64_MAX));
+    if (cut.count > 0)
+        orr__links_split(world, cut.group, cut.count, ns);
+    else
+        orr__link_cut(world, cut.from, cut.to, ns);
+    if (cut.count == 0 && cut.both)
+        orr__link_cut(world, cut.to, cut.from, ns);
+    tell_cut(world, &point, &cut, ns);
 }
 
 static void partition(struct orr_world *world, void *object, uint64_t number)
@@ -97,25 +134,35 @@ static void partition(struct orr_world *world, void *object, uint64_t number)
     if (is_over(world, rate))
         return;
     if (number > 0 && world->node_count > 1)
-        cut(world, number);
+        cut_by_chance(world, number);
     appoint(world, ORR__SITE_PARTITION_PAUSE, 0, number, rate, partition, object);
 }
 
 /* ---- clogs ----------------------------------------------------------------------------------- */
+
+static void clog_a_link(struct orr_world *world, uint64_t number)
+{
+    const struct orr__point point = appointed(ORR__FAULT_CLOGGED, "clog", NULL, number);
+    struct orr_node *from;
+    struct orr_node *to;
+    (void)draw_pair(world, ORR__SITE_CLOG_TIME, number, &from, &to);
+    if (!orr__happens(world, &point))
+        return;
+    uint64_t drawn_ns = orr__draw_exponential(world, ORR__SITE_CLOG_TIME, number, 0, CLOG_MEAN_NS) +
+                        ORR_MILLISECOND;
+    uint64_t ns = bounded(world, orr__extent(world, &point, drawn_ns, 0, ORR_CLOG_MAX));
+    orr__link_clog(world, from, to, ns);
+    orr__fault(world, &point, ns, "%s->%s clogged for %" PRIu64 " ms", from->name, to->name,
+               ns / ORR_MILLISECOND);
+}
 
 static void clog_by_choice(struct orr_world *world, void *object, uint64_t number)
 {
     uint64_t rate = world->rates[ORR_FAMILY_CLOG];
     if (is_over(world, rate))
         return;
-    if (number > 0 && world->node_count > 1) {
-        struct orr_node *from;
-        struct orr_node *to;
-        uint64_t ns = orr__draw_exponential(world, ORR__SITE_CLOG_TIME, number, 0, CLOG_MEAN_NS) +
-                      ORR_MILLISECOND;
-        (void)draw_pair(world, ORR__SITE_CLOG_TIME, number, &from, &to);
-        orr_world_clog(world, from, to, bounded(world, ns));
-    }
+    if (number > 0 && world->node_count > 1)
+        clog_a_link(world, number);
     appoint(world, ORR__SITE_CLOG, 0, number, rate, clog_by_choice, object);
 }
 
@@ -142,9 +189,12 @@ static void crash_by_choice(struct orr_world *world, void *object, uint64_t numb
         return;
     }
     if (number > 0 && node->process != NULL && count_down(world) < world->down_max) {
-        uint64_t draw =
-            orr__draw_below(world, ORR__SITE_CRASH_KIND, node->id, number, power + kill);
-        orr_node_crash(node, draw < power ? ORR_CRASH_POWER : ORR_CRASH_PROCESS);
+        bool is_power =
+            orr__draw_below(world, ORR__SITE_CRASH_KIND, node->id, number, power + kill) < power;
+        const struct orr__point point =
+            appointed(is_power ? ORR__FAULT_POWER : ORR__FAULT_KILLED, node->name, "power", number);
+        if (!world->failed && orr__happens(world, &point))
+            orr__node_crash(node, &point);
     }
     appoint(world, ORR__SITE_CRASH, node->id, number, power + kill, crash_by_choice, node);
 }
@@ -173,7 +223,9 @@ static void pause_by_choice(struct orr_world *world, void *object, uint64_t numb
     if (number > 0) {
         uint64_t ns = ORR_MILLISECOND + orr__draw_exponential(world, ORR__SITE_PAUSE_TIME, node->id,
                                                               number, PAUSE_MEAN_NS);
-        orr_node_pause(node, bounded(world, ns));
+        const struct orr__point point = appointed(ORR__FAULT_PAUSED, node->name, "pause", number);
+        if (orr__happens(world, &point))
+            orr__node_pause(node, &point, bounded(world, ns));
     }
     appoint(world, ORR__SITE_PAUSE, node->id, number, rate, pause_by_choice, node);
 }
@@ -190,7 +242,10 @@ static void step_clock_by_choice(struct orr_world *world, void *object, uint64_t
         uint64_t mean_ns = kind / 2 == 0 ? CLOCK_LEAP_MEAN_NS : CLOCK_STEP_MEAN_NS;
         int64_t ns =
             (int64_t)orr__draw_exponential(world, ORR__SITE_CLOCK_STEP, ~node->id, number, mean_ns);
-        orr_node_step_clock(node, kind % 2 == 0 ? ns : -ns);
+        const struct orr__point point =
+            appointed(ORR__FAULT_STEPPED, node->name, "clock-step", number);
+        if (orr__happens(world, &point))
+            orr__clock_step(node, &point, kind % 2 == 0 ? ns : -ns);
     }
     appoint(world, ORR__SITE_CLOCK_PAUSE, node->id, number, rate, step_clock_by_choice, node);
 }

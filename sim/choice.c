@@ -127,20 +127,6 @@ void orr__draw_bytes(struct orr_world *world, enum orr__site site, uint64_t acto
     }
 }
 
-bool orr__family_on(const struct orr_world *world, enum orr_fault_family family)
-{
-    return world->rates[family] > 0 && !world->healed && world->now_ns >= world->faults_from_ns &&
-           world->now_ns < world->faults_until_ns;
-}
-
-bool orr__strikes(struct orr_world *world, enum orr_fault_family family, enum orr__site site,
-                  uint64_t actor, uint64_t occurrence)
-{
-    if (!orr__family_on(world, family))
-        return false;
-    return orr__draw_below(world, site, actor, occurrence, MILLION) < world->rates[family];
-}
-
 /* The range of rates that the swarm draws from, parts per million, evenly on a logarithmic scale.
  * For what chance.c does: per node (or world) and 10 ms of virtual time. A family without a range
  * is off unless the scenario sets its rate. */

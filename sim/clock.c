@@ -90,12 +90,15 @@ static void choose_skew_and_drift(struct orr_node *node)
         orr__draw_exponential(node->world, ORR__SITE_CLOCK, node->id, 1, SKEW_MEAN_NS);
     uint32_t most = draw(node, 2, BAD_ONE_IN) == 0 ? DRIFT_BAD : DRIFT_QUARTZ;
     bool ahead = draw(node, 3, 2) == 0;
+    const struct orr__point point =
+        orr__node_point(node, ORR__FAULT_SKEWED, ORR__SITE_CLOCK, "clock", 0);
+    if (!orr__happens(node->world, &point))
+        return;
     node->wall_offset_ns += ahead ? (int64_t)skew_ns : -(int64_t)skew_ns;
     node->drift = (int32_t)around_zero(draw(node, 4, 2 * (uint64_t)most + 1), most);
-    orr__fault(node->world, ORR_FAMILY_CLOCK, orr__node_subject(node, "clock"), 0,
-               "is %" PRIu64 " ms %s and runs %" PRId32 " ppm %s", skew_ns / ORR_MILLISECOND,
-               ahead ? "ahead" : "behind", node->drift < 0 ? -node->drift : node->drift,
-               node->drift < 0 ? "slow" : "fast");
+    orr__fault(node->world, &point, 0, "is %" PRIu64 " ms %s and runs %" PRId32 " ppm %s",
+               skew_ns / ORR_MILLISECOND, ahead ? "ahead" : "behind",
+               node->drift < 0 ? -node->drift : node->drift, node->drift < 0 ? "slow" : "fast");
 }
 
 void orr__clock_date(struct orr_world *world)
@@ -126,10 +129,13 @@ void orr_node_set_drift(struct orr_node *node, int32_t per_million)
     if (per_million < -ORR_DRIFT_MAX || per_million > ORR_DRIFT_MAX)
         orr_fatal("orr_node_set_drift: node %s, %" PRId32 " ppm: from -%d to %d", node->name,
                   per_million, ORR_DRIFT_MAX, ORR_DRIFT_MAX);
+    const struct orr__point point =
+        orr__node_point(node, ORR__FAULT_DRIFTS, ORR__SITE_CLOCK, "clock", ++node->clock_changes);
+    if (!orr__happens(node->world, &point))
+        return;
     take_base(node, monotonic(node));
     node->drift = per_million;
-    orr__fault(node->world, ORR_FAMILY_CLOCK, orr__node_subject(node, "clock"),
-               ++node->clock_changes, "runs %" PRId32 " ppm %s from now on",
+    orr__fault(node->world, &point, 0, "runs %" PRId32 " ppm %s from now on",
                per_million < 0 ? -per_million : per_million, per_million < 0 ? "slow" : "fast");
     orr__clock_changed(node);
 }
@@ -139,10 +145,19 @@ void orr_node_step_clock(struct orr_node *node, int64_t ns)
     if (ns < -ORR_CLOCK_STEP_MAX || ns > ORR_CLOCK_STEP_MAX)
         orr_fatal("orr_node_step_clock: node %s, %" PRId64 " ns: at most a year each way",
                   node->name, ns);
-    uint64_t size_ns = ns < 0 ? (uint64_t)-ns : (uint64_t)ns;
-    node->wall_offset_ns += ns;
-    orr__fault(node->world, ORR_FAMILY_CLOCK, orr__node_subject(node, "clock"),
-               ++node->clock_changes, "steps %" PRIu64 ".%06" PRIu64 " ms %s",
+    const struct orr__point point = orr__node_point(node, ORR__FAULT_STEPPED, ORR__SITE_CLOCK_STEP,
+                                                    "clock", ++node->clock_changes);
+    if (orr__happens(node->world, &point))
+        orr__clock_step(node, &point, ns);
+}
+
+/* A replay file may change how far, and not which way. */
+void orr__clock_step(struct orr_node *node, const struct orr__point *point, int64_t ns)
+{
+    uint64_t size_ns = orr__extent(node->world, point, ns < 0 ? (uint64_t)-ns : (uint64_t)ns, 0,
+                                   ORR_CLOCK_STEP_MAX);
+    node->wall_offset_ns += ns < 0 ? -(int64_t)size_ns : (int64_t)size_ns;
+    orr__fault(node->world, point, size_ns, "steps %" PRIu64 ".%06" PRIu64 " ms %s",
                size_ns / ORR_MILLISECOND, size_ns % ORR_MILLISECOND, ns < 0 ? "back" : "ahead");
 }
 

@@ -42,6 +42,8 @@ static struct orr__connection *make_connection(struct orr__stack *stack)
     connection->references = 1; /* the socket that connects */
     connection->syn_count = 0;
     connection->instant = false;
+    if (connection->left_name != NULL) /* used again, too */
+        connection->left_name->length = 0;
     connection->severed = false;
     connection->previous = NULL;
     connection->next = stack->connections;
@@ -123,6 +125,17 @@ void orr__connection_leave_listener(struct orr__connection *connection)
     connection->listener = NULL;
 }
 
+void orr__connection_keep_name(struct orr__connection *connection, const struct orr_address *name)
+{
+    if (connection->listener == NULL || name->length == 0)
+        return;
+    if (connection->left_name == NULL)
+        connection->left_name = malloc(sizeof *connection->left_name);
+    if (connection->left_name == NULL)
+        orr_fatal("no memory for the name of a client of node %s", connection->stack->node->name);
+    *connection->left_name = *name;
+}
+
 bool orr__end_complete(struct orr__end *end)
 {
     struct orr__connection *connection = end->connection;
@@ -178,6 +191,7 @@ void orr__connection_free(struct orr__connection *connection)
             end->socket->end = NULL;
         free(end->out.ring);
     }
+    free(connection->left_name);
     free(connection);
 }
 
@@ -327,16 +341,16 @@ static void syn_arrives(struct orr_world *world, void *object, uint64_t occurren
     struct orr__connection *connection = object;
     struct orr__end *end = &connection->ends[1];
     const struct orr__link *link = end->peer->out.link;
+    const struct orr__point point =
+        orr__link_point(link, ORR__FAULT_REFUSED, ORR__SITE_REFUSE, false, occurrence);
     orr__trace_hash(world, ORR__NET_SYN, link->id, occurrence, end->place.port);
     struct orr__socket *listener = find_listener(end);
     if (orr__end_state(end->peer) != ORR__END_CONNECTING) {
         /* the connect was given up meanwhile */
     } else if (!orr__stack_is_up(end->stack)) {
         orr__connection_syn_lost(connection, "the node is down");
-    } else if (link != end->out.link &&
-               orr__strikes(world, ORR_FAMILY_CONNECTION, ORR__SITE_REFUSE, link->id, occurrence)) {
-        orr__fault(world, ORR_FAMILY_CONNECTION, orr__link_subject(link, false), occurrence,
-                   "connection refused");
+    } else if (link != end->out.link && orr__strikes(world, &point)) {
+        orr__fault(world, &point, 0, "connection refused");
         refuse(connection, "by choice, at");
     } else if (orr__end_state(end) == ORR__END_HALF_OPEN) {
         answer_syn(connection);

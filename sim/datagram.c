@@ -26,13 +26,16 @@ void orr__datagram_open(struct orr__socket *socket)
     struct orr_node *node = socket->stack->node;
     uint64_t number = socket->stack->sockets_made++;
     socket->queue_capacity = QUEUE_CAPACITY;
-    if (!orr__strikes(node->world, ORR_FAMILY_PRESSURE, ORR__SITE_BUFFER, node->id + 1, number))
+    struct orr__point point =
+        orr__node_point(node, ORR__FAULT_QUEUE, ORR__SITE_BUFFER, "socket", number);
+    point.actor = node->id + 1;
+    if (!orr__strikes(node->world, &point))
         return;
-    socket->queue_capacity = orr__draw_range(node->world, ORR__SITE_BUFFER, ~node->id - 1, number,
-                                             QUEUE_SMALL_LOW, QUEUE_SMALL_HIGH);
-    char subject[ORR_NODE_NAME_MAX + sizeof "/socket"];
-    snprintf(subject, sizeof subject, "%s/socket", node->name);
-    orr__fault(node->world, ORR_FAMILY_PRESSURE, subject, number, "queue of %" PRIu64 " bytes",
+    uint64_t drawn = orr__draw_range(node->world, ORR__SITE_BUFFER, ~node->id - 1, number,
+                                     QUEUE_SMALL_LOW, QUEUE_SMALL_HIGH);
+    socket->queue_capacity =
+        orr__extent(node->world, &point, drawn, QUEUE_SMALL_LOW, QUEUE_SMALL_HIGH);
+    orr__fault(node->world, &point, socket->queue_capacity, "queue of %" PRIu64 " bytes",
                socket->queue_capacity);
 }
 
@@ -242,15 +245,23 @@ enum fate { WHOLE, LOST, DOUBLED, OVERTAKEN };
 
 static enum fate draw_fate(struct orr_world *world, const struct orr__link *link, uint64_t number)
 {
-    if (orr__strikes(world, ORR_FAMILY_DATAGRAM, ORR__SITE_DATAGRAM_LOSS, link->id, number)) {
-        orr__fault(world, ORR_FAMILY_DATAGRAM, orr__link_subject(link, true), number, "lost");
+    struct orr__point loss =
+        orr__link_point(link, ORR__FAULT_LOST, ORR__SITE_DATAGRAM_LOSS, true, number);
+    struct orr__point astray =
+        orr__link_point(link, ORR__FAULT_ASTRAY, ORR__SITE_DATAGRAM_COPY, true, number);
+    loss.actor = astray.actor = link->id;
+    if (orr__strikes(world, &loss)) {
+        orr__fault(world, &loss, 0, "lost");
         return LOST;
     }
-    if (!orr__strikes(world, ORR_FAMILY_DATAGRAM, ORR__SITE_DATAGRAM_COPY, link->id, number))
+    if (!orr__strikes(world, &astray))
         return WHOLE;
-    bool doubled = orr__draw_below(world, ORR__SITE_DATAGRAM_COPY, ~link->id, number, 2) == 0;
-    orr__fault(world, ORR_FAMILY_DATAGRAM, orr__link_subject(link, true), number,
-               doubled ? "doubled" : "overtaken");
+    uint64_t drawn = orr__draw_below(world, ORR__SITE_DATAGRAM_COPY, ~link->id, number, 2) == 0
+                         ? ORR__ASTRAY_DOUBLED
+                         : ORR__ASTRAY_OVERTAKEN;
+    uint64_t size = orr__extent(world, &astray, drawn, ORR__ASTRAY_DOUBLED, ORR__ASTRAY_OVERTAKEN);
+    bool doubled = size == ORR__ASTRAY_DOUBLED;
+    orr__fault(world, &astray, size, doubled ? "doubled" : "overtaken");
     return doubled ? DOUBLED : OVERTAKEN;
 }
 
@@ -308,6 +319,8 @@ static int destination(const struct orr__socket *socket, const struct orr_datagr
     if (maps && socket->options[ORR_SOCKET_ONLY_IP6] != 0)
         return -ENETUNREACH;
     int status = orr__place_read(&datagram->peer, maps ? family : socket->family, ret_to);
+    if (status == -EAFNOSUPPORT && socket->family == ORR_FAMILY_IP6)
+        return -EINVAL; /* which is what its connect calls EAFNOSUPPORT */
     if (status < 0)
         return status;
     if (ret_to->port == 0)

@@ -392,20 +392,25 @@ int orr__disk_rename(struct orr__disk *disk, struct orr__file *base, const char 
 
 /* ---- second names ---------------------------------------------------------------------------- */
 
-int orr__disk_link(struct orr__disk *disk, struct orr__file *base, const char *path,
-                   const char *path_new)
+static int look_up(struct orr__disk *disk, struct orr__file *base, const char *path,
+                   struct orr__inode **ret_inode)
 {
-    struct place from;
-    struct place to;
-    struct orr__inode *inode;
-    struct orr__inode *target;
-    int error = walk(disk, base, path, &from);
+    struct place place;
+    int error = walk(disk, base, path, &place);
     if (error == 0)
-        error = find(&from, &inode);
-    if (error == 0 && from.slash && !inode->is_directory)
+        error = find(&place, ret_inode);
+    if (error == 0 && place.slash && !(*ret_inode)->is_directory)
         error = -ENOTDIR;
-    if (error == 0)
-        error = walk(disk, base, path_new, &to);
+    return error;
+}
+
+/* `inode` may have lost its names since it was looked up, or be NULL: gone. */
+static int link_inode(struct orr__disk *disk, struct orr__file *base, struct orr__inode *inode,
+                      const char *path_new)
+{
+    struct place to;
+    struct orr__inode *target;
+    int error = walk(disk, base, path_new, &to);
     if (error != 0)
         return error;
     error = find(&to, &target);
@@ -413,10 +418,41 @@ int orr__disk_link(struct orr__disk *disk, struct orr__file *base, const char *p
         return -EEXIST;
     if (error != -ENOENT || to.slash || to.directory->name_count == 0)
         return error;
-    if (inode->is_directory)
+    if (inode != NULL && inode->is_directory)
         return -EPERM;
+    if (inode == NULL || inode->name_count == 0)
+        return -ENOENT;
     orr__tree_add(to.directory, to.name, inode);
     return 0;
+}
+
+int orr__disk_link(struct orr__disk *disk, struct orr__file *base, const char *path,
+                   const char *path_new)
+{
+    struct orr__inode *inode;
+    int error = look_up(disk, base, path, &inode);
+    return error != 0 ? error : link_inode(disk, base, inode, path_new);
+}
+
+int orr__disk_find_file(struct orr__disk *disk, struct orr__file *base, const char *path,
+                        uint64_t *ret_number)
+{
+    struct orr__inode *inode;
+    int error = look_up(disk, base, path, &inode);
+    if (error == 0 && inode->is_directory)
+        error = -EPERM;
+    if (error == 0)
+        *ret_number = inode->number;
+    return error;
+}
+
+int orr__disk_link_file(struct orr__disk *disk, struct orr__file *base, uint64_t number,
+                        const char *path_new)
+{
+    struct orr__inode *inode = disk->first;
+    while (inode != NULL && inode->number != number)
+        inode = inode->next;
+    return link_inode(disk, base, inode, path_new);
 }
 
 /* ---- listing --------------------------------------------------------------------------------- */

@@ -11,20 +11,15 @@
 #include <errno.h>
 #include <inttypes.h>
 
-static bool strikes(struct orr_node *node, enum orr_fault_family family, enum orr__site site,
-                    uint8_t op, uint64_t occurrence)
-{
-    return orr__strikes(node->world, family, site, orr__op_actor(node, op), occurrence);
-}
+#define LISTED_NAMES_MAX 3u /* before a listing fails: a directory of a test has few */
 
-/* The same of a family that damages the disk for good: only so many nodes may be damaged. */
-static bool damages(struct orr_node *node, enum orr_fault_family family, enum orr__site site,
-                    uint8_t op, uint64_t occurrence)
+/* Whether a family strikes that damages the disk for good: only so many nodes may be damaged. */
+static bool damages(struct orr_node *node, const struct orr__point *point)
 {
     struct orr_world *world = node->world;
     if (!node->is_damaged && world->damaged >= world->damaged_max)
         return false;
-    if (!strikes(node, family, site, op, occurrence))
+    if (!orr__strikes(world, point))
         return false;
     world->damaged += node->is_damaged ? 0 : 1;
     node->is_damaged = true;
@@ -43,85 +38,144 @@ static bool is_one_of(uint8_t op, uint64_t operations)
     return (operations & ORR_OP_BIT(op)) != 0;
 }
 
-static int enter(struct orr_node *node, enum orr_fault_family family, uint8_t op,
-                 uint64_t occurrence, int error)
+static int error_of(struct orr_node *node, enum orr__fault_kind kind, enum orr__site site,
+                    const struct orr_completion *completion, int error, int rare)
 {
-    orr__fault(node->world, family, orr__op_subject(node, op), occurrence, "%s",
-               orr_error_name(error));
-    return -error;
+    const struct orr__point point =
+        orr__op_point(node, kind, site, completion->request.op, (uint64_t)completion->result);
+    return orr__error_at(node->world, &point, error, rare);
 }
 
-int orr__disk_error(struct orr_node *node, uint8_t op, uint64_t occurrence)
+/* What reads or writes bytes, or makes them durable. */
+#define MOVES_BYTES                                                                  \
+    (ORR_OP_BIT(ORR_OP_READ) | ORR_OP_BIT(ORR_OP_READV) | ORR_OP_BIT(ORR_OP_WRITE) | \
+     ORR_OP_BIT(ORR_OP_WRITEV) | ORR_OP_BIT(ORR_OP_FSYNC) | ORR_OP_BIT(ORR_OP_FDATASYNC))
+/* What reads directories and inodes, or changes them. */
+#define CHANGES_TREE                                                                  \
+    (ORR_OP_BIT(ORR_OP_OPEN) | ORR_OP_BIT(ORR_OP_STAT) | ORR_OP_BIT(ORR_OP_RENAME) |  \
+     ORR_OP_BIT(ORR_OP_LINK) | ORR_OP_BIT(ORR_OP_UNLINK) | ORR_OP_BIT(ORR_OP_MKDIR) | \
+     ORR_OP_BIT(ORR_OP_TRUNCATE) | ORR_OP_BIT(ORR_OP_ALLOCATE))
+#define TAKES_SPACE                                                                       \
+    (ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) | ORR_OP_BIT(ORR_OP_ALLOCATE) | \
+     ORR_OP_BIT(ORR_OP_MKDIR) | ORR_OP_BIT(ORR_OP_LINK))
+
+/*
+ * A file system fails with EIO when it cannot read a block of a directory, of an inode or of its
+ * maps, or when its journal has been stopped, and finds that out before it changes what programs
+ * see: a rename, unlink, link or mkdir has done nothing then, an open has made no file, a truncate
+ * has cut nothing. (That a change was made and its journal failed is told to the fsync.) Nothing is
+ * read for the stat of an open file: its inode is in memory.
+ */
+static bool looks_at_disk(const struct orr_completion *completion)
 {
-    const uint64_t can_fail = ORR_OP_BIT(ORR_OP_READ) | ORR_OP_BIT(ORR_OP_READV) |
-                              ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) |
-                              ORR_OP_BIT(ORR_OP_FSYNC) | ORR_OP_BIT(ORR_OP_FDATASYNC);
-    const uint64_t takes_space = ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) |
-                                 ORR_OP_BIT(ORR_OP_ALLOCATE) | ORR_OP_BIT(ORR_OP_MKDIR) |
-                                 ORR_OP_BIT(ORR_OP_LINK);
-    int wanted = orr__plan_error(node, op, occurrence);
+    bool of_open_file =
+        completion->request.op == ORR_OP_STAT && completion->request.arguments.path.path == NULL;
+    return is_one_of(completion->request.op, CHANGES_TREE) && !of_open_file;
+}
+
+int orr__disk_error(struct orr_node *node, const struct orr_completion *completion)
+{
+    uint8_t op = completion->request.op;
+    int error = 0;
+    int wanted = orr__plan_error(node, op, (uint64_t)completion->result);
     if (wanted != 0)
         return wanted;
-    if (is_one_of(op, can_fail) &&
-        strikes(node, ORR_FAMILY_DISK_ERROR, ORR__SITE_OP_ERROR, op, occurrence))
-        return enter(node, ORR_FAMILY_DISK_ERROR, op, occurrence, EIO);
-    if (is_one_of(op, takes_space) &&
-        strikes(node, ORR_FAMILY_DISK_FULL, ORR__SITE_OP_FULL, op, occurrence))
-        return enter(node, ORR_FAMILY_DISK_FULL, op, occurrence,
-                     draw_below(node, ORR__SITE_OP_FULL, op, occurrence, 4) == 0 ? EDQUOT : ENOSPC);
-    if (op == ORR_OP_OPEN && strikes(node, ORR_FAMILY_HANDLES, ORR__SITE_HANDLES, op, occurrence))
-        return enter(node, ORR_FAMILY_HANDLES, op, occurrence,
-                     draw_below(node, ORR__SITE_HANDLES, op, occurrence, 4) == 0 ? ENFILE : EMFILE);
-    return 0;
+    if (is_one_of(op, MOVES_BYTES))
+        error = error_of(node, ORR__FAULT_ERROR, ORR__SITE_OP_ERROR, completion, EIO, EIO);
+    if (looks_at_disk(completion))
+        error = error_of(node, ORR__FAULT_ERROR, ORR__SITE_TREE_ERROR, completion, EIO, EIO);
+    if (error == 0 && is_one_of(op, TAKES_SPACE))
+        error = error_of(node, ORR__FAULT_FULL, ORR__SITE_OP_FULL, completion, ENOSPC, EDQUOT);
+    if (error == 0 && op == ORR_OP_OPEN)
+        error = error_of(node, ORR__FAULT_HANDLES, ORR__SITE_HANDLES, completion, EMFILE, ENFILE);
+    return error;
+}
+
+/* Names come in blocks, one of which cannot be read. */
+bool orr__listing_fails(struct orr_node *node, uint64_t *ret_names)
+{
+    struct orr_world *world = node->world;
+    const struct orr__point point = orr__node_point(node, ORR__FAULT_LISTS, ORR__SITE_LIST_ERROR,
+                                                    "directory_list", node->list_count++);
+    if (!orr__strikes(world, &point))
+        return false;
+    uint64_t drawn = orr__draw_below(world, ORR__SITE_LIST_ERROR, ~node->id, point.occurrence,
+                                     LISTED_NAMES_MAX + 1);
+    *ret_names = orr__extent(world, &point, drawn, 0, UINT32_MAX);
+    orr__fault(world, &point, *ret_names, "EIO after at most %" PRIu64 " name%s", *ret_names,
+               ORR__S(*ret_names));
+    return true;
 }
 
 bool orr__sync_is_lost(struct orr_node *node, uint8_t op, uint64_t occurrence)
 {
     if (node->disk_options.is_lying)
         return true;
-    if (!damages(node, ORR_FAMILY_LOST_SYNC, ORR__SITE_LOST_SYNC, op, occurrence))
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_LOST_SYNC, ORR__SITE_LOST_SYNC, op, occurrence);
+    if (!damages(node, &point))
         return false;
-    orr__fault(node->world, ORR_FAMILY_LOST_SYNC, orr__op_subject(node, op), occurrence,
-               "is acknowledged, and nothing is durable");
+    orr__fault(node->world, &point, 0, "is acknowledged, and nothing is durable");
     return true;
 }
 
 bool orr__operation_sticks(struct orr_node *node, uint8_t op, uint64_t occurrence)
 {
-    if (!strikes(node, ORR_FAMILY_STUCK, ORR__SITE_STUCK, op, occurrence))
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_STUCK, ORR__SITE_STUCK, op, occurrence);
+    if (!orr__strikes(node->world, &point))
         return false;
-    orr__fault(node->world, ORR_FAMILY_STUCK, orr__op_subject(node, op), occurrence,
-               "never returns");
+    orr__fault(node->world, &point, 0, "never returns");
     return true;
+}
+
+static void spoil_sector(struct orr_node *node, struct orr__file *file, uint8_t op,
+                         uint64_t occurrence, uint64_t offset, uint64_t bytes)
+{
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_BAD_SECTOR, ORR__SITE_BAD_SECTOR, op, occurrence);
+    if (!damages(node, &point))
+        return;
+    uint64_t drawn = offset + draw_below(node, ORR__SITE_BAD_SECTOR, op, occurrence, bytes);
+    uint64_t at = orr__extent(node->world, &point, drawn, offset, offset + bytes - 1);
+    orr__file_spoil_sector(file, at);
+    orr__fault(node->world, &point, at, "the sector at %" PRIu64 " cannot be read any more", at);
+}
+
+static void rot(struct orr_node *node, struct orr__file *file, uint8_t op, uint64_t occurrence,
+                uint64_t offset, uint64_t bytes)
+{
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_BIT_ROT, ORR__SITE_BIT_ROT, op, occurrence);
+    if (!damages(node, &point))
+        return;
+    uint64_t drawn = draw_below(node, ORR__SITE_BIT_ROT, op, occurrence, bytes * 8);
+    uint64_t bit = orr__extent(node->world, &point, drawn, 0, bytes * 8 - 1);
+    orr__file_flip_bit(file, offset + bit / 8, bit % 8);
+    orr__fault(node->world, &point, bit, "bit %" PRIu64 " of the byte at %" PRIu64 " has changed",
+               bit % 8, offset + bit / 8);
 }
 
 void orr__spoil_read(struct orr_node *node, struct orr__file *file, uint8_t op, uint64_t occurrence,
                      uint64_t offset, uint32_t length)
 {
     uint64_t bytes = orr__file_bytes_at(file, offset, length);
-    if (bytes > 0 && damages(node, ORR_FAMILY_BAD_SECTOR, ORR__SITE_BAD_SECTOR, op, occurrence)) {
-        uint64_t at = offset + draw_below(node, ORR__SITE_BAD_SECTOR, op, occurrence, bytes);
-        orr__file_spoil_sector(file, at);
-        orr__fault(node->world, ORR_FAMILY_BAD_SECTOR, orr__op_subject(node, op), occurrence,
-                   "the sector at %" PRIu64 " cannot be read any more", at);
-    }
-    if (bytes > 0 && damages(node, ORR_FAMILY_BIT_ROT, ORR__SITE_BIT_ROT, op, occurrence)) {
-        uint64_t bit = draw_below(node, ORR__SITE_BIT_ROT, op, occurrence, bytes * 8);
-        orr__file_flip_bit(file, offset + bit / 8, bit % 8);
-        orr__fault(node->world, ORR_FAMILY_BIT_ROT, orr__op_subject(node, op), occurrence,
-                   "bit %" PRIu64 " of the byte at %" PRIu64 " has changed", bit % 8,
-                   offset + bit / 8);
-    }
+    if (bytes == 0)
+        return;
+    spoil_sector(node, file, op, occurrence, offset, bytes);
+    rot(node, file, op, occurrence, offset, bytes);
 }
 
 void orr__spoil_write(struct orr_node *node, struct orr__file *file, uint8_t op,
                       uint64_t occurrence)
 {
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_MISDIRECTED, ORR__SITE_MISDIRECTED, op, occurrence);
     uint64_t sectors = orr__file_sectors(file);
-    if (!damages(node, ORR_FAMILY_MISDIRECTED, ORR__SITE_MISDIRECTED, op, occurrence))
+    if (!damages(node, &point))
         return;
-    uint64_t sector = draw_below(node, ORR__SITE_MISDIRECTED, op, occurrence, sectors + 1);
+    uint64_t drawn = draw_below(node, ORR__SITE_MISDIRECTED, op, occurrence, sectors + 1);
+    uint64_t sector = orr__extent(node->world, &point, drawn, 0, sectors);
     orr__file_misdirect(file, sector);
-    orr__fault(node->world, ORR_FAMILY_MISDIRECTED, orr__op_subject(node, op), occurrence,
-               "goes to sector %" PRIu64 " of the file", sector);
+    orr__fault(node->world, &point, sector, "goes to sector %" PRIu64 " of the file", sector);
 }

@@ -6,7 +6,9 @@
  *   chance.c     what strikes nodes and links in the course of time: partitions, crashes, pauses
  *   plan.c       faults that a scenario states plainly
  *   choice.c     keyed choices, a fuzzer's lanes, the swarm's rates
- *   ledger.c     the rolling trace hash, injected faults and their names, the text trace
+ *   fault.c      kinds of faults and their names; whether one strikes, and how hard
+ *   replay_file.c what a replay file says of faults
+ *   ledger.c     the rolling trace hash, injected faults, the text trace
  *   recorder.c   what one of two runs leaves that are to be compared
  *   node.c       nodes and processes: boot, crash, restart, pause
  *   clock.c      a node's clocks
@@ -89,6 +91,12 @@ enum orr__site {
     ORR__SITE_BIT_ROT,     /* whether a bit has changed, and which */
     ORR__SITE_MISDIRECTED, /* whether a write ends up elsewhere, and where */
     ORR__SITE_STUCK,       /* whether an operation never returns */
+    ORR__SITE_TREE_ERROR,  /* whether an operation on names or sizes fails */
+    ORR__SITE_LIST_ERROR,  /* whether a listing fails, and after how many names */
+    ORR__SITE_ACCEPT,      /* whether no descriptor is left for an accept */
+    ORR__SITE_SOCKET,      /* ... for a socket */
+    ORR__SITE_POLL,        /* whether a poll is told only what has woken it */
+    ORR__SITE_WAKE,        /* whether an accept that was canceled is woken instead of another */
     ORR__SITE_COUNT
 };
 
@@ -114,23 +122,97 @@ uint64_t orr__draw_exponential(struct orr_world *world, enum orr__site site, uin
 /* Fills a buffer with draws, eight bytes each; `count` is the next occurrence, and moves on. */
 void orr__draw_bytes(struct orr_world *world, enum orr__site site, uint64_t actor, uint64_t *count,
                      void *buffer, size_t length);
-/* True with the family's rate of this seed; false when the family is off or the world is healed. No
- * draw is made then: other draws do not depend on it. */
-bool orr__strikes(struct orr_world *world, enum orr_fault_family family, enum orr__site site,
-                  uint64_t actor, uint64_t occurrence);
-/* True when the family is on in this seed at all (and the world not healed). */
-bool orr__family_on(const struct orr_world *world, enum orr_fault_family family);
 /* Mixes a name into an id that is the same on every machine. */
 uint64_t orr__actor_id(const char *name);
 uint64_t orr__mix(uint64_t a, uint64_t b);
 
+/* ---- faults (fault.c) ------------------------------------------------------------------------ */
+
+/* What can strike: each kind belongs to one family, and has a word and perhaps a size, by which the
+ * ledger and a replay file name it (fault.c has the table). */
+enum orr__fault_kind {
+    ORR__FAULT_SHORT,       /* a transfer or a segment is cut */
+    ORR__FAULT_LONGER,      /* it takes longer */
+    ORR__FAULT_OVERTAKES,   /* a completion comes before those that were ready */
+    ORR__FAULT_TURN,        /* another waiter is served first */
+    ORR__FAULT_WOKEN,       /* a waiter is woken later */
+    ORR__FAULT_HEARS_TWICE, /* a receive that waits is told the error of a connect, too */
+    ORR__FAULT_DEFERRED,    /* an operation that could be done at once is not */
+    ORR__FAULT_BATCH,       /* the batch takes few operations */
+    ORR__FAULT_DELIVERS,    /* a flush delivers some of what is ready */
+    ORR__FAULT_BUFFERS,     /* a connection's buffers are small */
+    ORR__FAULT_QUEUE,       /* a datagram socket's queue is small */
+    ORR__FAULT_BACKLOG,
+    ORR__FAULT_REFUSED,
+    ORR__FAULT_RESET,
+    ORR__FAULT_LOST,
+    ORR__FAULT_ASTRAY, /* a datagram is doubled, or overtaken */
+    ORR__FAULT_CUT,
+    ORR__FAULT_CLOGGED,
+    ORR__FAULT_SLOW, /* a link carries only so much */
+    ORR__FAULT_ERROR,
+    ORR__FAULT_FULL,
+    ORR__FAULT_HANDLES,
+    ORR__FAULT_MEMORY,
+    ORR__FAULT_LOST_SYNC,
+    ORR__FAULT_BAD_SECTOR,
+    ORR__FAULT_BIT_ROT,
+    ORR__FAULT_MISDIRECTED,
+    ORR__FAULT_STUCK,
+    ORR__FAULT_POWER,
+    ORR__FAULT_KILLED,
+    ORR__FAULT_PAUSED,
+    ORR__FAULT_SKEWED,
+    ORR__FAULT_DRIFTS,
+    ORR__FAULT_STEPPED,
+    ORR__FAULT_LISTS,       /* a listing fails after some names */
+    ORR__FAULT_APART,       /* a link finds its file, and makes the name later */
+    ORR__FAULT_ERROR_ALONE, /* a poll is told of an error, and of nothing else */
+    ORR__FAULT_NOT_WOKEN,   /* an accept that was canceled is woken instead of another */
+    ORR__FAULT_KIND_COUNT
+};
+
+/* The longest delay that a replay file can give. */
+#define ORR__LONGER_MAX_NS (60 * ORR_MINUTE)
+
+/* The two values of ASTRAY. */
+enum { ORR__ASTRAY_DOUBLED, ORR__ASTRAY_OVERTAKEN };
+
+/*
+ * A point where a fault can strike. Its name, "owner/part#number" ("owner#number" without a part),
+ * stays the same when other faults come or go: that is what a replay file relies on. Its choice is
+ * keyed by site, actor and occurrence.
+ */
+struct orr__point {
+    enum orr__fault_kind kind;
+    enum orr__site site;
+    const char *owner;
+    const char *part;
+    uint64_t number;
+    uint64_t actor;
+    uint64_t occurrence;
+};
+
+/* True with the family's rate of this seed; false when the family is off or the world is healed. No
+ * draw is made then: other draws do not depend on it. What a replay file says comes first. */
+bool orr__strikes(struct orr_world *world, const struct orr__point *point);
+/* The same for what strikes by appointment, or because the scenario says so: true unless a replay
+ * file keeps it off. */
+bool orr__happens(struct orr_world *world, const struct orr__point *point);
+/* How large a fault is that strikes: what was drawn, or what a replay file says, within bounds. */
+uint64_t orr__extent(struct orr_world *world, const struct orr__point *point, uint64_t drawn,
+                     uint64_t low, uint64_t high);
+/* 0 if nothing strikes; else -error, one time in four -rare, or what a replay file says; entered
+ * into the ledger. */
+int orr__error_at(struct orr_world *world, const struct orr__point *point, int error, int rare);
+/* Enters it into the ledger, with its size (0 where its kind has none) and in words: "40 ms". */
+void orr__fault(struct orr_world *world, const struct orr__point *point, uint64_t size,
+                const char *format, ...) ORR_PRINTF(4, 5);
+/* True when the family is on in this seed at all (and the world not healed). */
+bool orr__family_on(const struct orr_world *world, enum orr_fault_family family);
+
 /* ---- ledger and trace ------------------------------------------------------------------------ */
 
-/* Enters a fault: "<subject>#<occurrence> <what>", with a magnitude if unit is not NULL ("40 ms",
- * "512 of 4096 bytes" are said in `what` by a format). subject as in "server/fsync" or
- * "client->server/segment". */
-void orr__fault(struct orr_world *world, enum orr_fault_family family, const char *subject,
-                uint64_t occurrence, const char *format, ...) ORR_PRINTF(5, 6);
 /* Kinds of events in the trace hash, beside the operations that end. */
 #define ORR__EVENT_BOOT UINT64_C(0xb007)
 #define ORR__EVENT_CRASH UINT64_C(0xc4a5)
@@ -275,7 +357,12 @@ struct orr_node {
     uint64_t random_count;
     uint64_t port_count;
     uint64_t memory_count;
+    uint64_t list_count;
+    uint64_t socket_count;
     uint64_t pauses;
+    uint64_t crashes_stated; /* asked for by the scenario, whether they happened or not */
+    uint64_t pauses_stated;
+    uint64_t splits_stated;
     bool is_paused;
     bool is_step_held;   /* a pass came while it was paused */
     bool is_damaged;     /* its disk, by chance */
@@ -305,8 +392,12 @@ int32_t orr__descriptor_add(struct orr__process *process, enum orr__descriptor_k
                             void *object, const char *site);
 struct orr__descriptor *orr__descriptor_get(struct orr__process *process, int32_t descriptor);
 void orr__descriptor_remove(struct orr__process *process, int32_t descriptor);
-/* "server/recv" for ledger names; valid until the next call. */
-const char *orr__op_subject(const struct orr_node *node, uint8_t op);
+/* A point of an operation of the node: "server/recv#17". */
+struct orr__point orr__op_point(const struct orr_node *node, enum orr__fault_kind kind,
+                                enum orr__site site, uint8_t op, uint64_t occurrence);
+/* A point of the node's own: "server/batch#2". */
+struct orr__point orr__node_point(const struct orr_node *node, enum orr__fault_kind kind,
+                                  enum orr__site site, const char *part, uint64_t number);
 /* The length a transfer is cut to: `length`, or less (>= 1) if PARTIAL strikes this operation;
  * enters the ledger. */
 uint32_t orr__cut_transfer(struct orr_node *node, uint8_t op, uint64_t occurrence, uint32_t length);
@@ -331,6 +422,8 @@ struct orr__link {
     uint64_t busy_until_ns;    /* the line of a slow link */
     uint64_t cut_until_ns;     /* nothing passes before */
     uint64_t clogged_until_ns; /* nothing leaves before */
+    uint64_t cuts_stated;      /* asked for by the scenario, whether they happened or not */
+    uint64_t clogs_stated;
 };
 
 struct orr__link *orr__world_link(struct orr_world *world, const struct orr_node *from,
@@ -342,8 +435,9 @@ bool orr__link_is_full(const struct orr_world *world, const struct orr__link *li
  * the line from now on; enters a spike into the ledger. */
 uint64_t orr__link_delay(struct orr_world *world, struct orr__link *link, bool datagram,
                          uint64_t occurrence, uint32_t bytes);
-/* "client->server/segment", valid until the next call. */
-const char *orr__link_subject(const struct orr__link *link, bool datagram);
+/* A point of a segment or datagram on its way: "client->server/segment#17". */
+struct orr__point orr__link_point(const struct orr__link *link, enum orr__fault_kind kind,
+                                  enum orr__site site, bool datagram, uint64_t number);
 
 struct orr__stack *orr__stack_create(struct orr_node *node);
 void orr__stack_destroy(struct orr__stack *stack);
@@ -403,6 +497,12 @@ int orr__disk_rename(struct orr__disk *disk, struct orr__file *base, const char 
                      const char *path_new);
 int orr__disk_link(struct orr__disk *disk, struct orr__file *base, const char *path,
                    const char *path_new);
+/* A link in two steps: the number of the file that has the name now (-EPERM: a directory has it),
+ * and, later, the new name for it. -ENOENT then if it has lost all of its names. */
+int orr__disk_find_file(struct orr__disk *disk, struct orr__file *base, const char *path,
+                        uint64_t *ret_number);
+int orr__disk_link_file(struct orr__disk *disk, struct orr__file *base, uint64_t number,
+                        const char *path_new);
 int orr__disk_unlink(struct orr__disk *disk, struct orr__file *base, const char *path,
                      enum orr_unlink_kind kind);
 int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *path,

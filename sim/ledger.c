@@ -13,6 +13,7 @@
  * among the events that it changed.
  */
 #include "recorder.h"
+#include "replay_file.h"
 #include "world.h"
 
 #include <inttypes.h>
@@ -130,7 +131,7 @@ static void tell_folded(struct orr_world *world, const struct orr__fold *next, c
 static struct orr__fold fold_of(uint32_t kind, const char *subject, const char *format)
 {
     struct orr__fold fold = {.kind = kind, .format = format};
-    snprintf(fold.subject, sizeof fold.subject, "%s", subject);
+    snprintf(fold.subject, sizeof fold.subject, "%.*s", (int)sizeof fold.subject - 1, subject);
     return fold;
 }
 
@@ -173,33 +174,72 @@ void orr__story_life(struct orr_world *world, const char *node, const char *form
     tell_folded(world, &next, node, text);
 }
 
-void orr__fault(struct orr_world *world, enum orr_fault_family family, const char *subject,
-                uint64_t occurrence, const char *format, ...)
+/* The id of "owner/part". */
+static uint64_t subject_id(const struct orr__point *point)
+{
+    uint64_t id = orr__actor_id(point->owner);
+    if (point->part == NULL)
+        return id;
+    id = orr__mix(id, '/');
+    for (const char *at = point->part; *at != '\0'; at++)
+        id = orr__mix(id, (uint8_t)*at);
+    return id;
+}
+
+static void write_ledger(const struct orr_world *world, const struct orr__point *point,
+                         uint64_t size, const char *what)
+{
+    orr__fault_write(world->ledger, point, size);
+    fprintf(world->ledger, "  # %" PRIu64 ".%06" PRIu64 " ms: %s\n",
+            world->now_ns / ORR_MILLISECOND, world->now_ns % ORR_MILLISECOND, what);
+}
+
+static void tell_fault(struct orr_world *world, const struct orr__point *point, const char *format,
+                       const char *what)
+{
+    char name[ORR__POINT_NAME_MAX];
+    char text[TEXT_MAX_BYTES];
+    char who[WHO_WIDTH];
+    enum orr_fault_family family = orr__fault_family(point->kind);
+    orr__point_name(point, name);
+    snprintf(text, sizeof text, "%s %s", name, what);
+    snprintf(who, sizeof who, "! %s", orr_fault_family_name(family));
+    if (world->trace != NULL) {
+        print_line(world->trace, world->now_ns, WHO_WIDTH, who, text);
+        return;
+    }
+    if (world->story == NULL)
+        return;
+    name[strcspn(name, "#")] = '\0';
+    struct orr__fold next = fold_of((uint32_t)family, name, format);
+    tell_folded(world, &next, who, text);
+}
+
+void orr__fault(struct orr_world *world, const struct orr__point *point, uint64_t size,
+                const char *format, ...)
 {
     if (world->failed)
         return;
+    enum orr_fault_family family = orr__fault_family(point->kind);
     world->faults++;
     world->faults_by_family[family]++;
-    orr__record_about(world, subject, NULL);
-    orr__trace_hash(world, ORR__EVENT_FAULT + (uint64_t)family, orr__actor_id(subject), occurrence,
+    char name[ORR__POINT_NAME_MAX];
+    if (world->recorder != NULL) {
+        orr__point_name(point, name);
+        orr__record_about(world, name, NULL);
+    }
+    orr__trace_hash(world, ORR__EVENT_FAULT + (uint64_t)family, subject_id(point), point->number,
                     0);
-    if (world->story == NULL && world->trace == NULL)
+    if (world->story == NULL && world->trace == NULL && world->ledger == NULL)
         return;
     char what[TEXT_MAX_BYTES / 2];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(what, sizeof what, format, arguments);
     va_end(arguments);
-    char text[TEXT_MAX_BYTES];
-    snprintf(text, sizeof text, "%s#%" PRIu64 " %s", subject, occurrence, what);
-    char who[WHO_WIDTH];
-    snprintf(who, sizeof who, "! %s", orr_fault_family_name(family));
-    if (world->trace != NULL) {
-        print_line(world->trace, world->now_ns, WHO_WIDTH, who, text);
-        return;
-    }
-    struct orr__fold next = fold_of((uint32_t)family, subject, format);
-    tell_folded(world, &next, who, text);
+    if (world->ledger != NULL)
+        write_ledger(world, point, size, what);
+    tell_fault(world, point, format, what);
 }
 
 /* ---- notes ----------------------------------------------------------------------------------- */

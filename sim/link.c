@@ -61,13 +61,17 @@ static void choose_distribution(struct orr_world *world, struct orr__link *link)
 
 static void choose_bandwidth(struct orr_world *world, struct orr__link *link, bool loops)
 {
-    if (loops || !orr__strikes(world, ORR_FAMILY_BANDWIDTH, ORR__SITE_LINK_BANDWIDTH, link->id, 0))
+    struct orr__point point =
+        orr__link_point(link, ORR__FAULT_SLOW, ORR__SITE_LINK_BANDWIDTH, false, 0);
+    point.part = NULL;
+    if (loops || !orr__strikes(world, &point))
         return;
     uint64_t doublings =
         orr__draw_below(world, ORR__SITE_LINK_BANDWIDTH, link->id, 1, SLOW_DOUBLINGS + 1);
-    link->bytes_per_second = SLOW_LEAST << doublings;
+    link->bytes_per_second = orr__extent(world, &point, SLOW_LEAST << doublings, SLOW_LEAST,
+                                         SLOW_LEAST << SLOW_DOUBLINGS);
     link->is_slow_by_chance = true;
-    orr__fault(world, ORR_FAMILY_BANDWIDTH, link->name, 0, "carries %" PRIu64 " KiB a second",
+    orr__fault(world, &point, link->bytes_per_second, "carries %" PRIu64 " KiB a second",
                link->bytes_per_second >> 10);
 }
 
@@ -123,11 +127,18 @@ bool orr__link_is_full(const struct orr_world *world, const struct orr__link *li
     return link->busy_until_ns > orr__now(world) + LINE_QUEUE_NS;
 }
 
-const char *orr__link_subject(const struct orr__link *link, bool datagram)
+struct orr__point orr__link_point(const struct orr__link *link, enum orr__fault_kind kind,
+                                  enum orr__site site, bool datagram, uint64_t number)
 {
-    static _Thread_local char subject[2 * ORR_NODE_NAME_MAX + 16];
-    snprintf(subject, sizeof subject, "%s/%s", link->name, datagram ? "datagram" : "segment");
-    return subject;
+    return (struct orr__point){
+        .kind = kind,
+        .site = site,
+        .owner = link->name,
+        .part = datagram ? "datagram" : "segment",
+        .number = number,
+        .actor = link->id,
+        .occurrence = number,
+    };
 }
 
 /* When the packet is on the line as a whole. */
@@ -174,12 +185,15 @@ uint64_t orr__link_delay(struct orr_world *world, struct orr__link *link, bool d
     uint64_t actor = link->id + datagram;
     uint64_t ns = departure(world, link, bytes) - orr__now(world) +
                   propagation(world, link, actor, occurrence);
-    if (orr__strikes(world, ORR_FAMILY_LATENCY, ORR__SITE_SEGMENT_SPIKE, actor, occurrence)) {
-        uint64_t spike_ns = orr__draw_exponential(world, ORR__SITE_SEGMENT_LATENCY, ~actor,
+    struct orr__point point =
+        orr__link_point(link, ORR__FAULT_LONGER, ORR__SITE_SEGMENT_SPIKE, datagram, occurrence);
+    point.actor = actor;
+    if (orr__strikes(world, &point)) {
+        uint64_t drawn_ns = orr__draw_exponential(world, ORR__SITE_SEGMENT_LATENCY, ~actor,
                                                   occurrence, SPIKE_MEAN_NS);
-        orr__fault(world, ORR_FAMILY_LATENCY, orr__link_subject(link, datagram), occurrence,
-                   "delayed %" PRIu64 ".%03" PRIu64 " ms", spike_ns / ORR_MILLISECOND,
-                   spike_ns / ORR_MICROSECOND % 1000);
+        uint64_t spike_ns = orr__extent(world, &point, drawn_ns, 0, ORR__LONGER_MAX_NS);
+        orr__fault(world, &point, spike_ns, "delayed %" PRIu64 ".%03" PRIu64 " ms",
+                   spike_ns / ORR_MILLISECOND, spike_ns / ORR_MICROSECOND % 1000);
         ns += spike_ns;
     }
     return ns;
@@ -204,32 +218,48 @@ void orr_world_set_link(struct orr_world *world, struct orr_node *from, struct o
     link->is_slow_by_chance = false;
 }
 
-static struct orr__link *cut(struct orr_world *world, struct orr_node *from, struct orr_node *to,
-                             uint64_t ns)
+void orr__link_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to, uint64_t ns)
 {
     struct orr__link *link = orr__world_link(world, from, to);
     uint64_t until_ns = orr__later(world, ns);
     if (until_ns > link->cut_until_ns)
         link->cut_until_ns = until_ns;
-    return link;
 }
 
 void orr_world_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to, uint64_t ns)
 {
-    const struct orr__link *link = cut(world, from, to, ns);
-    orr__fault(world, ORR_FAMILY_PARTITION, link->name, world->partitions++,
-               "cut for %" PRIu64 " ms", ns / ORR_MILLISECOND);
+    struct orr__link *link = orr__world_link(world, from, to);
+    struct orr__point point =
+        orr__link_point(link, ORR__FAULT_CUT, ORR__SITE_PARTITION, false, ++link->cuts_stated);
+    point.part = "cut";
+    if (!orr__happens(world, &point))
+        return;
+    ns = orr__extent(world, &point, ns, 0, UINT64_MAX);
+    orr__link_cut(world, from, to, ns);
+    orr__fault(world, &point, ns, "cut for %" PRIu64 " ms", ns / ORR_MILLISECOND);
+}
+
+void orr__link_clog(struct orr_world *world, struct orr_node *from, struct orr_node *to,
+                    uint64_t ns)
+{
+    struct orr__link *link = orr__world_link(world, from, to);
+    uint64_t until_ns = orr__later(world, ns);
+    if (until_ns > link->clogged_until_ns)
+        link->clogged_until_ns = until_ns;
 }
 
 void orr_world_clog(struct orr_world *world, struct orr_node *from, struct orr_node *to,
                     uint64_t ns)
 {
     struct orr__link *link = orr__world_link(world, from, to);
-    uint64_t until_ns = ns > ORR_CLOG_MAX ? orr__later(world, ORR_CLOG_MAX) : orr__later(world, ns);
-    if (until_ns > link->clogged_until_ns)
-        link->clogged_until_ns = until_ns;
-    orr__fault(world, ORR_FAMILY_CLOG, link->name, world->clogs++, "clogged for %" PRIu64 " ms",
-               ns / ORR_MILLISECOND);
+    struct orr__point point =
+        orr__link_point(link, ORR__FAULT_CLOGGED, ORR__SITE_CLOG, false, ++link->clogs_stated);
+    point.part = "clog";
+    if (!orr__happens(world, &point))
+        return;
+    ns = orr__extent(world, &point, ns < ORR_CLOG_MAX ? ns : ORR_CLOG_MAX, 0, ORR_CLOG_MAX);
+    orr__link_clog(world, from, to, ns);
+    orr__fault(world, &point, ns, "clogged for %" PRIu64 " ms", ns / ORR_MILLISECOND);
 }
 
 static void mend(struct orr_world *world, struct orr__link *link)
@@ -270,20 +300,30 @@ static bool is_among(const struct orr_node *node, struct orr_node *const *nodes,
     return false;
 }
 
-void orr_world_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
-                     uint64_t ns)
+void orr__links_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
+                      uint64_t ns)
 {
     for (struct orr_node *other = world->nodes; other != NULL; other = other->next) {
         if (is_among(other, nodes, count))
             continue;
         for (uint32_t i = 0; i < count; i++) {
-            (void)cut(world, nodes[i], other, ns);
-            (void)cut(world, other, nodes[i], ns);
+            orr__link_cut(world, nodes[i], other, ns);
+            orr__link_cut(world, other, nodes[i], ns);
         }
     }
+}
+
+void orr_world_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
+                     uint64_t ns)
+{
     if (count == 0)
         return;
-    orr__fault(world, ORR_FAMILY_PARTITION, orr__node_subject(nodes[0], "links"),
-               world->partitions++, "cut off for %" PRIu64 " ms, with %" PRIu32 " other%s",
+    const struct orr__point point = orr__node_point(nodes[0], ORR__FAULT_CUT, ORR__SITE_PARTITION,
+                                                    "links", ++nodes[0]->splits_stated);
+    if (!orr__happens(world, &point))
+        return;
+    ns = orr__extent(world, &point, ns, 0, UINT64_MAX);
+    orr__links_split(world, nodes, count, ns);
+    orr__fault(world, &point, ns, "cut off for %" PRIu64 " ms, with %" PRIu32 " other%s",
                ns / ORR_MILLISECOND, count - 1, ORR__S(count - 1));
 }

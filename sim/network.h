@@ -105,9 +105,10 @@ struct orr__connection {
     uint64_t begun_ns;
     uint32_t references;
     uint32_t syn_count;
-    bool instant;            /* Unix: the bytes take no time */
-    bool severed;            /* a reset by choice is on its way to both ends */
-    struct orr__end ends[2]; /* 0 connected, 1 accepted */
+    bool instant;                  /* Unix: the bytes take no time */
+    struct orr_address *left_name; /* Unix: of the client that left before it was accepted */
+    bool severed;                  /* a reset by choice is on its way to both ends */
+    struct orr__end ends[2];       /* 0 connected, 1 accepted */
 };
 
 /* A doubly linked list of connections through wait_next and wait_previous. */
@@ -183,6 +184,7 @@ struct orr__socket {
     uint32_t backlog;
     struct orr__waiting half_open;
     struct orr__waiting arrived; /* to be accepted */
+    uint64_t canceled_flush;     /* in which the first accept was canceled, + 1; 0 = in none */
 
     int error; /* of datagrams */
     uint64_t queued_bytes;
@@ -254,6 +256,8 @@ void orr__socket_drop_end(struct orr__socket *socket);
 
 /* ---- socket_calls.c -------------------------------------------------------------------------- */
 
+/* What is told of a Unix socket's name; of one without (NULL, or empty) just the family. */
+void orr__socket_name(const struct orr_address *name, struct orr_address *ret_address);
 /* The path in a Unix socket's address: 0 or -EINVAL. */
 int orr__socket_path(const struct orr_address *address, char path[ORR_ADDRESS_TEXT_MAX]);
 
@@ -267,12 +271,16 @@ void orr__socket_connected(struct orr__socket *socket, int error);
 void orr__socket_arrived(struct orr__socket *listener);
 /* Gives what has arrived to the accepts that wait. */
 void orr__socket_admit(struct orr__socket *listener);
+/* Those that wait to accept are woken: for a connection, or because there will be none. */
+void orr__socket_look_again(struct orr__socket *listener);
 /* Nobody gets in any more: neither those that wait to accept nor those that wait for room. */
 void orr__socket_refuse_waiting(struct orr__socket *socket);
 void orr__socket_stop_listening(struct orr__socket *socket, bool vanishes);
 
 /* ---- socket_wait.c --------------------------------------------------------------------------- */
 
+/* The socket is about to end as a listener: a poll may be told of that error and no more. */
+void orr__socket_polls_hear_of_error(struct orr__socket *socket);
 /* Lets the waiting polls look again. */
 void orr__socket_changed(struct orr__socket *socket);
 void orr__socket_submit_poll(struct orr__socket *socket, struct orr_completion *completion);
@@ -321,6 +329,8 @@ void orr__connection_schedule(struct orr__connection *connection, uint64_t time_
 void orr__connection_syn_lost(struct orr__connection *connection, const char *why);
 /* The listener lets go of the connection; its reference stays with the caller. */
 void orr__connection_leave_listener(struct orr__connection *connection);
+/* The client of a Unix connection leaves: who accepts it later is still told its name. */
+void orr__connection_keep_name(struct orr__connection *connection, const struct orr_address *name);
 /* The state; closed also for an end that went with a power loss. */
 static inline enum orr__end_state orr__end_state(const struct orr__end *end)
 {

@@ -63,6 +63,7 @@ struct orr_node *orr_node_create(struct orr_world *world, const char *name,
     struct orr_node *node = make_node(world, name);
     node->program = program;
     node->config = config;
+    orr__plans_begin(node);
     orr__chance_begin(node);
     orr_node_start(node);
     return node;
@@ -216,21 +217,29 @@ static void run_crash_function(struct orr__process *process)
 
 void orr_node_crash(struct orr_node *node, enum orr_crash kind)
 {
+    struct orr_world *world = node->world;
+    bool power = kind == ORR_CRASH_POWER;
+    const struct orr__point point =
+        orr__node_point(node, power ? ORR__FAULT_POWER : ORR__FAULT_KILLED, ORR__SITE_CRASH,
+                        "crash", ++node->crashes_stated);
+    if (node->process != NULL && !world->failed && orr__happens(world, &point))
+        orr__node_crash(node, &point);
+}
+
+void orr__node_crash(struct orr_node *node, const struct orr__point *point)
+{
     struct orr__process *process = node->process;
     struct orr_world *world = node->world;
-    if (process == NULL || world->failed)
-        return;
+    orr__assert(process != NULL && !world->failed);
     if (process->stepping)
         orr_fatal("orr_node_crash: node %s is inside one of its own callbacks", node->name);
     if (process->external)
         orr_fatal("orr_node_crash: the loop of node %s was opened by orr_node_open_loop: close it "
                   "instead",
                   node->name);
-    bool power = kind == ORR_CRASH_POWER;
-    char subject[ORR_NODE_NAME_MAX + 16];
-    snprintf(subject, sizeof subject, "%s/%s", node->name, power ? "power" : "process");
-    orr__fault(world, power ? ORR_FAMILY_POWER_LOSS : ORR_FAMILY_KILL, subject, node->lives,
-               power ? "loses power" : "is killed");
+    bool power = point->kind == ORR__FAULT_POWER;
+    enum orr_crash kind = power ? ORR_CRASH_POWER : ORR_CRASH_PROCESS;
+    orr__fault(world, point, 0, power ? "loses power" : "is killed");
     orr__trace_hash(world, ORR__EVENT_CRASH, node->id, kind, node->lives);
     run_crash_function(process);
     end_process(process, kind);
@@ -370,6 +379,14 @@ static void resume_later(struct orr_world *world, void *object, uint64_t pause)
 
 void orr_node_pause(struct orr_node *node, uint64_t ns)
 {
+    const struct orr__point point =
+        orr__node_point(node, ORR__FAULT_PAUSED, ORR__SITE_PAUSE, "halt", ++node->pauses_stated);
+    if (orr__happens(node->world, &point))
+        orr__node_pause(node, &point, ns);
+}
+
+void orr__node_pause(struct orr_node *node, const struct orr__point *point, uint64_t ns)
+{
     struct orr_world *world = node->world;
     if (node->process != NULL && node->process->external)
         orr_fatal("orr_node_pause: the loop of node %s was opened by orr_node_open_loop: do not "
@@ -379,8 +396,8 @@ void orr_node_pause(struct orr_node *node, uint64_t ns)
         return;
     node->is_paused = true;
     node->pauses++;
-    orr__fault(world, ORR_FAMILY_PAUSE, orr__node_subject(node, "pause"), node->pauses,
-               "for %" PRIu64 ".%03" PRIu64 " ms", ns / ORR_MILLISECOND,
+    ns = orr__extent(world, point, ns, 0, UINT64_MAX);
+    orr__fault(world, point, ns, "paused for %" PRIu64 ".%03" PRIu64 " ms", ns / ORR_MILLISECOND,
                ns / ORR_MICROSECOND % 1000);
     if (ns <= UINT64_MAX - world->now_ns)
         orr__schedule(world, world->now_ns + ns, resume_later, NULL, node, node->pauses);
@@ -425,6 +442,7 @@ int orr_node_open_loop(struct orr_world *world, const char *name, const struct o
         node = node->next;
     if (node == NULL) {
         node = make_node(world, name);
+        orr__plans_begin(node);
         orr__chance_begin(node);
     }
     if (node->process != NULL)

@@ -23,30 +23,45 @@ uint64_t orr__op_actor(const struct orr_node *node, uint8_t op)
     return node->id + op * UINT64_C(0x9e3779b97f4a7c15);
 }
 
-/* "server/what", valid until the next call. */
-const char *orr__node_subject(const struct orr_node *node, const char *what)
+struct orr__point orr__op_point(const struct orr_node *node, enum orr__fault_kind kind,
+                                enum orr__site site, uint8_t op, uint64_t occurrence)
 {
-    static _Thread_local char subject[ORR_NODE_NAME_MAX + 16];
-    snprintf(subject, sizeof subject, "%s/%s", node->name, what);
-    return subject;
+    return (struct orr__point){
+        .kind = kind,
+        .site = site,
+        .owner = node->name,
+        .part = orr_op_name(op),
+        .number = occurrence,
+        .actor = orr__op_actor(node, op),
+        .occurrence = occurrence,
+    };
 }
 
-const char *orr__op_subject(const struct orr_node *node, uint8_t op)
+struct orr__point orr__node_point(const struct orr_node *node, enum orr__fault_kind kind,
+                                  enum orr__site site, const char *part, uint64_t number)
 {
-    return orr__node_subject(node, orr_op_name(op));
+    return (struct orr__point){
+        .kind = kind,
+        .site = site,
+        .owner = node->name,
+        .part = part,
+        .number = number,
+        .actor = node->id,
+        .occurrence = number,
+    };
 }
 
 uint32_t orr__cut_transfer(struct orr_node *node, uint8_t op, uint64_t occurrence, uint32_t length)
 {
     struct orr_world *world = node->world;
-    uint64_t actor = orr__op_actor(node, op);
-    if (length < 2 ||
-        !orr__strikes(world, ORR_FAMILY_PARTIAL, ORR__SITE_OP_PARTIAL, actor, occurrence))
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_SHORT, ORR__SITE_OP_PARTIAL, op, occurrence);
+    if (length < 2 || !orr__strikes(world, &point))
         return length;
-    uint32_t cut = 1 + (uint32_t)orr__draw_below(world, ORR__SITE_OP_PARTIAL_LENGTH, actor,
-                                                 occurrence, length - 1);
-    orr__fault(world, ORR_FAMILY_PARTIAL, orr__op_subject(node, op), occurrence, "%u of %u bytes",
-               cut, length);
+    uint64_t drawn = 1 + orr__draw_below(world, ORR__SITE_OP_PARTIAL_LENGTH, point.actor,
+                                         occurrence, length - 1);
+    uint32_t cut = (uint32_t)orr__extent(world, &point, drawn, 1, length - 1);
+    orr__fault(world, &point, cut, "%u of %u bytes", cut, length);
     return cut;
 }
 
@@ -61,12 +76,14 @@ static uint64_t op_latency(struct orr_node *node, uint8_t op, uint64_t occurrenc
         (syncs ? node->disk_options.sync_ns : node->disk_options.transfer_ns) - low_ns;
     uint64_t ns =
         low_ns + orr__draw_exponential(world, ORR__SITE_OP_LATENCY, actor, occurrence, mean_ns);
-    if (orr__strikes(world, ORR_FAMILY_LATENCY, ORR__SITE_OP_SPIKE, actor, occurrence)) {
-        uint64_t spike_ns =
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_LONGER, ORR__SITE_OP_SPIKE, op, occurrence);
+    if (orr__strikes(world, &point)) {
+        uint64_t drawn_ns =
             orr__draw_exponential(world, ORR__SITE_OP_LATENCY, ~actor, occurrence, SPIKE_MEAN_NS);
-        orr__fault(world, ORR_FAMILY_LATENCY, orr__op_subject(node, op), occurrence,
-                   "takes %" PRIu64 ".%03" PRIu64 " ms longer", spike_ns / ORR_MILLISECOND,
-                   spike_ns / ORR_MICROSECOND % 1000);
+        uint64_t spike_ns = orr__extent(world, &point, drawn_ns, 0, ORR__LONGER_MAX_NS);
+        orr__fault(world, &point, spike_ns, "takes %" PRIu64 ".%03" PRIu64 " ms longer",
+                   spike_ns / ORR_MILLISECOND, spike_ns / ORR_MICROSECOND % 1000);
         ns += spike_ns;
     }
     return ns;
@@ -113,13 +130,13 @@ void orr__ready(struct orr__process *process, struct orr_completion *completion,
     completion->request.backend_bits = ORR__PLACE_READY;
     completion->next = NULL;
     completion->previous = NULL;
-    bool overtakes =
-        process->ready.count > 0 &&
-        orr__strikes(world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, node->id, node->ready_count);
+    const struct orr__point point =
+        orr__node_point(node, ORR__FAULT_OVERTAKES, ORR__SITE_REORDER, "ready", node->ready_count);
+    bool overtakes = process->ready.count > 0 && orr__strikes(world, &point);
     if (overtakes) {
-        orr__fault(world, ORR_FAMILY_REORDER, orr__node_subject(node, "ready"), node->ready_count,
-                   "%s overtakes %" PRIu64 " other%s", orr_op_name(completion->request.op),
-                   process->ready.count, ORR__S(process->ready.count));
+        orr__fault(world, &point, 0, "%s overtakes %" PRIu64 " other%s",
+                   orr_op_name(completion->request.op), process->ready.count,
+                   ORR__S(process->ready.count));
         orr_queue_push_first(&process->ready, completion);
     } else {
         orr_queue_push(&process->ready, completion);
@@ -245,7 +262,7 @@ static int64_t perform_file(struct orr__process *process, struct orr__file *file
                             struct orr_completion *completion, uint64_t mark)
 {
     uint8_t op = completion->request.op;
-    int error = orr__disk_error(process->node, op, (uint64_t)completion->result);
+    int error = orr__disk_error(process->node, completion);
     switch (op) {
     case ORR_OP_FSYNC:
     case ORR_OP_FDATASYNC:
@@ -326,6 +343,60 @@ static void file_done(struct orr_world *world, void *object, uint64_t mark)
     if (process != NULL)
         file_operation(process, completion, mark);
 }
+
+/* ---- links ----------------------------------------------------------------------------------- */
+
+static void link_done(struct orr_world *world, void *object, uint64_t file)
+{
+    (void)world;
+    struct orr_completion *completion = object;
+    struct orr__process *process = time_has_come(completion);
+    if (process == NULL)
+        return;
+    int error = orr__disk_error(process->node, completion);
+    if (error == 0)
+        error = orr__disk_link_file(process->node->disk,
+                                    orr__file_of(process, completion->request.descriptor), file,
+                                    completion->request.arguments.path.path_new);
+    orr__ready(process, completion, error);
+}
+
+/* A kernel looks up the file, and later makes its new name: what happens to the old one meanwhile
+ * does not matter, as long as the file keeps one. */
+static void link_looks_up(struct orr_world *world, void *object, uint64_t left_ns)
+{
+    (void)world;
+    struct orr_completion *completion = object;
+    struct orr__process *process = time_has_come(completion);
+    uint64_t file;
+    if (process == NULL)
+        return;
+    if (orr__disk_find_file(process->node->disk,
+                            orr__file_of(process, completion->request.descriptor),
+                            completion->request.arguments.path.path, &file) == 0)
+        later(process, completion, left_ns, link_done, file);
+    else
+        file_operation(process, completion, 0);
+}
+
+/* REORDER lets others come in between. */
+static bool is_link_apart(struct orr__process *process, struct orr_completion *completion,
+                          uint64_t occurrence, uint64_t latency_ns)
+{
+    struct orr_node *node = process->node;
+    uint8_t op = completion->request.op;
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_APART, ORR__SITE_REORDER, op, occurrence);
+    if (op != ORR_OP_LINK || !orr__strikes(process->world, &point))
+        return false;
+    uint64_t first_ns = orr__draw_below(process->world, ORR__SITE_REORDER, ~point.actor, occurrence,
+                                        latency_ns + 1);
+    orr__fault(process->world, &point, 0, "finds its file before it makes the name");
+    later(process, completion, first_ns, link_looks_up, latency_ns - first_ns);
+    return true;
+}
+
+/* ---- operations that hang -------------------------------------------------------------------- */
 
 #define STUCK_LOOK_NS ORR_SECOND
 
@@ -419,7 +490,10 @@ static int file_operation_on_socket(struct orr_completion *completion)
     default:
         break;
     }
-    if (completion->request.op != ORR_OP_STAT || completion->request.arguments.path.path != NULL)
+    const char *path = completion->request.arguments.path.path;
+    if (path != NULL && path[0] == '\0')
+        return -ENOENT; /* names are read before the handle is looked at */
+    if (completion->request.op != ORR_OP_STAT || path != NULL)
         return -ENOTDIR;
     struct orr_stat *status = completion->request.arguments.path.stat;
     memset(status, 0, sizeof *status);
@@ -434,11 +508,11 @@ static bool is_overtaken(struct orr__process *process, struct orr_completion *co
 {
     struct orr_node *node = process->node;
     uint8_t op = completion->request.op;
-    if (!orr__strikes(process->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER,
-                      orr__op_actor(node, op), occurrence))
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_DEFERRED, ORR__SITE_REORDER, op, occurrence);
+    if (!orr__strikes(process->world, &point))
         return false;
-    orr__fault(process->world, ORR_FAMILY_REORDER, orr__op_subject(node, op), occurrence,
-               "takes effect later");
+    orr__fault(process->world, &point, 0, "takes effect later");
     later(process, completion, op_latency(node, op, occurrence), run, occurrence);
     return true;
 }
@@ -468,7 +542,8 @@ static void start_file_operation(struct orr__process *process, struct orr_comple
     uint64_t mark = syncs && file != NULL ? orr__file_sync_mark(file) : occurrence;
     uint64_t latency_ns = op_latency(process->node, op, occurrence);
     bool sticks = orr__operation_sticks(process->node, op, occurrence);
-    later(process, completion, latency_ns, sticks ? still_stuck : file_done, mark);
+    if (sticks || !is_link_apart(process, completion, occurrence, latency_ns))
+        later(process, completion, latency_ns, sticks ? still_stuck : file_done, mark);
 }
 
 static void end_descriptor(struct orr__process *process, struct orr_completion *completion,

@@ -6,6 +6,7 @@
  * The model: a list for each node of operations to come, by kind and number over all its lives (the
  * number in "server/fsync#3"). Each strikes once.
  */
+#include "replay_file.h"
 #include "world.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@ struct orr__plan {
     uint8_t op;
     int error;           /* of an operation that is to fail: negative; else 0 */
     enum orr_crash kind; /* of a crash that is to follow it */
+    bool *used;          /* of a replay file: is told when it strikes; else NULL */
 };
 
 /* What the disk performs, and so can fail without a peer that would have to know of it. */
@@ -26,8 +28,8 @@ struct orr__plan {
     (ORR_OP_BIT(ORR_OP_OPEN) | ORR_OP_BIT(ORR_OP_READ) | ORR_OP_BIT(ORR_OP_READV) |       \
      ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) | ORR_OP_BIT(ORR_OP_FSYNC) |    \
      ORR_OP_BIT(ORR_OP_FDATASYNC) | ORR_OP_BIT(ORR_OP_STAT) | ORR_OP_BIT(ORR_OP_RENAME) | \
-     ORR_OP_BIT(ORR_OP_UNLINK) | ORR_OP_BIT(ORR_OP_MKDIR) | ORR_OP_BIT(ORR_OP_TRUNCATE) | \
-     ORR_OP_BIT(ORR_OP_ALLOCATE))
+     ORR_OP_BIT(ORR_OP_LINK) | ORR_OP_BIT(ORR_OP_UNLINK) | ORR_OP_BIT(ORR_OP_MKDIR) |     \
+     ORR_OP_BIT(ORR_OP_TRUNCATE) | ORR_OP_BIT(ORR_OP_ALLOCATE))
 
 static uint8_t operation_named(const char *call, const struct orr_node *node, const char *name)
 {
@@ -100,10 +102,12 @@ int orr__plan_error(struct orr_node *node, uint8_t op, uint64_t occurrence)
     if (plan == NULL)
         return 0;
     int error = plan->error;
-    bool full = error == -ENOSPC || error == -EDQUOT;
     free(plan);
-    orr__fault(node->world, full ? ORR_FAMILY_DISK_FULL : ORR_FAMILY_DISK_ERROR,
-               orr__op_subject(node, op), occurrence, "%s, as the scenario says",
+    const struct orr__point point =
+        orr__op_point(node, orr__fault_of_error(-error, false), ORR__SITE_OP_ERROR, op, occurrence);
+    if (!orr__happens(node->world, &point))
+        return 0;
+    orr__fault(node->world, &point, (uint64_t)-error, "%s, as the scenario says",
                orr_error_name(-error));
     return error;
 }
@@ -114,15 +118,51 @@ static void crash(struct orr_world *world, void *object, uint64_t kind)
     orr_node_crash(object, (enum orr_crash)kind);
 }
 
+/* The same, as a replay file says: nothing else in the file keeps it off. */
+static void crash_as_appointed(struct orr_world *world, void *object, uint64_t kind)
+{
+    struct orr_node *node = object;
+    const struct orr__point point =
+        orr__node_point(node, kind == ORR_CRASH_POWER ? ORR__FAULT_POWER : ORR__FAULT_KILLED,
+                        ORR__SITE_CRASH, "appointed", node->lives);
+    if (node->process != NULL && !world->failed)
+        orr__node_crash(node, &point);
+}
+
 void orr__plan_ended(struct orr_node *node, uint8_t op, uint64_t occurrence)
 {
     struct orr__plan *plan = take(node, op, occurrence, false);
     if (plan == NULL)
         return;
-    orr__story_line(node->world, node->name, "%s#%" PRIu64 " has ended: the scenario lets it crash",
-                    orr_op_name(op), occurrence);
-    orr__schedule(node->world, node->world->now_ns, crash, NULL, node, plan->kind);
+    if (plan->used != NULL)
+        *plan->used = true;
+    orr__story_line(node->world, node->name, "%s#%" PRIu64 " has ended: the %s lets it crash",
+                    orr_op_name(op), occurrence, plan->used != NULL ? "replay file" : "scenario");
+    orr__schedule(node->world, node->world->now_ns, plan->used != NULL ? crash_as_appointed : crash,
+                  NULL, node, plan->kind);
     free(plan);
+}
+
+static void take_appointment(void *context, struct orr__appointment *appointment)
+{
+    struct orr_node *node = context;
+    struct orr_world *world = node->world;
+    if (appointment->op != 0) {
+        struct orr__plan *plan = add(node, appointment->op, 1);
+        plan->occurrence = appointment->occurrence;
+        plan->kind = appointment->crash;
+        plan->used = &appointment->is_used;
+    } else if (appointment->time_ns >= world->now_ns) {
+        appointment->is_used = true;
+        orr__schedule(world, appointment->time_ns, crash_as_appointed, NULL, node,
+                      appointment->crash);
+    }
+}
+
+void orr__plans_begin(struct orr_node *node)
+{
+    if (node->world->rulings != NULL)
+        orr__rulings_appoint(node->world->rulings, node->name, take_appointment, node);
 }
 
 void orr__plans_free(struct orr_node *node)

@@ -372,7 +372,7 @@ static void world_text(const struct orr__record *record, char *text, size_t size
     else if (record->kind == ORR__EVENT_FAILED)
         snprintf(text, size, "is a check that fails");
     else if (record->kind - ORR__EVENT_FAULT < ORR_FAMILY_COUNT)
-        snprintf(text, size, "#%" PRIu64 " is struck by the fault %s", record->a,
+        snprintf(text, size, "is struck by the fault %s",
                  orr_fault_family_name((enum orr_fault_family)(record->kind - ORR__EVENT_FAULT)));
     else
         network_text(record, text, size);

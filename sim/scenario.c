@@ -3,6 +3,7 @@
  * chosen by the swarm, the scenario's function called, and what became of it written down.
  */
 #include "libc/libc.h"
+#include "replay_file.h"
 #include "world.h"
 
 #include <errno.h>
@@ -147,6 +148,8 @@ static void tell_end(struct orr_world *world)
             world->faults, ORR__S(world->faults), world->now_ns / ORR_MILLISECOND,
             world->now_ns % ORR_MILLISECOND, world->events_run, ORR__S(world->events_run),
             completions, ORR__S(completions));
+    if (world->rulings != NULL)
+        orr__rulings_tell_unused(world->rulings, world->story);
 }
 
 static void fill_outcome(const struct orr_world *world, struct orr_outcome *outcome)
@@ -189,12 +192,20 @@ int orr_scenario_run(const struct orr_scenario *scenario, const struct orr_run_o
         if (!check_parameter(scenario, &options->parameters[i], ret_outcome->detail,
                              sizeof ret_outcome->detail))
             return -EINVAL;
+    struct orr__rulings *rulings = NULL;
+    if (options->replay != NULL) {
+        rulings = orr__rulings_parse(options->replay, ret_outcome->detail);
+        if (rulings == NULL)
+            return -EINVAL;
+    }
     struct orr_world *world = orr__world_new(options->seed, options->trace, options->story);
     orr_world_police(world);
     world->scenario = scenario;
     world->options = options;
     world->live_hash = options->live_hash;
     world->recorder = options->recorder;
+    world->rulings = rulings;
+    world->ledger = options->ledger;
     if (options->untold != NULL)
         world->untold = options->untold;
     if (options->events_max > 0)

@@ -78,6 +78,8 @@ void orr__socket_end(struct orr__socket *socket, bool vanishes)
         orr__socket_stop_listening(socket, vanishes);
     if (socket->transport == ORR__UDP)
         orr__datagram_close(socket);
+    if (socket->end != NULL && socket->transport == ORR__UNIX)
+        orr__connection_keep_name(socket->end->connection, &socket->name);
     if (socket->end != NULL && vanishes)
         orr__end_vanish(socket->end);
     else if (socket->end != NULL)
@@ -119,6 +121,7 @@ static int64_t shutdown_listener(struct orr__socket *socket, enum orr_shutdown h
         if (socket->shut_receive)
             orr__socket_refuse_waiting(socket);
     } else if (how != ORR_SHUTDOWN_SEND) {
+        orr__socket_polls_hear_of_error(socket);
         orr__socket_stop_listening(socket, false);
     }
     return 0;
@@ -263,6 +266,8 @@ void orr__socket_cancel(struct orr__process *process, struct orr__socket *socket
         orr_queue_remove(&socket->out, completion);
         break;
     default:
+        if (socket->listening && socket->in.head == completion)
+            socket->canceled_flush = process->node->flush_count + 1;
         orr_queue_remove(&socket->in, completion);
         break;
     }

@@ -97,16 +97,16 @@ static uint32_t draw_backlog(struct orr__stack *stack, uint32_t backlog)
     uint64_t number = stack->listens++;
     if (backlog > BACKLOG_MAX)
         backlog = BACKLOG_MAX;
-    if (!orr__strikes(node->world, ORR_FAMILY_PRESSURE, ORR__SITE_BUFFER, node->id, number))
+    const struct orr__point point =
+        orr__node_point(node, ORR__FAULT_BACKLOG, ORR__SITE_BUFFER, "listen", number);
+    if (!orr__strikes(node->world, &point))
         return backlog;
-    uint32_t small =
-        (uint32_t)orr__draw_below(node->world, ORR__SITE_BUFFER, ~node->id, number, BACKLOG_SMALL);
+    uint64_t drawn =
+        orr__draw_below(node->world, ORR__SITE_BUFFER, ~node->id, number, BACKLOG_SMALL);
+    uint32_t small = (uint32_t)orr__extent(node->world, &point, drawn, 0, BACKLOG_SMALL - 1);
     if (small >= backlog)
         return backlog;
-    char subject[ORR_NODE_NAME_MAX + sizeof "/listen"];
-    snprintf(subject, sizeof subject, "%s/listen", node->name);
-    orr__fault(node->world, ORR_FAMILY_PRESSURE, subject, number, "backlog %u instead of %u", small,
-               backlog);
+    orr__fault(node->world, &point, small, "backlog %u instead of %u", small, backlog);
     return small;
 }
 
@@ -132,18 +132,25 @@ int orr__socket_listen(struct orr__process *process, struct orr__socket *socket,
     return 0;
 }
 
+void orr__socket_name(const struct orr_address *name, struct orr_address *ret_address)
+{
+    if (name != NULL && name->length > 0) {
+        *ret_address = *name;
+        return;
+    }
+    sa_family_t family = AF_UNIX;
+    memset(ret_address, 0, sizeof *ret_address);
+    memcpy(ret_address->storage.bytes, &family, sizeof family);
+    ret_address->length = sizeof family;
+}
+
 int orr__socket_local(struct orr__socket *socket, struct orr_address *ret_address)
 {
     if (socket->transport != ORR__UNIX) {
         orr__place_write(&socket->local, socket->family, ret_address);
         return 0;
     }
-    *ret_address = socket->name;
-    if (socket->name.length == 0) { /* unnamed: just the family */
-        sa_family_t family = AF_UNIX;
-        memcpy(ret_address->storage.bytes, &family, sizeof family);
-        ret_address->length = sizeof family;
-    }
+    orr__socket_name(&socket->name, ret_address);
     return 0;
 }
 
@@ -213,7 +220,7 @@ int orr__socket_option_set(struct orr__socket *socket, enum orr_socket_option op
         apply_buffers(socket);
         return 0;
     case ORR_SOCKET_ONLY_IP6:
-        if (socket->port != NULL)
+        if (socket->port != NULL && !gave_port_back(socket))
             return -EINVAL;
         break;
     default:

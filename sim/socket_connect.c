@@ -160,18 +160,27 @@ static struct orr__socket *child_of(struct orr__socket *listener, struct orr__en
     child->local = end->place;
     child->remote = end->peer->place;
     if (listener->transport == ORR__UNIX) {
+        const struct orr__socket *peer = end->peer->socket;
         child->name = listener->name;
-        if (end->peer->socket != NULL)
-            (void)orr__socket_local(end->peer->socket, &child->peer_name);
+        orr__socket_name(peer != NULL ? &peer->name : end->connection->left_name,
+                         &child->peer_name);
     } else {
         orr__port_adopt(listener->port, child);
     }
     return child;
 }
 
-/* The first connection in the queue gets a socket and a descriptor; without one it stays. */
+/* The first connection in the queue gets a socket and a descriptor; without one it stays, for the
+ * next accept. */
 static int64_t accept_first(struct orr__socket *listener, const struct orr_completion *completion)
 {
+    struct orr_node *node = listener->stack->node;
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_HANDLES, ORR__SITE_ACCEPT, completion->request.op,
+                      (uint64_t)completion->result);
+    int error = orr__error_at(node->world, &point, EMFILE, ENFILE);
+    if (error < 0)
+        return error;
     struct orr__connection *connection = listener->arrived.first;
     struct orr__socket *child = child_of(listener, &connection->ends[1]);
     int32_t descriptor =
@@ -202,10 +211,37 @@ void orr__socket_admit(struct orr__socket *listener)
     }
 }
 
+void orr__socket_look_again(struct orr__socket *listener)
+{
+    orr__socket_admit(listener);
+    if (listener->shut_receive)
+        orr__socket_refuse_waiting(listener);
+}
+
+/*
+ * A connection wakes one accept. On io_uring one that is canceled is among those that wait until
+ * the end of the system call, and a connection that comes in the same call may wake that one: the
+ * others go on to wait, until the next connection or accept comes.
+ */
+static bool wakes_a_canceled_one(struct orr__socket *listener)
+{
+    struct orr_node *node = listener->stack->node;
+    if (listener->in.head == NULL || listener->canceled_flush != node->flush_count + 1)
+        return false;
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_NOT_WOKEN, ORR__SITE_WAKE, ORR_OP_ACCEPT,
+                      (uint64_t)listener->in.head->result);
+    if (!orr__strikes(node->world, &point))
+        return false;
+    listener->canceled_flush = 0;
+    orr__fault(node->world, &point, 0, "is not woken: one that was canceled is");
+    return true;
+}
+
 void orr__socket_arrived(struct orr__socket *listener)
 {
     orr__socket_changed(listener);
-    if (!orr__socket_notices_later(listener))
+    if (!wakes_a_canceled_one(listener) && !orr__socket_notices_later(listener))
         orr__socket_admit(listener);
 }
 
@@ -221,7 +257,7 @@ void orr__socket_submit_accept(struct orr__socket *socket, struct orr_completion
         return;
     }
     orr_queue_push(&socket->in, completion);
-    if (socket->shut_receive)
+    if (socket->shut_receive && !orr__socket_notices_later(socket)) /* io_uring needs a worker */
         orr__socket_refuse_waiting(socket);
 }
 

@@ -4,6 +4,8 @@
  */
 #include "network.h"
 
+#include <inttypes.h>
+
 #define WOKEN_LATER_MEAN_NS (20 * ORR_MICROSECOND)
 
 /* ---- queues ---------------------------------------------------------------------------------- */
@@ -22,22 +24,31 @@ struct orr_completion *orr__queue_take(struct orr_queue *queue, uint64_t before)
 uint64_t orr__socket_overtaken(const struct orr__socket *socket, const struct orr_queue *queue)
 {
     const struct orr_node *node = socket->stack->node;
-    uint64_t number = (uint64_t)queue->head->result;
-    if (queue->count < 2 ||
-        !orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER, ~node->id, number))
+    const struct orr_completion *first = queue->head;
+    uint64_t number = (uint64_t)first->result;
+    struct orr__point point =
+        orr__op_point(node, ORR__FAULT_TURN, ORR__SITE_REORDER, first->request.op, number);
+    point.actor = ~node->id;
+    if (queue->count < 2 || !orr__strikes(node->world, &point))
         return 0;
-    return 1 +
-           orr__draw_below(node->world, ORR__SITE_REORDER, ~node->id - 1, number, queue->count - 1);
+    uint64_t most = queue->count - 1;
+    uint64_t drawn =
+        1 + orr__draw_below(node->world, ORR__SITE_REORDER, ~node->id - 1, number, most);
+    uint64_t others = orr__extent(node->world, &point, drawn, 1, most);
+    orr__fault(node->world, &point, others, "lets %" PRIu64 " other%s go first", others,
+               ORR__S(others));
+    return others;
 }
 
 /* ---- who waits is woken, perhaps later than others ------------------------------------------- */
 
-static bool strikes_waiter(const struct orr__socket *socket, const struct orr_completion *waits)
+static struct orr__point waiter_point(const struct orr_node *node, enum orr__fault_kind kind,
+                                      const struct orr_completion *waits)
 {
-    struct orr_node *node = socket->stack->node;
-    return waits != NULL && orr__family_on(node->world, ORR_FAMILY_REORDER) &&
-           orr__strikes(node->world, ORR_FAMILY_REORDER, ORR__SITE_REORDER,
-                        orr__mix(node->id, waits->request.op), (uint64_t)waits->result);
+    struct orr__point point =
+        orr__op_point(node, kind, ORR__SITE_REORDER, waits->request.op, (uint64_t)waits->result);
+    point.actor = orr__mix(node->id, waits->request.op);
+    return point;
 }
 
 /* The event names a descriptor, not a socket: that may be gone by then, or be another. */
@@ -45,13 +56,16 @@ static bool wake_later(const struct orr__socket *socket, const struct orr_comple
                        orr__event_run run)
 {
     struct orr_node *node = socket->stack->node;
-    if (!strikes_waiter(socket, waits))
+    if (waits == NULL)
         return false;
-    orr__fault(node->world, ORR_FAMILY_REORDER, orr__op_subject(node, waits->request.op),
-               (uint64_t)waits->result, "is woken later");
-    uint64_t ns = 1 + orr__draw_exponential(node->world, ORR__SITE_REORDER,
-                                            orr__mix(~node->id, waits->request.op),
-                                            (uint64_t)waits->result, WOKEN_LATER_MEAN_NS);
+    const struct orr__point point = waiter_point(node, ORR__FAULT_WOKEN, waits);
+    if (!orr__strikes(node->world, &point))
+        return false;
+    uint64_t drawn_ns = 1 + orr__draw_exponential(node->world, ORR__SITE_REORDER,
+                                                  orr__mix(~node->id, waits->request.op),
+                                                  point.number, WOKEN_LATER_MEAN_NS);
+    uint64_t ns = orr__extent(node->world, &point, drawn_ns, 1, ORR__LONGER_MAX_NS);
+    orr__fault(node->world, &point, ns, "is woken later");
     orr__schedule(node->world, orr__now(node->world) + ns, run, socket->process, socket->process,
                   (uint64_t)waits->request.descriptor);
     return true;
@@ -68,7 +82,7 @@ static void receiver_woken(struct orr_world *world, void *process, uint64_t desc
     (void)world;
     struct orr__socket *socket = woken_socket(process, descriptor);
     if (socket != NULL && socket->listening)
-        orr__socket_admit(socket);
+        orr__socket_look_again(socket);
     else if (socket != NULL && socket->transport == ORR__UDP)
         orr__datagram_wake(socket);
     else if (socket != NULL && socket->end != NULL)
@@ -95,7 +109,15 @@ bool orr__socket_connects_later(const struct orr__socket *socket)
 
 bool orr__socket_hears_twice(const struct orr__socket *socket)
 {
-    return strikes_waiter(socket, socket->in.head);
+    struct orr_node *node = socket->stack->node;
+    const struct orr_completion *waits = socket->in.head;
+    if (waits == NULL)
+        return false;
+    const struct orr__point point = waiter_point(node, ORR__FAULT_HEARS_TWICE, waits);
+    if (!orr__strikes(node->world, &point))
+        return false;
+    orr__fault(node->world, &point, 0, "is told the error of the connect, too");
+    return true;
 }
 
 /* ---- poll ------------------------------------------------------------------------------------ */
@@ -156,6 +178,23 @@ static void answer_polls(struct orr__socket *socket)
             orr__ready(socket->process, completion, events);
         }
         completion = next;
+    }
+}
+
+/* Who waits for a listener that ends is woken because of an error, and io_uring tells what has
+ * woken a poll, not what the socket looks like after it; epoll tells that. */
+void orr__socket_polls_hear_of_error(struct orr__socket *socket)
+{
+    struct orr_node *node = socket->stack->node;
+    while (socket->polls.head != NULL) {
+        struct orr_completion *completion = socket->polls.head;
+        const struct orr__point point = orr__op_point(node, ORR__FAULT_ERROR_ALONE, ORR__SITE_POLL,
+                                                      ORR_OP_POLL, (uint64_t)completion->result);
+        if (!orr__strikes(node->world, &point))
+            return;
+        orr__fault(node->world, &point, 0, "is told of an error alone");
+        orr_queue_remove(&socket->polls, completion);
+        orr__ready(socket->process, completion, ORR_POLL_ERROR);
     }
 }
 

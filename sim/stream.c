@@ -99,11 +99,12 @@ void orr__stream_buffers(struct orr__connection *connection, const struct orr__s
     const struct orr__link *link = connection->ends[0].out.link;
     uint32_t low = CAPACITY_LOW;
     uint32_t high = CAPACITY_HIGH;
-    if (orr__strikes(world, ORR_FAMILY_PRESSURE, ORR__SITE_BUFFER, link->id, occurrence)) {
+    const struct orr__point point =
+        orr__link_point(link, ORR__FAULT_BUFFERS, ORR__SITE_BUFFER, false, occurrence);
+    if (orr__strikes(world, &point)) {
         low = CAPACITY_SMALL_LOW;
         high = CAPACITY_SMALL_HIGH;
-        orr__fault(world, ORR_FAMILY_PRESSURE, orr__link_subject(link, false), occurrence,
-                   "buffers of at most %u bytes", high);
+        orr__fault(world, &point, 0, "buffers of at most %u bytes", high);
     }
     for (uint64_t i = 0; i < 2; i++) {
         struct orr__flow *flow = &connection->ends[i].out;
@@ -253,11 +254,11 @@ static bool sever(struct orr__end *end, uint64_t number)
 {
     struct orr__connection *connection = end->connection;
     const struct orr__link *link = end->out.link;
-    if (link == end->peer->out.link ||
-        !orr__strikes(connection->world, ORR_FAMILY_CONNECTION, ORR__SITE_RESET, link->id, number))
+    const struct orr__point point =
+        orr__link_point(link, ORR__FAULT_RESET, ORR__SITE_RESET, false, number);
+    if (link == end->peer->out.link || !orr__strikes(connection->world, &point))
         return false;
-    orr__fault(connection->world, ORR_FAMILY_CONNECTION, orr__link_subject(link, false), number,
-               "connection reset");
+    orr__fault(connection->world, &point, 0, "connection reset");
     connection->severed = true;
     end->out.epoch++;
     end->peer->out.epoch++;
@@ -316,13 +317,14 @@ static uint32_t cut_segment(const struct orr__end *end, uint32_t bytes)
 {
     struct orr_world *world = end->connection->world;
     const struct orr__link *link = end->out.link;
-    if (bytes < 2 || end->connection->instant ||
-        !orr__strikes(world, ORR_FAMILY_PARTIAL, ORR__SITE_SEGMENT_CUT, link->id, link->segments))
+    const struct orr__point point =
+        orr__link_point(link, ORR__FAULT_SHORT, ORR__SITE_SEGMENT_CUT, false, link->segments);
+    if (bytes < 2 || end->connection->instant || !orr__strikes(world, &point))
         return bytes;
-    uint32_t cut = 1 + (uint32_t)orr__draw_below(world, ORR__SITE_SEGMENT_LENGTH, link->id,
-                                                 link->segments, bytes - 1);
-    orr__fault(world, ORR_FAMILY_PARTIAL, orr__link_subject(link, false), link->segments,
-               "%u of %u bytes", cut, bytes);
+    uint64_t drawn =
+        1 + orr__draw_below(world, ORR__SITE_SEGMENT_LENGTH, link->id, link->segments, bytes - 1);
+    uint32_t cut = (uint32_t)orr__extent(world, &point, drawn, 1, bytes - 1);
+    orr__fault(world, &point, cut, "%u of %u bytes", cut, bytes);
     return cut;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "libc/libc.h"
 #include "recorder.h"
+#include "replay_file.h"
 #include "world.h"
 
 #include <inttypes.h>
@@ -244,6 +245,7 @@ void orr_world_destroy(struct orr_world *world)
         orr__node_destroy(node);
     }
     orr__links_free(world);
+    orr__rulings_free(world->rulings);
     orr__lanes_close(world);
     free(world->heap);
     free(world->events);

@@ -24,6 +24,8 @@ struct orr__event {
     uint64_t a; /* in the free list: the next free index */
 };
 
+struct orr__rulings;
+
 #define ORR__EVENT_NONE UINT32_MAX
 #define ORR__WORKLOAD_SITES_MAX 64
 #define ORR__DETAIL_MAX 4096
@@ -52,7 +54,7 @@ struct orr__sometimes {
 struct orr__fold {
     uint32_t kind; /* the fault's family, or ORR__FOLD_LIVES */
     const char *format;
-    char subject[3 * ORR_NODE_NAME_MAX];
+    char subject[3 * ORR_NODE_NAME_MAX + 32];
     uint64_t count; /* so far; 0 = no run */
 };
 
@@ -78,8 +80,6 @@ struct orr_world {
     uint32_t node_count;
     struct orr__link **links; /* node_count x node_count, from * count + to */
     uint32_t links_stride;
-    uint64_t partitions;
-    uint64_t clogs;
 
     uint32_t rates[ORR_FAMILY_COUNT];
     uint64_t faults_from_ns;  /* none strikes before it, ... */
@@ -91,6 +91,7 @@ struct orr_world {
     bool healed;
     struct orr__lane *lanes;            /* ORR__SITE_COUNT of them, or NULL */
     const struct orr__answers *answers; /* NULL = none */
+    struct orr__rulings *rulings;       /* what a replay file says, or NULL */
     struct {
         uint64_t id;
         uint64_t count;
@@ -104,6 +105,7 @@ struct orr_world {
     const struct orr_run_options *options;
     FILE *trace;
     FILE *story;
+    FILE *ledger; /* gets every fault as a line of a replay file, or NULL */
     bool story_begun;
     struct orr__fold fold;
     char *untold; /* ORR_UNTOLD_MAX bytes: untold_own, or of who called us */
@@ -135,6 +137,15 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story);
 bool orr__world_step(struct orr_world *world, uint64_t limit_ns);
 
 /* link.c */
+/* Nothing passes from one to the other for a while. */
+void orr__link_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to,
+                   uint64_t ns);
+/* Nothing leaves. */
+void orr__link_clog(struct orr_world *world, struct orr_node *from, struct orr_node *to,
+                    uint64_t ns);
+/* Nothing passes between these nodes and the others. */
+void orr__links_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
+                      uint64_t ns);
 /* Every link is whole, and as fast as the scenario wants it. */
 void orr__links_mend(struct orr_world *world);
 void orr__links_free(struct orr_world *world);
@@ -155,6 +166,8 @@ void orr__story_begin(struct orr_world *world);
 void orr__chance_begin(struct orr_node *node);
 
 /* plan.c */
+/* A node was made: takes in what a replay file appoints for it. */
+void orr__plans_begin(struct orr_node *node);
 /* The error that the scenario wants of this operation, entered into the ledger; or 0. */
 int orr__plan_error(struct orr_node *node, uint8_t op, uint64_t occurrence);
 /* An operation has ended: a crash may be due. */
@@ -162,6 +175,7 @@ void orr__plan_ended(struct orr_node *node, uint8_t op, uint64_t occurrence);
 void orr__plans_free(struct orr_node *node);
 
 /* clock.c */
+void orr__clock_step(struct orr_node *node, const struct orr__point *point, int64_t ns);
 /* Chooses the date at which the world begins. */
 void orr__clock_date(struct orr_world *world);
 /* Sets the clocks of a node that is being made. */
@@ -178,7 +192,9 @@ void orr__swarm(struct orr_world *world);
 bool orr__lanes_open(struct orr_world *world, const uint8_t *bytes, size_t count);
 void orr__lanes_close(struct orr_world *world);
 
-/* node.c */
+/* node.c: what an event or a scenario does, as the fault of a point that has been decided */
+void orr__node_crash(struct orr_node *node, const struct orr__point *point);
+void orr__node_pause(struct orr_node *node, const struct orr__point *point, uint64_t ns);
 /* Ends the node's process for good; its connections go on to know the other nodes'. So this comes
  * for all nodes before the first is destroyed. */
 void orr__node_end(struct orr_node *node);
@@ -212,14 +228,13 @@ void orr__operation_start(struct orr__process *process, struct orr_completion *c
 void orr__operation_cancel(struct orr__process *process, struct orr_completion *completion);
 /* close(2) of any descriptor: 0 or -EBADF. */
 int64_t orr__descriptor_close(struct orr__process *process, int32_t descriptor);
-/* "server/what" for ledger names; valid until the next call. */
-const char *orr__node_subject(const struct orr_node *node, const char *what);
-
 uint64_t orr__op_actor(const struct orr_node *node, uint8_t op);
 
 /* disk_faults.c: what strikes the operation with that number; enters the ledger. */
-/* -EIO, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE or 0. */
-int orr__disk_error(struct orr_node *node, uint8_t op, uint64_t occurrence);
+/* -EIO, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE or 0. The completion's result is its number. */
+int orr__disk_error(struct orr_node *node, const struct orr_completion *completion);
+/* True if a listing shall fail, after so many names, or at its end if there are fewer. */
+bool orr__listing_fails(struct orr_node *node, uint64_t *ret_names);
 /* True if a sync shall do nothing and succeed. */
 bool orr__sync_is_lost(struct orr_node *node, uint8_t op, uint64_t occurrence);
 bool orr__operation_sticks(struct orr_node *node, uint8_t op, uint64_t occurrence);

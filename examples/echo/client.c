@@ -93,12 +93,14 @@ static void on_connected(void *context, struct orr_completion *completion, int64
         send_message(client);
 }
 
+/* Without a descriptor left it is the timer that tries again. */
 static void start(struct client *client)
 {
     client->handle =
         orr_socket(client->loop, orr_address_family(&client->task->server), ORR_SOCKET_STREAM);
-    orr_connect(client->loop, &client->io, client->handle, &client->task->server, on_connected,
-                client);
+    if (client->handle >= 0)
+        orr_connect(client->loop, &client->io, client->handle, &client->task->server, on_connected,
+                    client);
 }
 
 static void on_timer(void *context, struct orr_completion *completion, int64_t result)
@@ -106,7 +108,9 @@ static void on_timer(void *context, struct orr_completion *completion, int64_t r
     struct client *client = context;
     if (result < 0 || client->task->done)
         return;
-    if (client->echoed_before == client->task->echoed)
+    if (client->handle < 0)
+        start(client);
+    else if (client->echoed_before == client->task->echoed)
         hang_up(client);
     client->echoed_before = client->task->echoed;
     orr_timeout(client->loop, completion, PATIENCE, on_timer, client);

@@ -102,10 +102,10 @@ static void on_new_file_removed(void *context, struct orr_completion *completion
     if (is_over(log, result)) {
         return;
     }
-    if (result == -ENOENT && compaction->was_renaming) {
-        kv_log__fail(
-            log, compaction->error, "tell which file has the name of",
-            "a rename failed, and the new file's name is gone: see to the disk, then start again");
+    if (result < 0 && compaction->was_renaming) { /* it may have been done all the same */
+        kv_log__fail(log, compaction->error, "tell which file has the name of",
+                     "a rename failed, and the new file's name is gone or cannot be removed: see "
+                     "to the disk, then start again");
         return;
     }
     if (result < 0 && result != -ENOENT) {

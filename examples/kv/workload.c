@@ -394,6 +394,11 @@ static void on_pause_over(void *context, struct orr_completion *completion, int6
         start(context);
 }
 
+static void pause_client(struct client *client)
+{
+    orr_timeout(client->loop, &client->pause, choose(client, PAUSE_MAX_NS), on_pause_over, client);
+}
+
 static void on_closed(void *context, struct orr_completion *completion, int64_t result)
 {
     struct client *client = context;
@@ -401,7 +406,7 @@ static void on_closed(void *context, struct orr_completion *completion, int64_t 
     (void)result;
     client->closing = false;
     client->task->reconnects++;
-    orr_timeout(client->loop, &client->pause, choose(client, PAUSE_MAX_NS), on_pause_over, client);
+    pause_client(client);
 }
 
 static void hang_up(struct client *client)
@@ -489,8 +494,11 @@ static void on_connected(void *context, struct orr_completion *completion, int64
 static void start(struct client *client)
 {
     client->handle = orr_socket(client->loop, ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
-    orr_connect(client->loop, &client->io, client->handle, &client->task->server, on_connected,
-                client);
+    if (client->handle < 0)
+        pause_client(client);
+    else
+        orr_connect(client->loop, &client->io, client->handle, &client->task->server, on_connected,
+                    client);
 }
 
 /* A server that lost its power says nothing: who is silent for too long is given up. */

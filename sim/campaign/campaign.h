@@ -9,7 +9,9 @@
  *   nursery.c    the processes: fork, shared memory, captured output, time limit
  *   capture.c    what a process printed: its last bytes, and the lines that say why it died
  *   verdict.c    from how a process ended to the check that failed
- *   replay.c     one seed with its story
+ *   replay.c     one seed with its story; replay_source.c: out of a file
+ *   replay_folder.c all the replay files of a folder, as tests
+ *   shrink.c     a failing seed down to the faults that it needs
  *   twice.c      seeds that are run twice, and where two runs differ; disturb.c: other memory for
  *                the second
  *   report.c     failures and the summary for eyes; json.c: the same for programs
@@ -36,6 +38,8 @@
 
 #include <sys/types.h>
 
+struct orr__replay_head;
+
 enum {
     ORR__JOBS_MAX = 256,
     ORR__PLACES_MAX = ORR__JOBS_MAX + 2, /* and for two runs that are compared event by event */
@@ -54,6 +58,8 @@ struct orr__job {
     uint64_t timeout_ns; /* of real time per seed; 0 = none */
     bool replay;         /* the child writes its story, and all it prints is passed on to stdout */
     bool trace;          /* the story includes every event */
+    const char *faults;  /* the text of a replay file that says which strike, or NULL */
+    const char *record;  /* a replay file of the run is written there, or NULL */
 };
 
 /* What a process printed. Bytes go around in `tail`; the lines that say why it died are kept
@@ -212,6 +218,7 @@ struct orr__command {
 
     const char **words; /* what is no option: the scenario and name=value */
     uint32_t word_count;
+    uint32_t words_given; /* of them, by the command line, when replay files add others */
     struct orr_parameter_value *parameters;
     struct orr__job job;
     const char *timeout_text; /* as typed, or NULL */
@@ -229,7 +236,16 @@ struct orr__command {
 
     char *replay_head; /* "build/orrery replay kv bug=x --seed ", to be followed by the seed ... */
     char *replay_tail; /* ... and this */
+
+    const char *file; /* the replay file as typed, or NULL; then the head needs no seed */
+    char *file_text;
+    size_t file_bytes;
+    struct orr__replay_head *file_head;
+    const char *output; /* where `shrink` writes, or NULL */
 };
+
+/* Writes the command line that brings a seed back, without an end of line. */
+void orr__command_again(FILE *out, const struct orr__command *command, uint64_t seed);
 
 /* The status of wrong usage, and of what cannot run at all. */
 enum { ORR__EXIT_CLEAN = 0, ORR__EXIT_FAILING = 1, ORR__EXIT_USAGE = 2 };
@@ -253,12 +269,30 @@ void orr__addresses_tell(const struct orr__command *command);
 int orr__list(const struct orr__command *command);
 int orr__campaign(const struct orr__command *command);
 int orr__replay(const struct orr__command *command);
+int orr__shrink(const struct orr__command *command);
 
 /* The pages of --help (help.c). */
 void orr__help(const struct orr__command *command);
 void orr__help_list(const struct orr__command *command);
 void orr__help_run(const struct orr__command *command);
 void orr__help_replay(const struct orr__command *command);
+void orr__help_shrink(const struct orr__command *command);
+
+/* ---- replay files (replay_source.c) ---------------------------------------------------------- */
+
+/* True if a word is the name of a replay file and not of a scenario. */
+bool orr__is_replay_file(const char *word);
+/* Reads the replay file that is the first word, and puts its scenario and parameters in that
+ * word's place. Returns 0 or the exit status, after an error message. */
+int orr__replay_file_open(struct orr__command *command);
+void orr__replay_file_close(struct orr__command *command);
+/* True if a word is the path of a folder, with a '/' in it. */
+bool orr__is_folder(const char *word);
+/* Replays all files of the folder that is the first word. Returns the exit status. */
+int orr__replay_folder(struct orr__command *command);
+/* Writes what stands before the faults: check (NULL: none), scenario, parameters, seed, `only`. */
+void orr__replay_file_begin(FILE *out, const struct orr__job *job, uint64_t seed,
+                            const char *check);
 
 /* ---- scenarios (scenarios.c) ----------------------------------------------------------------- */
 
@@ -325,6 +359,8 @@ void orr__progress_open(struct orr__progress *progress, bool json);
 /* Rewrites the line if it is time to. */
 void orr__progress_show(struct orr__progress *progress, const struct orr__command *command,
                         uint64_t elapsed_ns);
+/* The same with a text of one's own. */
+void orr__progress_text(struct orr__progress *progress, const char *text, uint64_t elapsed_ns);
 void orr__progress_clear(struct orr__progress *progress);
 
 /* "seed 7 fails: crash: SIGSEGV": what failed, in a line. */

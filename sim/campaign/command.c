@@ -29,7 +29,7 @@ enum {
 };
 
 /* Where an option may stand. */
-enum { IN_MAIN = 1, IN_LIST = 2, IN_RUN = 4, IN_REPLAY = 8 };
+enum { IN_MAIN = 1, IN_LIST = 2, IN_RUN = 4, IN_REPLAY = 8, IN_SHRINK = 16 };
 
 enum option_value {
     OPTION_HELP = 256,
@@ -44,6 +44,8 @@ enum option_value {
     OPTION_TIMEOUT,
     OPTION_TRACE,
     OPTION_TWICE,
+    OPTION_RECORD,
+    OPTION_OUTPUT,
 };
 
 static const struct {
@@ -52,19 +54,21 @@ static const struct {
     enum option_value value;
     uint32_t where;
 } known_options[] = {
-    {"help", no_argument, OPTION_HELP, IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY},
+    {"help", no_argument, OPTION_HELP, IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK},
     {"version", no_argument, OPTION_VERSION, IN_MAIN},
-    {"load", required_argument, OPTION_LOAD, IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY},
+    {"load", required_argument, OPTION_LOAD, IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK},
     {"json", no_argument, OPTION_JSON, IN_LIST | IN_RUN},
     {"seeds", required_argument, OPTION_SEEDS, IN_RUN},
     {"time", required_argument, OPTION_TIME, IN_RUN},
-    {"jobs", required_argument, OPTION_JOBS, IN_RUN},
+    {"jobs", required_argument, OPTION_JOBS, IN_RUN | IN_SHRINK},
     {"failures", required_argument, OPTION_FAILURES, IN_RUN},
-    {"timeout", required_argument, OPTION_TIMEOUT, IN_RUN | IN_REPLAY},
-    {"seed", required_argument, OPTION_SEED, IN_RUN | IN_REPLAY},
+    {"timeout", required_argument, OPTION_TIMEOUT, IN_RUN | IN_REPLAY | IN_SHRINK},
+    {"seed", required_argument, OPTION_SEED, IN_RUN | IN_REPLAY | IN_SHRINK},
     {"trace", no_argument, OPTION_TRACE, IN_REPLAY},
     {"twice", optional_argument, OPTION_TWICE, IN_RUN},
     {"twice", no_argument, OPTION_TWICE, IN_REPLAY},
+    {"record", required_argument, OPTION_RECORD, IN_REPLAY},
+    {"output", required_argument, OPTION_OUTPUT, IN_SHRINK},
 };
 enum { OPTIONS = sizeof known_options / sizeof *known_options };
 
@@ -79,6 +83,7 @@ static const struct verb verbs[] = {
     {"list", IN_LIST, orr__help_list, orr__list},
     {"run", IN_RUN, orr__help_run, orr__campaign},
     {"replay", IN_REPLAY, orr__help_replay, orr__replay},
+    {"shrink", IN_SHRINK, orr__help_shrink, orr__shrink},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
@@ -264,6 +269,12 @@ static enum next take_option(struct orr__command *command, int value, const char
         return NEXT_GO_ON;
     case OPTION_TWICE:
         return take_twice(command, text);
+    case OPTION_RECORD:
+        command->job.record = text;
+        return NEXT_GO_ON;
+    case OPTION_OUTPUT:
+        command->output = text;
+        return NEXT_GO_ON;
     }
     return NEXT_WRONG;
 }
@@ -326,6 +337,14 @@ static enum next refuse(const struct orr__command *command, const struct verb *v
     return NEXT_WRONG;
 }
 
+/* -h is --help, -o is --output. */
+static int long_form(int value)
+{
+    if (value == 'h')
+        return OPTION_HELP;
+    return value == 'o' ? OPTION_OUTPUT : value;
+}
+
 /* Reads argv from its second word on. Words are kept, or, for the main options, end the reading. */
 static enum next read_options(struct orr__command *command, const struct verb *verb, int argc,
                               char **argv)
@@ -335,7 +354,7 @@ static enum next read_options(struct orr__command *command, const struct verb *v
     optind = 0; /* begin anew, in the C libraries that have getopt_long's '-' and '+' */
     opterr = 0;
     while (true) {
-        int value = getopt_long(argc, argv, verb->run == NULL ? "+:h" : "-:h", options, NULL);
+        int value = getopt_long(argc, argv, verb->run == NULL ? "+:h" : "-:ho:", options, NULL);
         enum next next = NEXT_GO_ON;
         if (value == -1)
             break;
@@ -344,7 +363,7 @@ static enum next read_options(struct orr__command *command, const struct verb *v
         else if (value == '?' || value == ':')
             next = refuse(command, verb, options, argv[optind - 1], value == ':');
         else
-            next = take_option(command, value == 'h' ? OPTION_HELP : value, optarg);
+            next = take_option(command, long_form(value), optarg);
         if (next != NEXT_GO_ON)
             return next;
     }
@@ -364,10 +383,11 @@ static int write_replay(struct orr__command *command)
         return orr__error(command, "no memory");
     orr__text_quote(head, command->program);
     fputs(" replay ", head);
-    orr__text_quote(head, command->job.scenario->name);
-    for (size_t i = 0; i < command->job.parameter_count; i++)
+    orr__text_quote(head, command->file != NULL ? command->file : command->job.scenario->name);
+    for (size_t i = 0; i < command->job.parameter_count && command->file == NULL; i++)
         fprintf(head, " %s=%s", command->parameters[i].name, command->parameters[i].value);
-    fputs(" --seed ", head);
+    if (command->file == NULL)
+        fputs(" --seed ", head);
     fclose(head);
     FILE *tail = open_memstream(&command->replay_tail, &size);
     if (tail == NULL)
@@ -382,6 +402,14 @@ static int write_replay(struct orr__command *command)
     return 0;
 }
 
+void orr__command_again(FILE *out, const struct orr__command *command, uint64_t seed)
+{
+    fputs(command->replay_head, out);
+    if (command->file == NULL)
+        fprintf(out, "%" PRIu64, seed);
+    fputs(command->replay_tail, out);
+}
+
 /* ---- verbs ----------------------------------------------------------------------------------- */
 
 /* What the options leave open. */
@@ -393,10 +421,14 @@ static int complete(struct orr__command *command, const struct verb *verb)
             return orr__usage_error(command, "list takes no argument, not '%s'", command->words[0]);
         return 0;
     }
-    int status = orr__scenarios_choose(command);
+    bool is_file = verb->options == IN_REPLAY && command->word_count > 0 &&
+                   orr__is_replay_file(command->words[0]);
+    int status = is_file ? orr__replay_file_open(command) : 0;
+    if (status == 0)
+        status = orr__scenarios_choose(command);
     if (status != 0)
         return status;
-    if (verb->options == IN_REPLAY && !command->seed_given)
+    if ((verb->options & (IN_REPLAY | IN_SHRINK)) != 0 && !command->seed_given)
         return orr__usage_error(command, "which seed? give --seed N");
     if (verb->options == IN_REPLAY && !command->twice_given)
         command->twice_every = 0;
@@ -433,10 +465,14 @@ static int run_verb(struct orr__command *command, const struct verb *verb, int a
     if (next != NEXT_GO_ON)
         return finish(command, verb, next);
     int status = orr__scenarios_load(command);
-    if (status == 0)
+    bool is_folder =
+        verb->options == IN_REPLAY && command->word_count > 0 && orr__is_folder(command->words[0]);
+    if (status == 0 && is_folder && command->twice_given)
+        status = orr__usage_error(command, "--twice: not for a folder, give one of its files");
+    if (status == 0 && !is_folder)
         status = complete(command, verb);
     if (status == 0)
-        status = verb->run(command);
+        status = is_folder ? orr__replay_folder(command) : verb->run(command);
     if (status == ORR__EXIT_FAILING)
         orr__addresses_tell(command);
     return status;
@@ -449,7 +485,7 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
     if (next != NEXT_GO_ON)
         return finish(command, &in_main, next);
     if (optind >= argc)
-        return orr__usage_error(command, "which command? list, run or replay");
+        return orr__usage_error(command, "which command? list, run, replay or shrink");
     nearest = (struct orr__nearest){.wanted = argv[optind]};
     for (uint32_t i = 0; i < VERBS; i++) {
         if (strcmp(verbs[i].name, argv[optind]) == 0)
@@ -459,7 +495,7 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
     if (nearest.name != NULL)
         return orr__usage_error(command, "unknown command '%s': did you mean '%s'?", argv[optind],
                                 nearest.name);
-    return orr__usage_error(command, "unknown command '%s': there are list, run and replay",
+    return orr__usage_error(command, "unknown command '%s': there are list, run, replay and shrink",
                             argv[optind]);
 }
 
@@ -484,6 +520,7 @@ int orr_command_line(int argc, char **argv, const struct orr_scenario *const *sc
                      : orr__error(&command, "no memory");
     free(command.words);
     free(command.parameters);
+    orr__replay_file_close(&command);
     free(command.replay_head);
     free(command.replay_tail);
     return status;

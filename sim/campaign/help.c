@@ -75,6 +75,7 @@ void orr__help(const struct orr__command *command)
            "  list     the scenarios and their parameters\n"
            "  run      a campaign: many seeds of a scenario\n"
            "  replay   one seed again, with its story\n"
+           "  shrink   a failing seed down to the faults that it needs\n"
            "\n"
            "Options:\n"
            "  --load FILE.so   adds the scenarios of a shared object (ORR_SCENARIOS)\n"
@@ -140,21 +141,49 @@ void orr__help_replay(const struct orr__command *command)
 {
     printf(
         "usage: %s replay SCENARIO [name=value ...] --seed N [OPTION ...]\n"
+        "       %s replay FILE.replay [name=value ...] [OPTION ...]\n"
+        "       %s replay FOLDER/ [name=value ...]\n"
         "\n"
         "Runs one seed again and tells its story: the faults, what the program printed, and the\n"
         "check that failed. The last line is the trace hash: the same run has the same one.\n"
+        "A replay file says which faults strike (see shrink); of a folder each is run, as a test.\n"
         "\n"
         "Options:\n"
         "  --seed N         decimal or 0x hexadecimal, 64 bits\n"
         "  --trace          every event, too\n"
         "  --twice          runs it once more, in other memory, and compares event by event\n"
+        "  --record FILE    writes a replay file with every fault, to be read and edited\n"
         "  --timeout D      longer is a hang (default 30s); 0 = no limit, for a debugger\n"
         "  --load FILE.so   adds the scenarios of a shared object\n"
         "\n"
         "Exit status: 0 the seed passes, 1 it fails, 2 wrong usage.\n"
         "\n"
         "Example:\n",
-        command->program);
+        command->program, command->program, command->program);
     print_example(command, "replay");
     puts(" --seed 17 --trace");
+}
+
+void orr__help_shrink(const struct orr__command *command)
+{
+    printf(
+        "usage: %s shrink SCENARIO [name=value ...] --seed N [OPTION ...]\n"
+        "\n"
+        "Finds out which faults a failing seed needs: leaves out others for as long as the same\n"
+        "check fails, until none can be left out, then makes shorter what takes time. Writes a\n"
+        "replay file: plain text, to be read, edited and kept.\n"
+        "\n"
+        "Options:\n"
+        "  --seed N         decimal or 0x hexadecimal, 64 bits\n"
+        "  -o FILE          the replay file (default SCENARIO-N.replay); --output is the same\n"
+        "  --jobs J         runs at the same time, 1 to %d (default: the processors)\n"
+        "  --timeout D      a run that takes longer is a hang (default 30s); 0 = no limit\n"
+        "  --load FILE.so   adds the scenarios of a shared object\n"
+        "\n"
+        "Exit status: 1 it fails, and the file is written; 2 it passes, or wrong usage.\n"
+        "\n"
+        "Example:\n",
+        command->program, ORR__JOBS_MAX);
+    print_example(command, "shrink");
+    puts(" --seed 17 -o 17.replay");
 }

@@ -81,8 +81,8 @@ static json_t *replay_string(const struct orr__command *command, const struct or
     FILE *out = open_memstream(&text, &length);
     if (out == NULL)
         return json_string("");
-    fprintf(out, "%s%" PRIu64 "%s%s", command->replay_head, result->outcome.seed,
-            command->replay_tail, orr__twice_option(result));
+    orr__command_again(out, command, result->outcome.seed);
+    fputs(orr__twice_option(result), out);
     fclose(out);
     json_t *object = text_string(text, length);
     free(text);

@@ -254,6 +254,17 @@ static void child_streams(const struct orr__nursery *nursery, int output)
     setvbuf(stdout, buffer, _IOLBF, sizeof buffer);
 }
 
+/* Written line by line: should the program die, what was written before is there. */
+static FILE *open_record(const struct orr__job *job, uint64_t seed)
+{
+    FILE *record = job->record != NULL ? fopen(job->record, "we") : NULL;
+    if (record == NULL)
+        return NULL;
+    setvbuf(record, NULL, _IOLBF, BUFSIZ);
+    orr__replay_file_begin(record, job, seed, NULL);
+    return record;
+}
+
 /* What a child is for. */
 struct errand {
     struct orr__slot *slot;
@@ -277,8 +288,19 @@ static void run_seed(void *context)
         .untold = slot->untold,
         .recorder = errand->twin != ORR__TWIN_NONE ? &slot->recorder : NULL,
         .live_hash = &slot->live_hash,
+        .replay = job->faults,
+        .ledger = open_record(job, errand->seed),
     };
+    if (job->record != NULL && options.ledger == NULL) {
+        outcome->failed = true;
+        snprintf(outcome->check, sizeof outcome->check, "cannot write %.100s: %s", job->record,
+                 strerror(errno));
+        slot->finished = 1;
+        return;
+    }
     int status = orr_scenario_run(job->scenario, &options, outcome);
+    if (options.ledger != NULL)
+        fclose(options.ledger);
     if (status < 0) {
         outcome->failed = true;
         snprintf(outcome->check, sizeof outcome->check, "the scenario cannot run: %s",

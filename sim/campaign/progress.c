@@ -81,12 +81,20 @@ void orr__progress_show(struct orr__progress *progress, const struct orr__comman
     char line[LINE_MAX_BYTES];
     if (!progress->wanted || elapsed_ns < progress->next_ns)
         return;
+    (void)compose(line, progress, command, elapsed_ns);
+    orr__progress_text(progress, line, elapsed_ns);
+}
+
+void orr__progress_text(struct orr__progress *progress, const char *text, uint64_t elapsed_ns)
+{
+    if (!progress->wanted || elapsed_ns < progress->next_ns)
+        return;
     progress->next_ns = elapsed_ns + PERIOD_NS;
-    size_t length = compose(line, progress, command, elapsed_ns);
+    size_t length = strlen(text);
     size_t width = terminal_width() - 1;
     if (length > width)
         length = width;
     orr__progress_clear(progress);
-    write_out(line, length);
+    write_out(text, length);
     progress->width = (uint32_t)length;
 }

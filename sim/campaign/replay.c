@@ -42,9 +42,9 @@ static void print_verdict(const struct orr__command *command, const struct orr__
     if (outcome->failed) {
         orr__report_verdict(result);
         orr__text_indent(stdout, outcome->detail, strlen(outcome->detail), "  ");
-        printf("  %s: %s%" PRIu64 "%s%s --trace\n",
-               command->job.trace ? "replay" : "with every event", command->replay_head,
-               outcome->seed, command->replay_tail, orr__twice_option(result));
+        printf("  %s: ", command->job.trace ? "replay" : "with every event");
+        orr__command_again(stdout, command, outcome->seed);
+        printf("%s --trace\n", orr__twice_option(result));
     } else {
         printf("seed %" PRIu64 " passes%s\n", outcome->seed,
                command->twice_every > 0 ? ", and a second run was the same" : "");
@@ -75,6 +75,7 @@ static int run_again(struct orr__nursery *nursery, const struct orr__job *job, u
     struct orr__second second;
     quiet.replay = false;
     quiet.trace = false;
+    quiet.record = NULL;
     int status = run_once(nursery, &quiet, seed, ORR__TWIN_SECOND, &memory->again, ret_ended);
     if (!*ret_ended)
         return status;

@@ -150,8 +150,9 @@ static void print_failure(const struct orr__command *command, const struct orr__
     orr__text_indent(stdout, outcome->detail, strlen(outcome->detail), "  ");
     print_output(result);
     printf("  trace hash %016" PRIx64 "\n", outcome->trace_hash);
-    printf("  replay: %s%" PRIu64 "%s%s\n", command->replay_head, outcome->seed,
-           command->replay_tail, orr__twice_option(result));
+    fputs("  replay: ", stdout);
+    orr__command_again(stdout, command, outcome->seed);
+    puts(orr__twice_option(result));
 }
 
 void orr__report_end(const struct orr__command *command, const struct orr__totals *totals,

@@ -367,6 +367,7 @@ int orr__twice_locate(struct orr__nursery *nursery, const struct orr__job *job,
     struct orr__job quiet = *job;
     quiet.replay = false;
     quiet.trace = false;
+    quiet.record = NULL;
     struct search context = {.nursery = nursery, .job = &quiet, .result = result};
     return orr__nursery_aside(nursery, search, &context);
 }

@@ -228,7 +228,7 @@ enum orr_fault_family {
     ORR_FAMILY_CONNECTION, /* connections are refused or reset */
     ORR_FAMILY_PARTITION,  /* links are cut for a while, both ways or one */
     ORR_FAMILY_DATAGRAM,   /* datagrams are lost, doubled, overtaken */
-    ORR_FAMILY_DISK_ERROR, /* EIO from read, write and fsync */
+    ORR_FAMILY_DISK_ERROR, /* EIO from all that looks at the disk */
     ORR_FAMILY_DISK_FULL,  /* ENOSPC, EDQUOT */
     ORR_FAMILY_POWER_LOSS, /* nodes that allow it lose power */
     ORR_FAMILY_KILL,       /* processes that allow it are killed */
@@ -237,7 +237,7 @@ enum orr_fault_family {
     ORR_FAMILY_MEMORY,     /* orr_malloc and orr_realloc find no memory (on request) */
     ORR_FAMILY_BANDWIDTH,  /* links carry only so many bytes a second */
     ORR_FAMILY_CLOG,       /* links hold everything back for a while, and lose nothing */
-    ORR_FAMILY_HANDLES,    /* EMFILE, ENFILE from open */
+    ORR_FAMILY_HANDLES,    /* EMFILE, ENFILE from open, accept, orr_socket */
     /* What follows is on request: no program survives it on one disk, or only with checksums. What
      * it has damaged stays so when the world is healed. */
     ORR_FAMILY_LOST_SYNC,   /* an fsync, or a write with SYNC, succeeds, and nothing is durable */
@@ -352,6 +352,9 @@ struct orr_run_options {
     const uint8_t
         *bytes; /* a fuzzer's choices in lanes (see docs/fuzzing.md), NULL = the seed alone */
     size_t byte_count;
+    const char *replay; /* the text of a replay file (docs/replay.md), whose faults strike; its
+                           scenario, parameters and seed are not looked at; NULL = none */
+    FILE *ledger;        /* gets every fault as a line of a replay file; NULL = none */
     uint64_t events_max; /* more than this is a hang; 0 = ORR_EVENTS_MAX_DEFAULT */
     char *untold; /* ORR_UNTOLD_MAX bytes: gets the line that the story holds back at the moment,
                      the last of a run of the same fault, for whoever watches from another process;
@@ -386,7 +389,7 @@ struct orr_outcome {
 
 /* Runs one seed in this process. Returns 0 with the outcome filled in (a failed check is an
  * outcome, too); -EINVAL and a sentence in outcome->detail if a parameter is unknown or its value
- * is not allowed. */
+ * is not allowed, or a line of the replay file is wrong. */
 ORR_API int orr_scenario_run(const struct orr_scenario *scenario,
                              const struct orr_run_options *options,
                              struct orr_outcome *ret_outcome);

@@ -1,14 +1,18 @@
 #!/bin/sh
-# campaign.sh ORRERY SEEDS: the examples' scenarios are clean over that many seeds, and every planted bug is found within
-# 5000, with a hash that its replay has too; those of kv are not found where the faults do not strike that show
-# them. Prints TAP.
+# campaign.sh ORRERY SEEDS: the examples' scenarios are clean over that many seeds, and every planted bug is found within a
+# bounded number (docs/register.md has how often those of register show), with a hash that its replay has too. And why they
+# are found: the faults that show a bug are enough to find it, and without them it is not found. Two of register's need no
+# fault at all; one of them, no-write-back, shows without faults in one of 1000 seeds. Prints TAP.
 set -u
 orrery=$1
 seeds=$2
-bugs='kv:ack-before-fsync kv:short-send kv:short-recv kv:ignore-torn-tail kv:rename-before-fsync kv:fsync-retry kv:log-gap
-    register:no-write-back register:minority register:unsynced-timestamp register:stale-epoch'
-hidden='short-send:short-transfers short-recv:short-transfers ack-before-fsync:restarts ignore-torn-tail:power-loss
-    rename-before-fsync:power-loss fsync-retry:disk-error fsync-retry:power-loss log-gap:restarts'
+bugs='kv:ack-before-fsync:5000 kv:short-send:5000 kv:short-recv:5000 kv:ignore-torn-tail:5000 kv:rename-before-fsync:5000
+    kv:fsync-retry:5000 kv:log-gap:5000 register:no-write-back:200 register:minority:200 register:unsynced-timestamp:200
+    register:stale-epoch:200'
+hidden='kv:short-send:short-transfers kv:short-recv:short-transfers kv:ack-before-fsync:restarts kv:ignore-torn-tail:power-loss
+    kv:rename-before-fsync:power-loss kv:fsync-retry:disk-error kv:fsync-retry:power-loss kv:log-gap:restarts
+    register:unsynced-timestamp:losses'
+shown='minority:none stale-epoch:none no-write-back:disk-full no-write-back:disk-error unsynced-timestamp:power-loss'
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 number=0
@@ -31,27 +35,41 @@ member() # NAME
     sed -n 's/.*"'"$1"'": *"\{0,1\}\([0-9a-f]*\).*/\1/p' "$work/log" | head -n 1
 }
 
-echo 1..33
+fields() # TRIPLE: sets scenario, bug, word
+{
+    scenario=${1%%:*}
+    word=${1##*:}
+    bug=${1#*:}
+    bug=${bug%:*}
+}
+
+echo 1..40
 for scenario in echo kv register; do
     "$orrery" run "$scenario" --seeds "$seeds" --failures 3 >"$work/log" 2>&1
     check "$scenario holds over $seeds seeds" $?
 done
-for pair in $bugs; do
-    scenario=${pair%:*}
-    bug=${pair#*:}
-    "$orrery" run "$scenario" "bug=$bug" --seeds 5000 --json >"$work/log" 2>&1
+for triple in $bugs; do
+    fields "$triple"
+    "$orrery" run "$scenario" "bug=$bug" --seeds "$word" --json >"$work/log" 2>&1
     [ $? -eq 1 ] && [ -n "$(member seed)" ] && [ -n "$(member trace_hash)" ]
-    check "$scenario bug=$bug is found" $?
+    check "$scenario bug=$bug is found within $word seeds" $?
     seed=$(member seed)
     hash=$(member trace_hash)
     "$orrery" replay "$scenario" "bug=$bug" --seed "${seed:-1}" >"$work/log" 2>&1
     [ $? -eq 1 ] && [ "$(tail -n 1 "$work/log")" = "trace hash $hash" ]
     check "$scenario bug=$bug comes back with its trace hash" $?
 done
-for pair in $hidden; do
-    bug=${pair%:*}
-    fault=${pair#*:}
-    "$orrery" run kv "bug=$bug" "without=$fault" --seeds $((seeds / 5)) >"$work/log" 2>&1
-    check "bug=$bug does no harm without=$fault" $?
+for triple in $hidden; do
+    fields "$triple"
+    "$orrery" run "$scenario" "bug=$bug" "without=$word" --seeds $((seeds / 5)) >"$work/log" 2>&1
+    check "$scenario bug=$bug does no harm without=$word" $?
 done
+for pair in $shown; do
+    "$orrery" run register "bug=${pair%:*}" "only=${pair#*:}" --seeds 200 >"$work/log" 2>&1
+    [ $? -eq 1 ]
+    check "register bug=${pair%:*} is found only=${pair#*:}" $?
+done
+"$orrery" run register bug=no-write-back only=none --seeds $((seeds / 5)) --failures 2 --json >"$work/log" 2>&1
+[ "$(tail -n 1 "$work/log" | sed -n 's/.*"failures": \([0-9]*\),.*/\1/p')" -le 1 ]
+check 'register bug=no-write-back seldom does harm only=none' $?
 [ $failures -eq 0 ]

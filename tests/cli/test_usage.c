@@ -86,6 +86,8 @@ static const struct {
      " run --help\n"},
     {"replay clean --seed 5 --twice=2", "--twice=2: this option takes no value",
      " replay --help\n"},
+    {"replay /tmp/ --twice", "--twice: not for a folder, give one of its files",
+     " replay --help\n"},
     {"list --twice", "unknown option --twice: 'run' has it, 'list' has not", " list --help\n"},
     {"run clean --timeout soon", "--timeout soon: this must be a time", " run --help\n"},
     {"run clean --timeout 2562048h", "at most 2562047h, or 0 for none", " run --help\n"},

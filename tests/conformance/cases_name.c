@@ -489,6 +489,28 @@ static void listing_ends_when_told(void)
     ck_assert_uint_eq(listing.count, 3); /* from the beginning again */
 }
 
+/* A name of nothing is none, whatever it shall be relative to. */
+static void names_in_what_is_no_directory(void)
+{
+    struct orr_stat status;
+    orr_handle handles[] = {ground_file("f"), ground_socket(ORR_FAMILY_IP4, ORR_SOCKET_STREAM)};
+    for (int i = 0; i < 2; i++) {
+        EXPECT(-ENOTDIR, END_OF(orr_open, handles[i], "x", READ, 0));
+        EXPECT(-ENOTDIR, END_OF(orr_stat, handles[i], "x", &status));
+        EXPECT(-ENOTDIR, END_OF(orr_rename, handles[i], "x", "y"));
+        EXPECT(-ENOTDIR, END_OF(orr_link, handles[i], "x", "y"));
+        EXPECT(-ENOTDIR, END_OF(orr_unlink, handles[i], "x", ORR_UNLINK_FILE));
+        EXPECT(-ENOTDIR, END_OF(orr_mkdir, handles[i], "x", 0755));
+        EXPECT(-ENOENT, END_OF(orr_open, handles[i], "", READ, 0));
+        EXPECT(-ENOENT, END_OF(orr_stat, handles[i], "", &status));
+        EXPECT(-ENOENT, END_OF(orr_rename, handles[i], "", "y"));
+        EXPECT(-ENOENT, END_OF(orr_link, handles[i], "", "y"));
+        EXPECT(-ENOENT, END_OF(orr_unlink, handles[i], "", ORR_UNLINK_FILE));
+        EXPECT(-ENOENT, END_OF(orr_mkdir, handles[i], "", 0755));
+        ground_close(handles[i]);
+    }
+}
+
 static void listing_wants_a_directory(void)
 {
     static struct listing listing;
@@ -525,6 +547,7 @@ const struct conformance_case cases_name[] = {
     {.name = "mkdir_errors", .run = mkdir_errors},
     {.name = "listing_names_everything_once", .run = listing_names_everything_once},
     {.name = "listing_ends_when_told", .run = listing_ends_when_told},
+    {.name = "names_in_what_is_no_directory", .run = names_in_what_is_no_directory},
     {.name = "listing_wants_a_directory", .run = listing_wants_a_directory},
     {.name = NULL},
 };

@@ -35,6 +35,8 @@ struct maker {
     enum orr_family families[SLOTS];
     enum orr_family family; /* that this program prefers */
     bool small;
+    uint8_t made_path; /* of the last file that was made */
+    uint8_t made_in;   /* slot of its directory */
 };
 
 static void add(struct maker *maker, struct step step)
@@ -90,6 +92,23 @@ static uint8_t some_path(struct maker *maker)
 
 /* ---- steps on files -------------------------------------------------------------------------- */
 
+static void add_open_of(struct maker *maker, uint8_t in, uint8_t path, uint16_t flags)
+{
+    uint8_t slot = any_slot(maker);
+    add(maker, (struct step){.op = STEP_OPEN,
+                             .slot = in,
+                             .other = slot,
+                             .path = path,
+                             .flags = flags,
+                             .length = one_in(&maker->dice, 3) ? 0600 : 0644});
+    if (maker->slots[slot] <= A_FILE)
+        maker->slots[slot] = (flags & ORR_OPEN_DIRECTORY) != 0 ? DIRECTORY : A_FILE;
+    if ((flags & ORR_OPEN_CREATE) != 0) {
+        maker->made_in = in;
+        maker->made_path = path;
+    }
+}
+
 static void add_open(struct maker *maker)
 {
     static const uint16_t flags[] = {
@@ -113,15 +132,25 @@ static void add_open(struct maker *maker)
         chosen |= ORR_OPEN_READ;
     if ((chosen & ORR_OPEN_CREATE) != 0) /* Linux changed its mind about both, and when it looks */
         chosen &= (uint16_t)~ORR_OPEN_DIRECTORY;
-    uint8_t slot = any_slot(maker);
-    add(maker, (struct step){.op = STEP_OPEN,
-                             .slot = one_in(&maker->dice, 3) ? pick(maker, DIRECTORY) : 0,
-                             .other = slot,
-                             .path = some_path(maker),
-                             .flags = chosen,
-                             .length = one_in(&maker->dice, 3) ? 0600 : 0644});
-    if (maker->slots[slot] <= A_FILE)
-        maker->slots[slot] = (chosen & ORR_OPEN_DIRECTORY) != 0 ? DIRECTORY : A_FILE;
+    uint8_t in = one_in(&maker->dice, 3) ? pick(maker, DIRECTORY) : 0;
+    add_open_of(maker, in, some_path(maker), chosen);
+}
+
+/* A second name for the last file that was made. What is written through one handle shows through
+ * another; and a rename from one name of a file to another is none. */
+static void add_link(struct maker *maker)
+{
+    struct step step = {.op = STEP_LINK,
+                        .slot = maker->made_in,
+                        .path = maker->made_path,
+                        .path_new = some_path(maker)};
+    add(maker, step);
+    uint32_t choice = throw_die(&maker->dice, 4);
+    if (choice < 2)
+        add_open_of(maker, step.slot, step.path_new, ORR_OPEN_READ | ORR_OPEN_WRITE);
+    step.op = STEP_RENAME;
+    if (choice == 2)
+        add(maker, step);
 }
 
 static void add_transfer(struct maker *maker)
@@ -155,14 +184,18 @@ static void add_burst(struct maker *maker)
 static void add_name(struct maker *maker)
 {
     static const uint8_t ops[] = {STEP_STAT,  STEP_STAT,  STEP_RENAME, STEP_RENAME, STEP_UNLINK,
-                                  STEP_MKDIR, STEP_MKDIR, STEP_LIST,   STEP_STAT};
-    uint8_t op = ops[throw_die(&maker->dice, sizeof ops)];
-    add(maker, (struct step){.op = op,
-                             .slot = one_in(&maker->dice, 4) ? pick(maker, DIRECTORY) : 0,
-                             .kind = (uint8_t)throw_die(&maker->dice, 2),
-                             .path = some_path(maker),
-                             .path_new = some_path(maker),
-                             .length = one_in(&maker->dice, 3) ? 0700 : 0755});
+                                  STEP_MKDIR, STEP_MKDIR, STEP_LIST,   STEP_STAT,   STEP_LINK};
+    struct step step = {.op = ops[throw_die(&maker->dice, sizeof ops)],
+                        .slot = one_in(&maker->dice, 4) ? pick(maker, DIRECTORY) : 0,
+                        .kind = (uint8_t)throw_die(&maker->dice, 2),
+                        .path = some_path(maker),
+                        .path_new = some_path(maker),
+                        .length = one_in(&maker->dice, 3) ? 0700 : 0755};
+    if (step.op != STEP_MKDIR && one_in(&maker->dice, 3)) { /* something that may be there */
+        step.slot = maker->made_in;
+        step.path = maker->made_path;
+    }
+    add(maker, step);
 }
 
 static void add_handle(struct maker *maker)
@@ -178,10 +211,13 @@ static void add_handle(struct maker *maker)
 
 static void add_file_step(struct maker *maker)
 {
-    switch (throw_die(&maker->dice, 10)) {
+    switch (throw_die(&maker->dice, 11)) {
     case 0:
     case 1:
         add_open(maker);
+        break;
+    case 10:
+        add_link(maker);
         break;
     case 2:
     case 3:

@@ -273,11 +273,14 @@ static void set_rates(struct orr_world *world, const struct world_options *optio
             on = false;
         orr_world_set_rate(world, strain[i], on ? STRAIN_PER_MILLION : 0);
     }
-    if (options->kind == WORLD_FAULTY) {
-        orr_world_set_rate(world, ORR_FAMILY_DISK_ERROR, STRAIN_PER_MILLION);
-        orr_world_set_rate(world, ORR_FAMILY_DISK_FULL, STRAIN_PER_MILLION);
-        orr_world_set_rate(world, ORR_FAMILY_CONNECTION, STRAIN_PER_MILLION);
-    }
+}
+
+/* What only a faulty world has. Not before the program's ground is made, which nothing may fail. */
+static void set_faults(struct orr_world *world)
+{
+    orr_world_set_rate(world, ORR_FAMILY_DISK_ERROR, STRAIN_PER_MILLION);
+    orr_world_set_rate(world, ORR_FAMILY_DISK_FULL, STRAIN_PER_MILLION);
+    orr_world_set_rate(world, ORR_FAMILY_CONNECTION, STRAIN_PER_MILLION);
 }
 
 /* How fast a machine is, is no part of the contract: pauses may be nothing, or for ever. */
@@ -302,11 +305,8 @@ void world_run(const struct world_options *options, const struct program *progra
     const struct orr_options loop_options = {.handles_max = 256};
     if (orr_node_open_loop(world, "node", &loop_options, &loop) != 0)
         fail("orr_node_open_loop");
-    uint32_t full = orr_world_rate(world, ORR_FAMILY_DISK_FULL);
-    orr_world_set_rate(world, ORR_FAMILY_DISK_FULL, 0); /* it would strike mkdir */
-    make_directory(loop, "a-directory-for-the-files");  /* a name in it is as long as an address */
+    make_directory(loop, "a-directory-for-the-files"); /* a name in it is as long as an address */
     make_directory(loop, "a-directory-for-sockets");
-    orr_world_set_rate(world, ORR_FAMILY_DISK_FULL, full);
     struct ground ground = {.loop = loop,
                             .directory = open_directory(loop, "a-directory-for-the-files"),
                             .socket_prefix = "/a-directory-for-sockets/",
@@ -318,6 +318,8 @@ void world_run(const struct world_options *options, const struct program *progra
                             .pass_ns = pass_of(options),
                             .heal = heal,
                             .context = world};
+    if (options->kind == WORLD_FAULTY)
+        set_faults(world);
     run_program(program, &ground, ret_record);
     close_directory(loop, ground.directory);
     orr_loop_close(loop);

@@ -42,7 +42,7 @@ static bool same_outcome(const struct outcome *a, const struct outcome *b)
 static bool same_entry(const struct entry *a, const struct entry *b)
 {
     return strcmp(a->path, b->path) == 0 && a->type == b->type && a->size == b->size &&
-           a->hash == b->hash;
+           a->links == b->links && a->hash == b->hash;
 }
 
 static const char *result_text(const struct outcome *outcome)
@@ -271,8 +271,10 @@ static void print_entries(FILE *file, const char *whose, const struct record *re
     fprintf(file, "  left behind on %s:\n", whose);
     for (uint32_t i = 0; i < record->entry_count; i++) {
         const struct entry *entry = &record->entries[i];
-        fprintf(file, "    %.60s  type %" PRIu64 ", %" PRIu64 " bytes {%04" PRIx64 "}\n",
-                entry->path, entry->type, entry->size, entry->hash & 0xffff);
+        fprintf(file,
+                "    %.60s  type %" PRIu64 ", %" PRIu64 " bytes {%04" PRIx64 "}, %" PRIu64
+                " links\n",
+                entry->path, entry->type, entry->size, entry->hash & 0xffff, entry->links);
     }
 }
 

@@ -136,8 +136,24 @@ static bool looks_at_files(const struct model *model, const struct step *step)
                                       model->slots[step->slot].family == ORR_FAMILY_UNIX);
 }
 
+/* The close of a listener ends the connections that nobody has accepted. */
+static bool ends_other(const struct model *model, const struct step *closes,
+                       const struct step *other)
+{
+    const struct model_slot *listener = &model->slots[closes->slot];
+    const struct model_slot *slot = has_slot(other->op) ? connected(model, other->slot) : NULL;
+    if (closes->op != STEP_CLOSE || listener->kind != MODEL_LISTENER || slot == NULL)
+        return false;
+    for (uint32_t i = 0; i < listener->queued; i++)
+        if (listener->queue[i] == slot->connection)
+            return true;
+    return false;
+}
+
 static bool conflict(const struct model *model, const struct step *a, const struct step *b)
 {
+    if (ends_other(model, a, b) || ends_other(model, b, a))
+        return true;
     if (looks_at_files(model, a) && looks_at_files(model, b) && files_conflict(a, b))
         return true;
     bool transfers =
@@ -339,6 +355,8 @@ static enum model_verdict admit_connect(const struct model *model, const struct 
     uint32_t listener = step->kind == BY_PATH ? NOBODY : listener_at(model, target->address);
     if (slot->kind == MODEL_DATAGRAM && target->address != 0 && target->family != slot->family)
         return MODEL_SKIP; /* an IPv6 socket may have an IPv4 peer */
+    if (slot->kind == MODEL_DATAGRAM && target->guess && target->address == 0)
+        return MODEL_SKIP; /* whom it would have as a peer is not known */
     if (slot->kind == MODEL_DATAGRAM && !model->quiet)
         return MODEL_SETTLE; /* it may be told of what was sent before */
     if (slot->kind != MODEL_STREAM)
@@ -391,6 +409,8 @@ static enum model_verdict admit_send(const struct model *model, const struct ste
     if (slot->kind != MODEL_CONNECTED)
         return MODEL_GO;
     const struct model_connection *connection = connection_of(model, slot);
+    if (step->op == STEP_SEND_TO && step->other != step->slot)
+        return MODEL_SKIP; /* a Unix stream takes no address, if the other has one */
     if (connection->unsettled)
         return MODEL_SETTLE;
     if (connection->shut_receive[1 - slot->end] &&
@@ -409,6 +429,8 @@ static enum model_verdict admit_send(const struct model *model, const struct ste
 static enum model_verdict admit_receive(const struct model *model, const struct step *step)
 {
     const struct model_slot *slot = &model->slots[step->slot];
+    if (slot->kind == MODEL_DATAGRAM && step->op == STEP_RECV_EXACT && step->length > 1)
+        return MODEL_SKIP; /* it takes datagram after datagram until it has enough */
     if (slot->kind == MODEL_DATAGRAM)
         return (slot->refused || slot->shut) && !model->quiet ? MODEL_SETTLE : MODEL_GO;
     if (slot->kind != MODEL_CONNECTED)

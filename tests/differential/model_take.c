@@ -26,6 +26,7 @@ static void take_socket(struct model *model, const struct step *step)
 static void take_bind(struct model *model, const struct step *step)
 {
     struct model_slot *slot = &model->slots[step->slot];
+    slot->guess = slot->guess || slot->kind == MODEL_CONNECTED; /* a Unix socket takes it */
     if (slot->kind != MODEL_STREAM && slot->kind != MODEL_DATAGRAM)
         return;
     if (step->kind == BY_PATH)
@@ -67,11 +68,20 @@ static struct model_slot *listener_at(struct model *model, uint32_t address)
     return NULL;
 }
 
+/* A datagram socket that sends or connects is bound by that, if it was not, to an address of the
+ * system's choice. */
+static void bind_by_use(struct model_slot *slot)
+{
+    if (slot->kind == MODEL_DATAGRAM && slot->address == 0)
+        slot->guess = true;
+}
+
 static void take_connect(struct model *model, const struct step *step)
 {
     struct model_slot *slot = &model->slots[step->slot];
     uint32_t address = step->kind == BY_PATH ? 0 : model->slots[step->other].address;
     struct model_slot *listener = listener_at(model, address);
+    bind_by_use(slot);
     if (slot->kind == MODEL_DATAGRAM && address != 0 &&
         slot->family == model->slots[step->other].family)
         slot->peer = address;
@@ -110,6 +120,7 @@ static void send_bytes(struct model *model, const struct model_slot *slot, uint3
 static void send_datagram(struct model *model, struct model_slot *slot, const struct step *step)
 {
     uint32_t address = model_datagram_target(model, step);
+    bind_by_use(slot);
     model->large = true;
     if (slot->refused) {
         slot->refused = false;

@@ -49,6 +49,7 @@ static const char *const names[STEP_OPS] = {
     [STEP_CLOSE] = "close",
     [STEP_STAT] = "stat",
     [STEP_RENAME] = "rename",
+    [STEP_LINK] = "link",
     [STEP_UNLINK] = "unlink",
     [STEP_MKDIR] = "mkdir",
     [STEP_TRUNCATE] = "truncate",
@@ -125,7 +126,7 @@ static void print_path_step(FILE *file, const struct step *step)
         fprintf(file, ", ");
         print_flags(file, step->flags, open_flags);
         fprintf(file, ", %03o", step->length);
-    } else if (step->op == STEP_RENAME) {
+    } else if (step->op == STEP_RENAME || step->op == STEP_LINK) {
         fprintf(file, ", ");
         print_path(file, step->path_new);
     } else if (step->op == STEP_MKDIR) {
@@ -217,6 +218,7 @@ static void print_arguments(FILE *file, const struct step *step, uint32_t at)
     case STEP_OPEN:
     case STEP_STAT:
     case STEP_RENAME:
+    case STEP_LINK:
     case STEP_UNLINK:
     case STEP_MKDIR:
         print_path_step(file, step);

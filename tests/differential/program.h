@@ -58,6 +58,7 @@ enum step_op {
     STEP_CLOSE,
     STEP_STAT,     /* path, PATHS = the handle itself */
     STEP_RENAME,   /* path, path_new */
+    STEP_LINK,     /* path, path_new */
     STEP_UNLINK,   /* path, kind */
     STEP_MKDIR,    /* path, length = mode */
     STEP_TRUNCATE, /* length */

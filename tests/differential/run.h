@@ -29,8 +29,9 @@ struct outcome {
 struct entry {
     char path[ENTRY_PATH_MAX];
     uint64_t type;
-    uint64_t size; /* of a file */
-    uint64_t hash; /* of its bytes */
+    uint64_t size;  /* of a file */
+    uint64_t links; /* its names */
+    uint64_t hash;  /* of its bytes */
 };
 
 struct record {

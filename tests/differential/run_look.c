@@ -173,6 +173,7 @@ static void look_at_bytes(struct run *run, orr_handle file, struct entry *entry)
     (void)run_and_wait(run, stat_it, &call);
     entry->type = ORR_FILE_REGULAR;
     entry->size = stat.size;
+    entry->links = stat.links;
     int64_t length = READ_MAX;
     while (length == READ_MAX && call.offset < 4 * TRANSFER_MAX + 64 * READ_MAX) {
         length = run_and_wait(run, read_it, &call);

@@ -32,7 +32,7 @@ static bool busy_one_way(const struct run *run, const struct step *step)
 static bool differs_by_call(const struct step *step, bool is_socket)
 {
     bool reads = step->op == STEP_READ || step->op == STEP_READ_EXACT || step->op == STEP_READV;
-    if (step->op == STEP_RENAME)
+    if (step->op == STEP_RENAME || step->op == STEP_LINK)
         return program_path(step->path_new)[0] == '\0';
     if (is_socket) /* where io_uring sends nothing, and writev does not send */
         return step->op == STEP_WRITEV && step->length == 0;
@@ -287,6 +287,9 @@ static void submit_name(struct run *run, struct operation *operation, const stru
     case STEP_RENAME:
         ON(orr_rename, directory, path, program_path(step->path_new));
         break;
+    case STEP_LINK:
+        ON(orr_link, directory, path, program_path(step->path_new));
+        break;
     case STEP_UNLINK:
         ON(orr_unlink, directory, path, (enum orr_unlink_kind)step->kind);
         break;
@@ -335,6 +338,7 @@ void run_submit(struct run *run, uint32_t at)
     case STEP_OPEN:
     case STEP_STAT:
     case STEP_RENAME:
+    case STEP_LINK:
     case STEP_UNLINK:
     case STEP_MKDIR:
         submit_name(run, operation, step);

@@ -206,6 +206,21 @@ START_TEST(test_compaction__a_rename_that_may_have_happened_ends_the_server)
 }
 END_TEST
 
+/* Nor can it be told if the new name cannot be removed. */
+START_TEST(test_compaction__a_rename_that_cannot_be_undone_ends_the_server)
+{
+    served_write_until(&served, KV_COMPACTION_FINISHING);
+    orr_node_fail(served.server, "rename", 1, -EIO);
+    orr_node_fail(served.server, "unlink", 1, -EIO);
+    run_for_ms(100);
+    ck_assert(!orr_node_is_up(served.server));
+    ck_assert_ptr_nonnull(strstr(served.said, "cannot be removed"));
+    orr_node_start(served.server);
+    served_check(&served);
+    ck_assert_int_eq(served_file_length(&served, KV_LOG_NEW_NAME), -ENOENT);
+}
+END_TEST
+
 struct failure {
     const char *operation;
     uint64_t nth; /* from the beginning of a compaction on */
@@ -214,10 +229,11 @@ struct failure {
 
 /* The log's own syncs are fdatasync. */
 static const struct failure failures[] = {
-    {"open", 1, -ENOSPC},   /* of the new file */
+    {"open", 1, -EIO},      /* of the new file */
     {"fsync", 1, -EIO},     /* of what was written while batches went on */
     {"fsync", 2, -EIO},     /* of the rest */
     {"rename", 1, -ENOSPC}, /* after which the new name is still there */
+    {"rename", 1, -EIO},    /* the same */
 };
 
 START_TEST(test_compaction__what_fails_is_dropped_and_tried_again_later)
@@ -272,6 +288,7 @@ int main(void)
                         2 * STEP_COUNT);
     tcase_add_test(tcase, test_compaction__an_error_leaves_the_old_log_in_force);
     tcase_add_test(tcase, test_compaction__a_rename_that_may_have_happened_ends_the_server);
+    tcase_add_test(tcase, test_compaction__a_rename_that_cannot_be_undone_ends_the_server);
     tcase_add_loop_test(tcase, test_compaction__what_fails_is_dropped_and_tried_again_later, 0,
                         sizeof(failures) / sizeof(*failures));
     tcase_add_test(tcase, test_compaction__a_failed_sync_of_the_directory_ends_the_server);

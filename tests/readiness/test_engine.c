@@ -72,7 +72,36 @@ START_TEST(test_engine__a_report_in_vain_ends_the_watching_of_reads)
     fake_must_not_arm(); /* read on: the next receive needs no change */
     fake_report(pair[0], READ);
     ck_assert_uint_eq(flush(engine, ORR_WAIT_FOREVER), 0);
+    fake_must_not_arm(); /* it may be under way, behind the callback of the answer */
+    fake_report(pair[0], READ);
+    ck_assert_uint_eq(flush(engine, ORR_WAIT_FOREVER), 0);
     fake_must_arm(pair[0], READ, 0);
+    close_with_pair(engine);
+}
+END_TEST
+
+/* Two groups of a server's connections, one read while the other is answered. */
+START_TEST(test_engine__what_came_before_its_receive_changes_nothing)
+{
+    struct orr__readiness *engine = open_with_pair(false);
+    struct orr_completion recv = {0};
+
+    give_recv(engine, &recv, pair[0], buffer, sizeof buffer);
+    (void)flush(engine, ORR_WAIT_FOREVER);
+    fake_must_arm(pair[0], 0, READ);
+    feed("a", 1);
+    fake_report(pair[0], READ);
+    ck_assert_uint_eq(flush(engine, ORR_WAIT_FOREVER), 1);
+    must_end(&recv, 1);
+    for (int i = 0; i < 3; i++) {
+        feed("a", 1);
+        fake_report(pair[0], READ);
+        ck_assert_uint_eq(flush(engine, ORR_WAIT_FOREVER), 0);
+        give_recv(engine, &recv, pair[0], buffer, sizeof buffer);
+        ck_assert_uint_eq(flush(engine, ORR_WAIT_NOT), 1);
+        must_end(&recv, 1);
+        fake_must_not_arm();
+    }
     close_with_pair(engine);
 }
 END_TEST
@@ -435,6 +464,7 @@ int main(void)
 
     tcase_add_loop_test(tests, test_engine__what_is_ready_needs_no_poller, 0, 2);
     tcase_add_test(tests, test_engine__a_report_in_vain_ends_the_watching_of_reads);
+    tcase_add_test(tests, test_engine__what_came_before_its_receive_changes_nothing);
     tcase_add_test(tests, test_engine__hang_ups_that_nobody_waits_for_end_the_watching);
     tcase_add_test(tests, test_engine__useless_reports_are_asked_for_once);
     tcase_add_test(tests, test_engine__writes_are_watched_only_while_somebody_waits);

@@ -110,18 +110,31 @@ START_TEST(test_choice__exponential_has_its_mean_and_its_cap)
 }
 END_TEST
 
+static bool strikes(struct orr_world *world, uint64_t occurrence)
+{
+    const struct orr__point point = {
+        .kind = ORR__FAULT_SHORT,
+        .site = ORR__SITE_OP_PARTIAL,
+        .owner = "node",
+        .part = "recv",
+        .number = occurrence,
+        .occurrence = occurrence,
+    };
+    return orr__strikes(world, &point);
+}
+
 START_TEST(test_choice__faults_strike_at_their_rate_and_not_when_healed)
 {
     struct orr_world *world = orr_world_create(9, NULL);
     uint32_t struck = 0;
-    ck_assert(!orr__strikes(world, ORR_FAMILY_PARTIAL, ORR__SITE_OP_PARTIAL, 0, 0));
+    ck_assert(!strikes(world, 0));
     orr_world_set_rate(world, ORR_FAMILY_PARTIAL, 250000);
     for (uint64_t i = 0; i < 10000; i++)
-        struck += orr__strikes(world, ORR_FAMILY_PARTIAL, ORR__SITE_OP_PARTIAL, 0, i) ? 1 : 0;
+        struck += strikes(world, i) ? 1 : 0;
     ck_assert_msg(struck > 2300 && struck < 2700, "%u of 10000 at 25 %%", struck);
     orr_world_heal(world);
     for (uint64_t i = 0; i < 10000; i++)
-        ck_assert(!orr__strikes(world, ORR_FAMILY_PARTIAL, ORR__SITE_OP_PARTIAL, 0, i));
+        ck_assert(!strikes(world, i));
     orr_world_destroy(world);
 }
 END_TEST

@@ -117,6 +117,91 @@ START_TEST(test_disk_faults__failed_write_and_read_did_nothing)
 }
 END_TEST
 
+/* A disk with a file "f" of one byte, an empty directory "d", and nothing else. */
+static orr_handle make_tree(void)
+{
+    orr_handle file = create_file();
+    ck_assert_int_eq(END_OF(orr_write, file, "x", 1, 0), 1);
+    ck_assert_int_eq(END_OF(orr_mkdir, ORR_DIRECTORY_CURRENT, "d", 0755), 0);
+    return file;
+}
+
+static int64_t look_at(const char *path, struct orr_stat *ret_stat)
+{
+    return END_OF(orr_stat, ORR_DIRECTORY_CURRENT, path, ret_stat);
+}
+
+START_TEST(test_disk_faults__failed_change_of_names_or_sizes_did_nothing)
+{
+    const orr_handle here = ORR_DIRECTORY_CURRENT;
+    struct orr_stat status;
+    open_world(1);
+    orr_handle file = make_tree();
+    strike(ORR_FAMILY_DISK_ERROR, true);
+    ck_assert_int_eq(END_OF(orr_open, here, "new", ORR_OPEN_WRITE | ORR_OPEN_CREATE, 0644), -EIO);
+    ck_assert_int_eq(END_OF(orr_open, here, "f", ORR_OPEN_WRITE | ORR_OPEN_TRUNCATE, 0), -EIO);
+    ck_assert_int_eq(look_at("f", &status), -EIO);
+    ck_assert_int_eq(END_OF(orr_rename, here, "f", "new"), -EIO);
+    ck_assert_int_eq(END_OF(orr_link, here, "f", "new"), -EIO);
+    ck_assert_int_eq(END_OF(orr_unlink, here, "f", ORR_UNLINK_FILE), -EIO);
+    ck_assert_int_eq(END_OF(orr_unlink, here, "d", ORR_UNLINK_DIRECTORY), -EIO);
+    ck_assert_int_eq(END_OF(orr_mkdir, here, "new", 0755), -EIO);
+    ck_assert_int_eq(END_OF(orr_truncate, file, 0), -EIO);
+    ck_assert_int_eq(END_OF(orr_allocate, file, 0, 100), -EIO);
+    ck_assert_uint_eq(struck(ORR_FAMILY_DISK_ERROR), 10);
+    ck_assert_int_eq(END_OF(orr_stat, file, NULL, &status), 0); /* nothing is read for that */
+    strike(ORR_FAMILY_DISK_ERROR, false);
+    ck_assert_int_eq(look_at("new", &status), -ENOENT);
+    ck_assert_int_eq(look_at("d", &status), 0);
+    ck_assert_int_eq(look_at("f", &status), 0);
+    ck_assert_uint_eq(status.size, 1);
+    ck_assert_uint_eq(status.links, 1);
+    close_world();
+}
+END_TEST
+
+static int count_name(void *context, const char *name, uint32_t type)
+{
+    uint32_t *count = context;
+    (void)name;
+    (void)type;
+    return ++*count == 4 ? 77 : 0; /* which ends it, if it comes that far */
+}
+
+/* Lists the root of a disk with so many directories; returns how many names came. */
+static uint32_t names_before_the_error(uint64_t seed, const char *const *names, uint32_t count)
+{
+    uint32_t listed = 0;
+    open_world(seed);
+    for (uint32_t i = 0; i < count; i++)
+        ck_assert_int_eq(END_OF(orr_mkdir, ORR_DIRECTORY_CURRENT, names[i], 0755), 0);
+    orr_handle root = (orr_handle)END_OF(orr_open, ORR_DIRECTORY_CURRENT, "/",
+                                         ORR_OPEN_READ | ORR_OPEN_DIRECTORY, 0);
+    strike(ORR_FAMILY_DISK_ERROR, true);
+    ck_assert_int_eq(orr_directory_list(loop, root, count_name, &listed), -EIO);
+    ck_assert_uint_eq(struck(ORR_FAMILY_DISK_ERROR), 1);
+    strike(ORR_FAMILY_DISK_ERROR, false);
+    uint32_t all = 0;
+    ck_assert_int_eq(orr_directory_list(loop, root, count_name, &all), count < 4 ? 0 : 77);
+    ck_assert_uint_eq(all, count < 4 ? count : 4);
+    close_world();
+    return listed;
+}
+
+START_TEST(test_disk_faults__failed_listing_gives_some_names)
+{
+    static const char *const names[] = {"a", "b", "c", "d", "e"};
+    uint32_t seen[5] = {0};
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        seen[names_before_the_error(seed, names, 5)]++;
+        ck_assert_uint_le(names_before_the_error(seed, names, 1), 1);
+    }
+    ck_assert_uint_eq(seen[0] + seen[1] + seen[2] + seen[3], 40);
+    for (uint32_t i = 0; i < 4; i++)
+        ck_assert_uint_ge(seen[i], 1);
+}
+END_TEST
+
 START_TEST(test_disk_faults__full_disk_is_out_of_space_or_over_quota)
 {
     uint32_t space = 0;
@@ -404,6 +489,50 @@ START_TEST(test_disk_faults__misdirected_write_enters_the_ledger)
 }
 END_TEST
 
+/* ---- in between ------------------------------------------------------------------------------ */
+
+static void note_result(void *context, struct orr_completion *of, int64_t result)
+{
+    (void)of;
+    *(int64_t *)context = result;
+}
+
+/* How often of 100 seeds a link of a file to the name that it has is made, because something takes
+ * that name away from under it; or, unless it can strike, that it is not. */
+static uint32_t links_made(bool unlinks, bool reorders)
+{
+    uint32_t made = 0;
+    for (uint64_t seed = 0; seed < 100; seed++) {
+        struct orr_completion other = {0};
+        int64_t link = 1;
+        int64_t taken = 1;
+        open_world(seed);
+        ck_assert_int_eq(END_OF(orr_close, create_file()), 0);
+        strike(ORR_FAMILY_REORDER, reorders);
+        orr_link(loop, &completion, ORR_DIRECTORY_CURRENT, "f", "f", note_result, &link);
+        if (unlinks)
+            orr_unlink(loop, &other, ORR_DIRECTORY_CURRENT, "f", ORR_UNLINK_FILE, note_result,
+                       &taken);
+        else
+            orr_rename(loop, &other, ORR_DIRECTORY_CURRENT, "f", "g", note_result, &taken);
+        while (link == 1 || taken == 1)
+            orr_run_once(loop);
+        ck_assert_int_eq(taken, 0);
+        ck_assert(link == 0 || link == -EEXIST || link == -ENOENT);
+        made += link == 0 ? 1 : 0;
+        close_world();
+    }
+    return made;
+}
+
+START_TEST(test_disk_faults__link_finds_its_file_before_it_makes_the_name)
+{
+    ck_assert_uint_ge(links_made(false, true), 5);
+    ck_assert_uint_eq(links_made(false, false), 0);
+    ck_assert_uint_eq(links_made(true, true), 0); /* a file without a name gets none */
+}
+END_TEST
+
 /* ---- never ----------------------------------------------------------------------------------- */
 
 static void note_cancel(void *context, struct orr_completion *of, int64_t result)
@@ -477,6 +606,8 @@ int main(void)
     TCase *faults = tcase_create("faults");
     tcase_add_test(faults, test_disk_faults__failed_fsync_is_told_once_to_each_open_file);
     tcase_add_test(faults, test_disk_faults__failed_write_and_read_did_nothing);
+    tcase_add_test(faults, test_disk_faults__failed_change_of_names_or_sizes_did_nothing);
+    tcase_add_test(faults, test_disk_faults__failed_listing_gives_some_names);
     tcase_add_test(faults, test_disk_faults__full_disk_is_out_of_space_or_over_quota);
     tcase_add_test(faults, test_disk_faults__no_descriptor_is_left_in_the_process_or_the_system);
     tcase_add_test(faults, test_disk_faults__lost_sync_is_acknowledged_and_loses_data);
@@ -489,6 +620,7 @@ int main(void)
     tcase_add_test(faults, test_disk_faults__bit_rot_changes_one_bit_for_good);
     tcase_add_test(faults, test_disk_faults__misdirected_write_shows_after_power_loss);
     tcase_add_test(faults, test_disk_faults__misdirected_write_enters_the_ledger);
+    tcase_add_test(faults, test_disk_faults__link_finds_its_file_before_it_makes_the_name);
     tcase_add_test(faults, test_disk_faults__stuck_operation_ends_when_the_world_is_healed);
     tcase_add_test(faults, test_disk_faults__times_are_those_of_the_device);
     return suite_run("sim/disk-faults", faults);

@@ -976,6 +976,56 @@ START_TEST(test_network__the_datagram_queue_is_bounded)
 }
 END_TEST
 
+/* ---- what random programs found on kernels --------------------------------------------------- */
+
+START_TEST(test_network__a_client_that_left_has_its_name_still)
+{
+    struct orr_address target = parse("unix:/s");
+    struct orr_address names[] = {{.length = 0}, parse("unix:/client")};
+    orr_handle listener = listen_at(CLIENT, "unix:/s", 8);
+    for (int named = 0; named < 2; named++) {
+        struct orr_address accepted = {.length = 0};
+        int64_t server;
+        orr_handle client = stream_for(CLIENT, &target);
+        EXPECT(0, orr_connect, CLIENT, client, &target);
+        if (named == 1) /* also a name that it got after the connect */
+            ck_assert_int_eq(orr_bind(loop_of(CLIENT), client, &names[1]), 0);
+        ck_assert_int_eq(orr_local_address(loop_of(CLIENT), client, &names[named]), 0);
+        EXPECT(0, orr_close, CLIENT, client);
+        RESULT(server, orr_accept, CLIENT, listener, &accepted);
+        ck_assert_int_ge(server, 0);
+        ck_assert(orr_address_equal(&accepted, &names[named]));
+        ck_assert_int_eq(orr_address_family(&accepted), ORR_FAMILY_UNIX);
+    }
+}
+END_TEST
+
+START_TEST(test_network__a_datagram_for_another_family)
+{
+    struct orr_address target = parse("unix:/a-name-as-long-as-an-address-of-ip6");
+    struct orr_datagram datagram = {.peer = target, .buffer = scratch, .length = 1};
+    orr_handle ip4 = orr_socket(loop_of(CLIENT), ORR_FAMILY_IP4, ORR_SOCKET_DATAGRAM);
+    orr_handle ip6 = orr_socket(loop_of(CLIENT), ORR_FAMILY_IP6, ORR_SOCKET_DATAGRAM);
+    EXPECT(-EAFNOSUPPORT, orr_send_to, CLIENT, ip4, &datagram);
+    EXPECT(-EINVAL, orr_send_to, CLIENT, ip6, &datagram);
+    EXPECT(-EAFNOSUPPORT, orr_connect, CLIENT, ip6, &target);
+}
+END_TEST
+
+/* The port that was chosen for it is given back with the connection. */
+START_TEST(test_network__only_ip6_after_a_refused_connect)
+{
+    struct orr_address target = parse("[fd00::2]:7000");
+    orr_handle client = stream_for(CLIENT, &target);
+    EXPECT(-ECONNREFUSED, orr_connect, CLIENT, client, &target);
+    ck_assert_int_eq(orr_socket_option_set(loop_of(CLIENT), client, ORR_SOCKET_ONLY_IP6, 1), 0);
+    struct orr_address own = parse("[::]:0");
+    ck_assert_int_eq(orr_bind(loop_of(CLIENT), client, &own), 0);
+    ck_assert_int_eq(orr_socket_option_set(loop_of(CLIENT), client, ORR_SOCKET_ONLY_IP6, 0),
+                     -EINVAL);
+}
+END_TEST
+
 int main(void)
 {
     const TTest *const tests[] = {
@@ -996,6 +1046,9 @@ int main(void)
         test_network__unix_close,
         test_network__refused_and_tried_again,
         test_network__unix_connect_errors,
+        test_network__a_client_that_left_has_its_name_still,
+        test_network__a_datagram_for_another_family,
+        test_network__only_ip6_after_a_refused_connect,
         test_network__operations_wait_for_the_connection,
         test_network__canceled_connect_goes_on,
         test_network__closing_while_connecting,

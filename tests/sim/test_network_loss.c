@@ -352,6 +352,63 @@ START_TEST(test_network_loss__connection_faults)
 }
 END_TEST
 
+static bool is_no_descriptor(int64_t result)
+{
+    return result == -EMFILE || result == -ENFILE;
+}
+
+/* Whether it waited for the connection or came after it: an accept that fails has not taken it. */
+static void accept_without_descriptors(int client, const char *listen_text,
+                                       const char *connect_text)
+{
+    static struct op waiting;
+    static struct op later;
+    int64_t handle;
+    struct orr_address target = parse(connect_text);
+    orr_handle listener = listen_at(SERVER, listen_text, 8);
+    SUBMIT(&waiting, orr_accept, SERVER, listener, NULL);
+    run(SOON);
+    set_rate(ORR_FAMILY_HANDLES, ALL_STRIKE);
+    ck_assert_int_eq(waiting.result, PENDING);
+    set_rate(ORR_FAMILY_HANDLES, 0);
+    orr_handle from = stream_for(client, &target);
+    set_rate(ORR_FAMILY_HANDLES, ALL_STRIKE);
+    EXPECT(0, orr_connect, client, from, &target);
+    ck_assert(is_no_descriptor(waiting.result));
+    SUBMIT(&later, orr_accept, SERVER, listener, NULL);
+    run(SOON);
+    ck_assert(is_no_descriptor(later.result));
+    set_rate(ORR_FAMILY_HANDLES, 0);
+    RESULT(handle, orr_accept, SERVER, listener, NULL);
+    ck_assert_int_ge(handle, 0);
+    EXPECT(1, orr_send, client, from, "x", 1);
+    EXPECT(1, orr_recv, SERVER, (orr_handle)handle, scratch, 1);
+}
+
+START_TEST(test_network_loss__without_descriptors_connections_wait)
+{
+    accept_without_descriptors(CLIENT, "0.0.0.0:7000", "10.0.0.2:7000");
+    accept_without_descriptors(SERVER, "unix:/s", "unix:/s");
+}
+END_TEST
+
+/* Both are the process's limit or the system's. */
+START_TEST(test_network_loss__without_descriptors_there_are_no_sockets)
+{
+    uint32_t system = 0;
+    set_rate(ORR_FAMILY_HANDLES, ALL_STRIKE);
+    for (uint32_t i = 0; i < 40; i++) {
+        orr_handle handle = orr_socket(loop_of(CLIENT), ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
+        ck_assert(is_no_descriptor(handle));
+        system += handle == -ENFILE ? 1 : 0;
+    }
+    ck_assert_uint_ge(system, 1);
+    ck_assert_uint_le(system, 30);
+    set_rate(ORR_FAMILY_HANDLES, 0);
+    ck_assert_int_ge(orr_socket(loop_of(CLIENT), ORR_FAMILY_IP4, ORR_SOCKET_STREAM), 0);
+}
+END_TEST
+
 START_TEST(test_network_loss__partial_cuts_segments)
 {
     struct pair pair = tcp_pair();
@@ -399,6 +456,85 @@ static uint64_t time_to_hear(uint32_t reorder)
 START_TEST(test_network_loss__reorder_wakes_waiters_later)
 {
     ck_assert_uint_gt(time_to_hear(ALL_STRIKE), time_to_hear(0) + 40 * 5 * ORR_MICROSECOND);
+}
+END_TEST
+
+/* Some kernel interfaces tell a poll what has woken it, and some what there is to see then. */
+START_TEST(test_network_loss__a_poll_of_a_listener_that_ends)
+{
+    uint32_t error = 0;
+    uint32_t state = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        static struct op poll;
+        world_teardown();
+        world_begin(seed, NULL);
+        orr_handle listener = listen_at(SERVER, "0.0.0.0:7000", 8);
+        SUBMIT(&poll, orr_poll, SERVER, listener, ORR_POLL_OUT);
+        run(SOON);
+        set_rate(ORR_FAMILY_REORDER, seed < 20 ? ALL_STRIKE / 2 : 0);
+        EXPECT(0, orr_shutdown, SERVER, listener, ORR_SHUTDOWN_RECV);
+        error += poll.result == ORR_POLL_ERROR ? 1 : 0;
+        state += poll.result == (ORR_POLL_OUT | ORR_POLL_HANGUP) ? 1 : 0;
+    }
+    ck_assert_uint_eq(error + state, 40);
+    EXPECT_BETWEEN(error, 3, 17);
+}
+END_TEST
+
+/* The two accepts, the cancel of the first and the connection come in one pass. */
+static bool second_accept_waits_on(uint64_t seed, uint32_t reorder)
+{
+    static struct op accepts[3];
+    static struct op cancel;
+    static struct op connect;
+    struct orr_address target = parse("unix:/s");
+    world_teardown();
+    world_begin(seed, NULL);
+    orr_handle listener = listen_at(CLIENT, "unix:/s", 8);
+    orr_handle client = stream_for(CLIENT, &target);
+    SUBMIT(&accepts[0], orr_accept, CLIENT, listener, NULL);
+    run(SOON);
+    set_rate(ORR_FAMILY_REORDER, reorder);
+    SUBMIT(&cancel, orr_cancel, CLIENT, &accepts[0].completion);
+    SUBMIT(&accepts[1], orr_accept, CLIENT, listener, NULL);
+    SUBMIT(&connect, orr_connect, CLIENT, client, &target);
+    run(SOON);
+    set_rate(ORR_FAMILY_REORDER, 0);
+    ck_assert_int_eq(accepts[0].result, -ECANCELED);
+    ck_assert_int_eq(connect.result, 0);
+    bool waits = accepts[1].result == PENDING;
+    SUBMIT(&accepts[2], orr_accept, CLIENT, listener, NULL); /* it finds the connection */
+    run(SOON);
+    ck_assert_int_eq(accepts[waits ? 1 : 2].result, PENDING);
+    ck_assert_int_ge(accepts[waits ? 2 : 1].result, 0);
+    return waits;
+}
+
+START_TEST(test_network_loss__a_canceled_accept_can_be_woken_for_another)
+{
+    uint32_t waiting = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        waiting += second_accept_waits_on(seed, ALL_STRIKE / 2) ? 1 : 0;
+        ck_assert(!second_accept_waits_on(seed, 0));
+    }
+    EXPECT_BETWEEN(waiting, 5, 35);
+}
+END_TEST
+
+/* It is refused by a worker, after a while: it can be canceled before. */
+START_TEST(test_network_loss__an_accept_where_nobody_comes_any_more)
+{
+    static struct op accept;
+    orr_handle listener = listen_at(CLIENT, "unix:/s", 8);
+    EXPECT(0, orr_shutdown, CLIENT, listener, ORR_SHUTDOWN_BOTH);
+    EXPECT(-EINVAL, orr_accept, CLIENT, listener, NULL);
+    set_rate(ORR_FAMILY_REORDER, ALL_STRIKE);
+    SUBMIT(&accept, orr_accept, CLIENT, listener, NULL);
+    run(0);
+    orr_world_run_for(world, 5 * ORR_MICROSECOND);
+    ck_assert_int_eq(accept.result, PENDING);
+    run(SOON);
+    ck_assert_int_eq(accept.result, -EINVAL);
 }
 END_TEST
 
@@ -564,8 +700,13 @@ int main(void)
         test_network_loss__keep_alive_notices,
         test_network_loss__a_killed_process_is_closed_by_its_system,
         test_network_loss__connection_faults,
+        test_network_loss__without_descriptors_connections_wait,
+        test_network_loss__without_descriptors_there_are_no_sockets,
         test_network_loss__partial_cuts_segments,
         test_network_loss__reorder_wakes_waiters_later,
+        test_network_loss__a_poll_of_a_listener_that_ends,
+        test_network_loss__a_canceled_accept_can_be_woken_for_another,
+        test_network_loss__an_accept_where_nobody_comes_any_more,
         test_network_loss__pressure_makes_queues_of_datagrams_short,
         test_network_loss__pressure_makes_buffers_tiny,
         test_network_loss__latency_delays_and_keeps_order,

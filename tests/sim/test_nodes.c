@@ -389,6 +389,31 @@ START_TEST(test_nodes__memory_is_refused_on_request_only)
 }
 END_TEST
 
+static orr_handle boot_sockets[2];
+
+static void *boot_with_a_socket(struct orr_loop *loop, void *config)
+{
+    uint32_t *boots = config;
+    boot_sockets[(*boots)++] = orr_socket(loop, ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
+    return config;
+}
+
+START_TEST(test_nodes__the_first_boot_finds_a_socket)
+{
+    static const struct orr_program program = {.boot = boot_with_a_socket};
+    uint32_t boots = 0;
+    struct orr_world *world = orr_world_create(1, NULL);
+    orr_world_set_rate(world, ORR_FAMILY_HANDLES, 1000000);
+    struct orr_node *node = orr_node_create(world, "a", &program, &boots);
+    orr_node_crash(node, ORR_CRASH_PROCESS);
+    orr_node_start(node);
+    ck_assert_uint_eq(boots, 2);
+    ck_assert_int_ge(boot_sockets[0], 0);
+    ck_assert(boot_sockets[1] == -EMFILE || boot_sockets[1] == -ENFILE);
+    orr_world_destroy(world);
+}
+END_TEST
+
 /* ---- the loop's batch and order -------------------------------------------------------------- */
 
 #define ORDER 6
@@ -619,6 +644,7 @@ int main(void)
                                      SIGABRT, 0, 5);
     tcase_add_test(tests, test_nodes__a_wiped_node_has_an_empty_disk);
     tcase_add_test(tests, test_nodes__memory_is_refused_on_request_only);
+    tcase_add_test(tests, test_nodes__the_first_boot_finds_a_socket);
     tcase_add_test(tests, test_nodes__reorder_lets_an_end_overtake_others);
     tcase_add_test(tests, test_nodes__pressure_makes_batches_and_deliveries_small);
     tcase_add_test(tests, test_nodes__pressure_delivers_a_part_also_of_a_whole_batch);

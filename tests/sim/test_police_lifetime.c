@@ -269,6 +269,7 @@ END_TEST
 
 #define FEW 90000
 #define MANY 110000
+#define ENDLESS 1500000u /* nothing would end it otherwise, but the machine's memory */
 
 /* With memory of its own: the loop knows no bound. */
 static void submit_many(struct client *client, int count)
@@ -296,7 +297,7 @@ static void allocate_without_end(struct client *client)
 {
     (orr_recv)(orr_at(client->loop, FIRST), &client->first, client->stream, client->buffers[0], 16,
                ignore, NULL);
-    for (;;)
+    for (uint32_t i = 0; i < ENDLESS; i++)
         (void)orr_malloc(client->loop, 1);
 }
 

@@ -36,7 +36,7 @@ static void send_to_and_change(struct client *client)
     client->buffers[0][15] = 'b';
 }
 
-static void change_large(void *context, struct orr_completion *completion, int64_t result)
+static void change_last(void *context, struct orr_completion *completion, int64_t result)
 {
     struct client *client = context;
     (void)completion;
@@ -44,14 +44,48 @@ static void change_large(void *context, struct orr_completion *completion, int64
     client->large[LARGE - 1] = 'b';
 }
 
-/* The last byte changes while attempt after attempt is made. */
-static void send_all_and_change_later(struct client *client)
+static void change_first(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct client *client = context;
+    (void)completion;
+    (void)result;
+    client->large[0] = 'b';
+}
+
+static void send_large(struct client *client, orr_callback on_time)
 {
     client->large = orr_malloc(client->loop, LARGE);
     memset(client->large, 'a', LARGE);
     (orr_send_all)(orr_at(client->loop, FIRST), &client->first, client->stream, client->large,
                    LARGE, ignore, NULL);
-    orr_timeout(client->loop, &client->others[0], 100 * ORR_MICROSECOND, change_large, client);
+    orr_timeout(client->loop, &client->others[0], 100 * ORR_MICROSECOND, on_time, client);
+}
+
+/* The last byte changes while attempt after attempt is made. */
+static void send_all_and_change_later(struct client *client)
+{
+    send_large(client, change_last);
+}
+
+/* The world has taken the first byte by then; a kernel might not have. */
+static void send_all_and_change_what_is_taken(struct client *client)
+{
+    send_large(client, change_first);
+}
+
+static void put_back(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct client *client = context;
+    (void)completion;
+    (void)result;
+    client->large[0] = 'a';
+}
+
+/* At the end all is as it was, but other bytes were sent. */
+static void send_all_and_change_for_a_while(struct client *client)
+{
+    send_large(client, put_back);
+    client->large[0] = 'b';
 }
 
 static void check_sender(struct plan of, const char *what)
@@ -68,6 +102,10 @@ START_TEST(test_police_memory__a_send_that_is_changed)
     check_sender((struct plan){.connected = send_to_and_change}, "15 of the 16 of this send_to");
     check_sender((struct plan){.connected = send_all_and_change_later},
                  "262143 of the 262144 of this send");
+    check_sender((struct plan){.connected = send_all_and_change_what_is_taken},
+                 "0 of the 262144 of this send");
+    check_sender((struct plan){.connected = send_all_and_change_for_a_while},
+                 "0 of the 262144 of this send");
 }
 END_TEST
 

@@ -1,0 +1,140 @@
+/*
+ * replay_source.c: a run out of a replay file: its scenario, parameters and seed take the place of
+ * words of the command line; its faults go to the child as text. And the beginning of such a file,
+ * where one is written.
+ *
+ * The text lies in a mapping of its own, and reading it here allocates nothing: a seed's own memory
+ * has the addresses that it has without a file, see campaign.h.
+ */
+#define _GNU_SOURCE 1 /* MAP_ANONYMOUS */
+
+#include "campaign.h"
+
+#include "sim/replay_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* A file by hand has a few lines; one with every fault of a run, some hundred thousand. */
+#define FILE_BYTES_MAX ((size_t)64 << 20)
+
+bool orr__is_replay_file(const char *word)
+{
+    size_t length = strlen(word);
+    const size_t ending = sizeof ".replay" - 1;
+    return strchr(word, '=') == NULL &&
+           (strchr(word, '/') != NULL ||
+            (length > ending && strcmp(word + length - ending, ".replay") == 0));
+}
+
+/* Maps the head and the text. Returns 0 or -errno. */
+static int map(struct orr__command *command, size_t length)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    void *head = mmap(NULL, sizeof *command->file_head, PROT_READ | PROT_WRITE, flags, -1, 0);
+    void *text = mmap(NULL, length + 1, PROT_READ | PROT_WRITE, flags, -1, 0);
+    command->file_head = head != MAP_FAILED ? head : NULL;
+    command->file_text = text != MAP_FAILED ? text : NULL;
+    command->file_bytes = length;
+    return head != MAP_FAILED && text != MAP_FAILED ? 0 : -ENOMEM;
+}
+
+static int read_text(struct orr__command *command, int descriptor)
+{
+    struct stat status;
+    if (fstat(descriptor, &status) < 0)
+        return -errno;
+    if (!S_ISREG(status.st_mode))
+        return -EISDIR;
+    if ((uint64_t)status.st_size > FILE_BYTES_MAX)
+        return -EFBIG;
+    size_t length = (size_t)status.st_size;
+    int error = map(command, length);
+    for (size_t at = 0; error == 0 && at < length;) {
+        ssize_t got = read(descriptor, command->file_text + at, length - at);
+        if (got <= 0)
+            return got < 0 ? -errno : 0;
+        at += (size_t)got;
+    }
+    return error;
+}
+
+static int read_file(struct orr__command *command)
+{
+    int descriptor = open(command->file, O_RDONLY | O_CLOEXEC);
+    int status = descriptor < 0 ? -errno : read_text(command, descriptor);
+    if (descriptor >= 0)
+        close(descriptor);
+    if (status == -EISDIR)
+        return orr__error(command, "%s: this is no file", command->file);
+    if (status < 0)
+        return orr__error(command, "cannot read %s: %s", command->file, strerror(-status));
+    return 0;
+}
+
+/* A parameter that stands on the command line, too: that one counts. */
+static bool is_given(const struct orr__command *command, const char *name)
+{
+    size_t length = strlen(name);
+    for (uint32_t i = 1; i < command->word_count; i++)
+        if (strncmp(command->words[i], name, length) == 0 && command->words[i][length] == '=')
+            return true;
+    return false;
+}
+
+/* The words have room for so many more, see orr_command_line. */
+static void take_head(struct orr__command *command)
+{
+    struct orr__replay_head *head = command->file_head;
+    command->words[0] = head->scenario;
+    for (uint32_t i = 0; i < head->parameter_count; i++) {
+        if (!is_given(command, head->parameters[i].name))
+            command->words[command->word_count++] = head->parameters[i].text;
+    }
+    command->seed_first = command->seed_last = head->seed;
+    command->seed_given = true;
+    command->job.faults = command->file_text;
+}
+
+int orr__replay_file_open(struct orr__command *command)
+{
+    char why[ORR__WHY_MAX];
+    command->file = command->words[0];
+    if (command->seed_given)
+        return orr__usage_error(command, "--seed: the seed stands in %s", command->file);
+    int status = read_file(command);
+    if (status != 0)
+        return status;
+    if (!orr__replay_head_parse(command->file_text, command->file_head, why))
+        return orr__error(command, "%s: %s", command->file, why);
+    if (command->file_head->scenario[0] == '\0' || !command->file_head->has_seed)
+        return orr__error(command, "%s: a line \"%s\" is missing", command->file,
+                          command->file_head->has_seed ? "scenario NAME" : "seed N");
+    take_head(command);
+    return 0;
+}
+
+void orr__replay_file_close(struct orr__command *command)
+{
+    if (command->file_text != NULL)
+        munmap(command->file_text, command->file_bytes + 1);
+    if (command->file_head != NULL)
+        munmap(command->file_head, sizeof *command->file_head);
+    command->file_text = NULL;
+    command->file_head = NULL;
+}
+
+void orr__replay_file_begin(FILE *out, const struct orr__job *job, uint64_t seed, const char *check)
+{
+    if (check != NULL)
+        fprintf(out, "check %s\n", check);
+    fprintf(out, "scenario %s\n", job->scenario->name);
+    for (size_t i = 0; i < job->parameter_count; i++)
+        fprintf(out, "parameter %s=%s\n", job->parameters[i].name, job->parameters[i].value);
+    fprintf(out, "seed %" PRIu64 "\nonly  # no faults but these:\n", seed);
+}

@@ -1,0 +1,489 @@
+/*
+ * shrink.c: a failing seed down to the faults that it needs.
+ *
+ * The model: the seed's run is recorded, every fault a line of a replay file. Then runs with fewer
+ * lines are tried: without all, without a half, a quarter ... and at last without each single one.
+ * What still fails in the same check stays away. In the end no fault can be left out: the set is
+ * 1-minimal. Then what takes time is made shorter, as far as it goes.
+ *
+ *     kept   ====----====----====      trials of one round, as many at a time as there are jobs:
+ *                 ^    ^    ^          each leaves another chunk out; the first that still fails
+ *                 1    2    3          in order counts, whichever ended first
+ *
+ * So the result is the same with one job and with many. Lines, texts and results lie in mappings
+ * of their own, see campaign.h.
+ */
+#define _GNU_SOURCE 1 /* mkostemp, MAP_ANONYMOUS */
+
+#include "campaign.h"
+
+#include "sim/replay_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    PATH_BYTES_MAX = 4096,
+    SIZE_BYTES_MAX = 32, /* of a time: "61234567ns" */
+    SHORTER_COUNT = 4,   /* of a time: none of it, an eighth, a quarter, a half */
+    SHORTER_ROUNDS = 8,  /* a time that has been made 2^8 times shorter is short enough */
+    CHECK_ROUNDS = 100,  /* passes over single faults; each but the last takes one away */
+};
+
+/* A fault of the recorded run. */
+struct fault {
+    const char *text; /* without the comment, and without the time if it has one */
+    uint32_t length;
+    uint64_t time_ns; /* UINT64_MAX = it has none */
+};
+
+/* What a run leaves out, or makes shorter. */
+struct trial {
+    size_t from; /* of the kept faults: those from here ... */
+    size_t to;   /* ... to before this one are left out */
+    size_t changed;
+    uint64_t time_ns; /* of the changed one; UINT64_MAX = none is changed */
+};
+
+struct shrink {
+    const struct orr__command *command;
+    struct orr__nursery nursery;
+    struct orr__result *results; /* one for each job */
+    char *texts;                 /* the replay file of each job, text_bytes each */
+    size_t text_bytes;
+    char *recorded;
+    size_t recorded_bytes;
+    struct fault *faults;
+    size_t fault_count;
+    size_t *kept; /* indices of faults */
+    size_t kept_count;
+    char check[sizeof((struct orr_outcome *)NULL)->check];
+    uint64_t hash;
+    uint64_t runs;
+    uint64_t begin_ns;
+    struct orr__progress progress;
+    char record_path[PATH_BYTES_MAX];
+};
+
+static bool stopped(void)
+{
+    return orr__nursery_signal() != 0;
+}
+
+static void *map(size_t bytes)
+{
+    void *memory = mmap(NULL, bytes + 1, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return memory != MAP_FAILED ? memory : NULL;
+}
+
+/* ---- runs ------------------------------------------------------------------------------------ */
+
+static size_t write_fault(char *at, size_t room, const struct fault *fault, uint64_t time_ns)
+{
+    int length =
+        time_ns == UINT64_MAX
+            ? snprintf(at, room, "%.*s\n", (int)fault->length, fault->text)
+            : snprintf(at, room, "%.*s %" PRIu64 "ns\n", (int)fault->length, fault->text, time_ns);
+    return length > 0 && (size_t)length < room ? (size_t)length : 0;
+}
+
+/* The text that a run is given. */
+static const char *compose(const struct shrink *shrink, uint32_t job, const struct trial *trial)
+{
+    char *text = shrink->texts + job * shrink->text_bytes;
+    size_t at = (size_t)snprintf(text, shrink->text_bytes, "only\n");
+    for (size_t i = 0; i < shrink->kept_count; i++) {
+        const struct fault *fault = &shrink->faults[shrink->kept[i]];
+        bool is_changed = trial->time_ns != UINT64_MAX && i == trial->changed;
+        if (i < trial->from || i >= trial->to)
+            at += write_fault(text + at, shrink->text_bytes - at, fault,
+                              is_changed ? trial->time_ns : fault->time_ns);
+    }
+    return text;
+}
+
+static void show_progress(struct shrink *shrink)
+{
+    char text[120];
+    char time[ORR__AMOUNT_MAX];
+    uint64_t elapsed_ns = orr__clock_ns() - shrink->begin_ns;
+    snprintf(text, sizeof text, "%zu of %zu faults left after %" PRIu64 " runs, %s",
+             shrink->kept_count, shrink->fault_count, shrink->runs,
+             orr__text_time(time, elapsed_ns));
+    orr__progress_text(&shrink->progress, text, elapsed_ns);
+}
+
+/* Runs all jobs to their ends. Returns 0 or -errno. */
+static int run(struct shrink *shrink, const struct orr__job *jobs, uint32_t count)
+{
+    uint32_t running = 0;
+    for (; running < count; running++) {
+        int status = orr__nursery_start(&shrink->nursery, &shrink->nursery.children[running],
+                                        &jobs[running], shrink->command->seed_first);
+        if (status < 0)
+            return status;
+    }
+    while (running > 0 && !stopped()) {
+        orr__nursery_wait(&shrink->nursery, &jobs[0], orr__clock_ns() + 100 * ORR_MILLISECOND);
+        for (uint32_t i = 0; i < count; i++)
+            running -=
+                orr__nursery_reap(&shrink->nursery.children[i], &jobs[0], &shrink->results[i]);
+        show_progress(shrink);
+    }
+    shrink->runs += count;
+    return stopped() ? -EINTR : 0;
+}
+
+/* The same failure, not any failure. */
+static bool is_same(const struct shrink *shrink, const struct orr__result *result)
+{
+    return result->outcome.failed && strcmp(result->outcome.check, shrink->check) == 0;
+}
+
+/* Which of the trials, the first of them, still fails: its index, or -1 (none), or -errno - 1. */
+static int first_that_fails(struct shrink *shrink, const struct trial *trials, uint32_t count)
+{
+    struct orr__job jobs[ORR__JOBS_MAX];
+    if (count == 0)
+        return -1;
+    for (uint32_t i = 0; i < count; i++) {
+        jobs[i] = shrink->command->job;
+        jobs[i].faults = compose(shrink, i, &trials[i]);
+    }
+    int status = run(shrink, jobs, count);
+    if (status < 0)
+        return status - 1;
+    for (uint32_t i = 0; i < count; i++)
+        if (is_same(shrink, &shrink->results[i]))
+            return (int)i;
+    return -1;
+}
+
+/* ---- fewer faults ---------------------------------------------------------------------------- */
+
+static void drop(struct shrink *shrink, size_t from, size_t to)
+{
+    memmove(shrink->kept + from, shrink->kept + to,
+            (shrink->kept_count - to) * sizeof *shrink->kept);
+    shrink->kept_count -= to - from;
+}
+
+/* Tries to do without each chunk of that size. True if it could at least once. */
+static bool try_chunks(struct shrink *shrink, size_t size, int *ret_status)
+{
+    bool dropped = false;
+    size_t at = 0;
+    while (at < shrink->kept_count && *ret_status == 0) {
+        struct trial trials[ORR__JOBS_MAX];
+        uint32_t count = 0;
+        for (size_t from = at; from < shrink->kept_count && count < shrink->nursery.count;
+             from += size) {
+            size_t to = from + size < shrink->kept_count ? from + size : shrink->kept_count;
+            trials[count++] = (struct trial){.from = from, .to = to, .time_ns = UINT64_MAX};
+        }
+        int found = first_that_fails(shrink, trials, count);
+        if (found < -1)
+            *ret_status = found + 1;
+        if (found >= 0) {
+            at = trials[found].from;
+            drop(shrink, at, trials[found].to);
+            dropped = true;
+        } else {
+            at = trials[count - 1].to;
+        }
+    }
+    return dropped;
+}
+
+static int drop_faults(struct shrink *shrink)
+{
+    int status = 0;
+    size_t size = shrink->kept_count;
+    while (size > 1 && status == 0) {
+        (void)try_chunks(shrink, size, &status);
+        size = (size < shrink->kept_count ? size : shrink->kept_count) / 2;
+    }
+    for (int i = 0; i < CHECK_ROUNDS && status == 0; i++)
+        if (!try_chunks(shrink, 1, &status))
+            break;
+    return status;
+}
+
+/* ---- shorter ones ---------------------------------------------------------------------------- */
+
+static int shorten(struct shrink *shrink, size_t index)
+{
+    static const uint64_t divisors[SHORTER_COUNT] = {0, 8, 4, 2};
+    struct fault *fault = &shrink->faults[shrink->kept[index]];
+    for (int round = 0; round < SHORTER_ROUNDS && fault->time_ns > 0; round++) {
+        struct trial trials[SHORTER_COUNT];
+        for (uint32_t i = 0; i < SHORTER_COUNT; i++)
+            trials[i] = (struct trial){
+                .changed = index,
+                .time_ns = divisors[i] == 0 ? 0 : fault->time_ns / divisors[i],
+            };
+        for (uint32_t i = 0; i < SHORTER_COUNT; i += shrink->nursery.count) {
+            uint32_t left = SHORTER_COUNT - i;
+            int found = first_that_fails(
+                shrink, trials + i, left < shrink->nursery.count ? left : shrink->nursery.count);
+            if (found < -1)
+                return found + 1;
+            if (found >= 0) {
+                fault->time_ns = trials[i + (uint32_t)found].time_ns;
+                break;
+            }
+            if (i + shrink->nursery.count >= SHORTER_COUNT)
+                return 0;
+        }
+    }
+    return 0;
+}
+
+static int shorten_all(struct shrink *shrink)
+{
+    int status = 0;
+    for (size_t i = 0; i < shrink->kept_count && status == 0; i++)
+        if (shrink->faults[shrink->kept[i]].time_ns != UINT64_MAX)
+            status = shorten(shrink, i);
+    return status;
+}
+
+/* ---- the recorded run ------------------------------------------------------------------------ */
+
+/* "NAME += 40ms": the time of a line, which is then cut off. */
+static void take_time(struct fault *fault)
+{
+    uint32_t at = fault->length;
+    char time[SIZE_BYTES_MAX];
+    fault->time_ns = UINT64_MAX;
+    while (at > 0 && fault->text[at - 1] != ' ')
+        at--;
+    if (at == 0 || fault->length - at >= sizeof time)
+        return;
+    memcpy(time, fault->text + at, fault->length - at);
+    time[fault->length - at] = '\0';
+    if (!orr__replay_time_parse(time, &fault->time_ns)) {
+        fault->time_ns = UINT64_MAX;
+        return;
+    }
+    fault->length = at - 1;
+}
+
+/* The lines after `only`. */
+static void take_faults(struct shrink *shrink)
+{
+    const char *at = strstr(shrink->recorded, "\nonly");
+    at = at != NULL ? strchr(at + 1, '\n') : NULL;
+    while (at != NULL && at[1] != '\0') {
+        const char *line = at + 1;
+        const char *comment = strstr(line, "  # ");
+        struct fault fault = {.text = line};
+        at = strchr(line, '\n');
+        if (comment == NULL || (at != NULL && comment > at))
+            continue; /* the program died in the middle of it */
+        fault.length = (uint32_t)(comment - line);
+        take_time(&fault);
+        shrink->kept[shrink->kept_count++] = shrink->fault_count;
+        shrink->faults[shrink->fault_count++] = fault;
+    }
+}
+
+static int read_record(struct shrink *shrink)
+{
+    struct stat status;
+    int descriptor = open(shrink->record_path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0 || fstat(descriptor, &status) < 0)
+        return -errno;
+    shrink->recorded_bytes = (size_t)status.st_size;
+    shrink->recorded = map(shrink->recorded_bytes);
+    size_t at = 0;
+    ssize_t got = 1;
+    while (shrink->recorded != NULL && got > 0 && at < shrink->recorded_bytes) {
+        got = read(descriptor, shrink->recorded + at, shrink->recorded_bytes - at);
+        at += got > 0 ? (size_t)got : 0;
+    }
+    close(descriptor);
+    return shrink->recorded != NULL ? 0 : -ENOMEM;
+}
+
+/* Runs the seed with `faults` (NULL: its own) and reads what it wrote. */
+static int record(struct shrink *shrink, const char *faults)
+{
+    struct orr__job job = shrink->command->job;
+    job.record = shrink->record_path;
+    job.faults = faults;
+    int status = run(shrink, &job, 1);
+    if (status == 0)
+        status = read_record(shrink);
+    (void)unlink(shrink->record_path);
+    return status;
+}
+
+static int prepare(struct shrink *shrink)
+{
+    size_t lines = 1;
+    for (const char *at = shrink->recorded; *at != '\0'; at++)
+        lines += *at == '\n';
+    shrink->text_bytes = shrink->recorded_bytes + lines * SIZE_BYTES_MAX + 64;
+    shrink->faults = map(lines * sizeof *shrink->faults);
+    shrink->kept = map(lines * sizeof *shrink->kept);
+    shrink->texts = map(shrink->text_bytes * shrink->nursery.count);
+    if (shrink->faults == NULL || shrink->kept == NULL || shrink->texts == NULL)
+        return -ENOMEM;
+    take_faults(shrink);
+    return 0;
+}
+
+/* ---- the result ------------------------------------------------------------------------------ */
+
+/* The faults as the last run told them. */
+static void write_faults(FILE *out, const char *recorded, const char *indent)
+{
+    const char *at = strstr(recorded, "\nonly");
+    at = at != NULL ? strchr(at + 1, '\n') : NULL;
+    while (at != NULL && at[1] != '\0') {
+        const char *line = at + 1;
+        at = strchr(line, '\n');
+        fprintf(out, "%s%.*s\n", indent, (int)(at != NULL ? (size_t)(at - line) : strlen(line)),
+                line);
+    }
+}
+
+static int write_file(const struct shrink *shrink, const char *path)
+{
+    FILE *out = fopen(path, "we");
+    if (out == NULL)
+        return -errno;
+    fprintf(out, "# Needs exactly %zu of %zu faults. orrery replay tells the story.\n",
+            shrink->kept_count, shrink->fault_count);
+    orr__replay_file_begin(out, &shrink->command->job, shrink->command->seed_first, shrink->check);
+    write_faults(out, shrink->recorded, "");
+    return fclose(out) == 0 ? 0 : -errno;
+}
+
+static const char *output_path(const struct orr__command *command, char path[PATH_BYTES_MAX])
+{
+    if (command->output != NULL)
+        return command->output;
+    snprintf(path, PATH_BYTES_MAX, "%s-%" PRIu64 ".replay", command->job.scenario->name,
+             command->seed_first);
+    return path;
+}
+
+static int tell(const struct shrink *shrink)
+{
+    char buffer[PATH_BYTES_MAX];
+    char time[ORR__AMOUNT_MAX];
+    const struct orr__command *command = shrink->command;
+    const char *path = output_path(command, buffer);
+    int status = write_file(shrink, path);
+    if (status < 0)
+        return orr__error(command, "cannot write %s: %s", path, strerror(-status));
+    printf("seed %" PRIu64 " fails: %s\n", command->seed_first, shrink->check);
+    if (shrink->kept_count == 0)
+        printf("needs none of its %zu fault%s\n", shrink->fault_count, ORR__S(shrink->fault_count));
+    else
+        printf("needs exactly %zu of %zu fault%s:\n", shrink->kept_count, shrink->fault_count,
+               ORR__S(shrink->fault_count));
+    write_faults(stdout, shrink->recorded, "  ");
+    printf("%" PRIu64 " runs in %s; written to %s\n  replay: ", shrink->runs,
+           orr__text_time(time, orr__clock_ns() - shrink->begin_ns), path);
+    orr__text_quote(stdout, command->program);
+    fputs(" replay ", stdout);
+    if (!orr__is_replay_file(path))
+        fputs("./", stdout);
+    orr__text_quote(stdout, path);
+    printf("%s\n", command->replay_tail);
+    return ORR__EXIT_FAILING;
+}
+
+/* ---- all of it ------------------------------------------------------------------------------- */
+
+static const struct trial nothing = {.time_ns = UINT64_MAX};
+
+/* The kept faults, run once more: what they are called and when they strike. */
+static int confirm(struct shrink *shrink)
+{
+    int status = record(shrink, compose(shrink, 0, &nothing));
+    if (status == 0 && !is_same(shrink, &shrink->results[0]))
+        return -EAGAIN;
+    return status;
+}
+
+static int work(struct shrink *shrink)
+{
+    int status = record(shrink, NULL);
+    if (status < 0)
+        return status;
+    const struct orr_outcome *outcome = &shrink->results[0].outcome;
+    if (!outcome->failed)
+        return -ENOENT;
+    memcpy(shrink->check, outcome->check, sizeof shrink->check);
+    shrink->hash = outcome->trace_hash;
+    status = prepare(shrink);
+    if (status == 0)
+        status = confirm(shrink);
+    if (status == 0)
+        status = drop_faults(shrink);
+    if (status == 0)
+        status = shorten_all(shrink);
+    if (status == 0) /* what was needed only because another took long */
+        status = drop_faults(shrink);
+    return status == 0 ? confirm(shrink) : status;
+}
+
+static int finish(const struct shrink *shrink, int status)
+{
+    const struct orr__command *command = shrink->command;
+    if (status == -ENOENT)
+        return orr__error(command, "seed %" PRIu64 " passes: there is nothing to shrink",
+                          command->seed_first);
+    if (status == -EAGAIN)
+        return orr__error(command,
+                          "seed %" PRIu64 " fails otherwise when it is run again: the run is not "
+                          "deterministic",
+                          command->seed_first);
+    if (status < 0)
+        return orr__error(command, "cannot go on: %s", strerror(-status));
+    return tell(shrink);
+}
+
+static void name_record(struct shrink *shrink)
+{
+    const char *folder = getenv("TMPDIR");
+    snprintf(shrink->record_path, sizeof shrink->record_path, "%s/orrery-%ld.record",
+             folder != NULL && folder[0] != '\0' ? folder : "/tmp", (long)getpid());
+}
+
+int orr__shrink(const struct orr__command *command)
+{
+    struct shrink *shrink = map(sizeof *shrink);
+    void *results;
+    if (shrink == NULL)
+        return orr__error(command, "no memory");
+    shrink->command = command;
+    shrink->begin_ns = orr__clock_ns();
+    name_record(shrink);
+    int status = orr__nursery_open(&shrink->nursery, command->jobs,
+                                   command->jobs * sizeof *shrink->results, &results);
+    if (status < 0)
+        return orr__error(command, "cannot prepare %u processes: %s", command->jobs,
+                          strerror(-status));
+    shrink->results = results;
+    orr__progress_open(&shrink->progress, false);
+    status = work(shrink);
+    orr__progress_clear(&shrink->progress);
+    int number = orr__nursery_signal();
+    orr__nursery_close(&shrink->nursery);
+    if (number != 0)
+        raise(number);
+    return finish(shrink, status);
+}

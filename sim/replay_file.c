@@ -1,0 +1,582 @@
+/*
+ * replay_file.c: reads what a replay file says, and answers for it during a run.
+ *
+ *     scenario kv
+ *     parameter bug=ack-before-fsync
+ *     seed 3
+ *     only                                    # no fault but these:
+ *     server/fsync#3 = EIO
+ *     client-2->server/segment#17 += 40ms
+ *     server/recv#5 = nothing                 # without `only`: this one not
+ *     server crash @ after fsync#9            # or kill; or @ 12.5ms
+ *
+ * The model: one pass over the lines, each a few words; the rulings are then sorted by name, for
+ * run after run asks for points that are not there. A "#" begins a comment where a line or a word
+ * begins. What is wrong is refused with the number of its line; what is right but comes up in no
+ * run is told after the run, for names change when programs do.
+ */
+#include "replay_file.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LINE_BYTES_MAX = 512,
+    WORDS_MAX = 6, /* more than any line has */
+};
+
+struct orr__rulings {
+    struct orr__ruling *rulings; /* sorted by name */
+    size_t count;
+    size_t capacity;
+    struct orr__appointment *appointments;
+    size_t appointment_count;
+    bool only;
+};
+
+/* One line under way. */
+struct line {
+    uint32_t number;
+    char *words[WORDS_MAX];
+    uint32_t count;
+    char text[LINE_BYTES_MAX];
+    char *why; /* ORR__WHY_MAX bytes */
+};
+
+static bool ORR_PRINTF(2, 3) refuse(const struct line *line, const char *format, ...)
+{
+    int length = snprintf(line->why, ORR__WHY_MAX, "line %" PRIu32 ": ", line->number);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line->why + length, ORR__WHY_MAX - (size_t)length, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static bool no_memory(const struct line *line)
+{
+    return refuse(line, "no memory");
+}
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+/* Cuts the text into words. False if there are too many: no line has so many. */
+static bool split(struct line *line)
+{
+    char *at = line->text;
+    line->count = 0;
+    while (true) {
+        while (is_blank(*at))
+            *at++ = '\0';
+        if (*at == '\0' || *at == '#')
+            break;
+        if (line->count == WORDS_MAX)
+            return refuse(line, "\"%s\" is one word more than a line can have", at);
+        line->words[line->count++] = at;
+        while (*at != '\0' && !is_blank(*at))
+            at++;
+    }
+    *at = '\0';
+    return true;
+}
+
+static bool parse_number(const char *text, const char **ret_end, uint64_t *ret_number)
+{
+    uint64_t number = 0;
+    const char *at = text;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        uint64_t digit = (uint64_t)(*at - '0');
+        if (number > (UINT64_MAX - digit) / 10)
+            return false;
+        number = number * 10 + digit;
+    }
+    *ret_end = at;
+    *ret_number = number;
+    return at != text;
+}
+
+static bool parse_whole(const char *text, uint64_t *ret_number)
+{
+    const char *end;
+    return parse_number(text, &end, ret_number) && *end == '\0';
+}
+
+/* "40ms", "1.5s", "250us", "7ns". */
+bool orr__replay_time_parse(const char *text, uint64_t *ret_ns)
+{
+    static const struct {
+        const char *name;
+        uint64_t ns;
+    } units[] = {{"ns", 1}, {"us", ORR_MICROSECOND}, {"ms", ORR_MILLISECOND}, {"s", ORR_SECOND}};
+    uint64_t whole;
+    uint64_t part = 0;
+    uint64_t scale = 1;
+    const char *at;
+    if (!parse_number(text, &at, &whole))
+        return false;
+    if (*at == '.')
+        for (at++; *at >= '0' && *at <= '9' && scale < ORR_SECOND; at++, scale *= 10)
+            part = part * 10 + (uint64_t)(*at - '0');
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(at, units[i].name) != 0)
+            continue;
+        if (whole > UINT64_MAX / 2 / units[i].ns || scale > units[i].ns)
+            return false;
+        *ret_ns = whole * units[i].ns + part * (units[i].ns / scale);
+        return true;
+    }
+    return false;
+}
+
+static uint8_t operation_named(const char *name)
+{
+    for (uint32_t op = 1; op < ORR_OP_COUNT; op++)
+        if (strcmp(orr_op_name((uint8_t)op), name) == 0)
+            return (uint8_t)op;
+    return 0;
+}
+
+static int error_named(const char *name)
+{
+    enum { ERRORS_END = 4096 };
+    for (int error = 1; error < ERRORS_END && name[0] == 'E'; error++)
+        if (strcmp(orr_error_name(error), name) == 0)
+            return error;
+    return 0;
+}
+
+/* ---- the size of a fault --------------------------------------------------------------------- */
+
+/* "server/fsync#3" -> "fsync", in `part`; "" without one. */
+static void part_of(const char *name, char part[ORR__POINT_NAME_MAX])
+{
+    const char *slash = strrchr(name, '/');
+    snprintf(part, ORR__POINT_NAME_MAX, "%s", slash != NULL ? slash + 1 : "");
+    part[strcspn(part, "#")] = '\0';
+}
+
+/* "= EIO": which fault that is depends on the error, and on what has it. */
+static bool take_error(const struct line *line, struct orr__ruling *ruling, int error)
+{
+    char part[ORR__POINT_NAME_MAX];
+    part_of(ruling->name, part);
+    uint8_t op = operation_named(part);
+    ruling->size = (uint64_t)error;
+    ruling->has_size = true;
+    ruling->kind = orr__fault_of_error(error, strcmp(part, "memory") == 0);
+    if (strcmp(part, "memory") == 0)
+        return ruling->kind == ORR__FAULT_MEMORY ||
+               refuse(line, "%s: memory is refused with ENOMEM only", line->words[2]);
+    if (op == 0 && strcmp(part, "socket") != 0)
+        return refuse(line, "\"%s\" is no operation, so it cannot end with %s", part,
+                      line->words[2]);
+    if (op != 0 && !orr_op_declares(op, error))
+        return refuse(line, "%s never ends with %s", part, line->words[2]);
+    return true;
+}
+
+static bool take_size(const struct line *line, struct orr__ruling *ruling, const char *text)
+{
+    bool time = orr__fault_unit(ruling->kind) == ORR__UNIT_TIME;
+    if (orr__fault_unit(ruling->kind) == ORR__UNIT_NONE)
+        return refuse(line, "\"%s\": this fault has no size", text);
+    if (time ? !orr__replay_time_parse(text, &ruling->size) : !parse_whole(text, &ruling->size))
+        return refuse(line, "\"%s\" is no %s", text,
+                      time ? "time: write 40ms, 1.5s, 250us or 7ns" : "number");
+    ruling->has_size = true;
+    return true;
+}
+
+static bool take_word(const struct line *line, struct orr__ruling *ruling, const char *word)
+{
+    int error = error_named(word);
+    if (error != 0)
+        return take_error(line, ruling, error);
+    if (strcmp(word, "nothing") == 0) {
+        ruling->keeps_off = true;
+        return true;
+    }
+    if (strcmp(word, "doubled") == 0 || strcmp(word, "overtaken") == 0) {
+        ruling->kind = ORR__FAULT_ASTRAY;
+        ruling->size = word[0] == 'd' ? ORR__ASTRAY_DOUBLED : ORR__ASTRAY_OVERTAKEN;
+        ruling->has_size = true;
+        return true;
+    }
+    for (uint32_t kind = 0; kind < ORR__FAULT_KIND_COUNT; kind++) {
+        const char *known = orr__fault_word((enum orr__fault_kind)kind);
+        ruling->kind = (enum orr__fault_kind)kind;
+        if (known != NULL && strcmp(known, word) == 0)
+            return true;
+    }
+    return refuse(line,
+                  "\"%s\" is no fault: expected an error such as EIO, \"nothing\", or a word "
+                  "of the ledger, such as short, reset or power-loss",
+                  word);
+}
+
+/* ---- lines ----------------------------------------------------------------------------------- */
+
+static bool grow(void **array, size_t size, size_t count)
+{
+    if (count != 0 && (count & (count - 1)) != 0)
+        return true;
+    void *larger = realloc(*array, (count == 0 ? 1 : 2 * count) * size);
+    if (larger != NULL)
+        *array = larger;
+    return larger != NULL;
+}
+
+/* NAME#N = WORD [SIZE], NAME#N += TIME */
+static bool take_ruling(struct orr__rulings *rulings, const struct line *line)
+{
+    struct orr__ruling ruling = {.line = line->number};
+    const char *number = strrchr(line->words[0], '#');
+    uint64_t ignored;
+    if (number == NULL || number == line->words[0] || !parse_whole(number + 1, &ignored))
+        return refuse(line, "\"%s\": a fault is named like server/fsync#3", line->words[0]);
+    if (strlen(line->words[0]) >= sizeof ruling.name)
+        return refuse(line, "\"%s\" is longer than any name", line->words[0]);
+    memcpy(ruling.name, line->words[0], strlen(line->words[0]) + 1);
+    bool later = strcmp(line->words[1], "+=") == 0;
+    if (line->count < 3)
+        return refuse(line, "after \"%s\" a fault is missing, such as EIO or 40ms", line->words[1]);
+    if (later)
+        ruling.kind = ORR__FAULT_LONGER;
+    else if (!take_word(line, &ruling, line->words[2]))
+        return false;
+    uint32_t used = later ? 2 : 3;
+    if (line->count > used + 1)
+        return refuse(line, "\"%s\" is too much", line->words[used + 1]);
+    if (line->count > used && (ruling.keeps_off || !take_size(line, &ruling, line->words[used])))
+        return ruling.keeps_off ? refuse(line, "\"%s\" is too much", line->words[used]) : false;
+    if (rulings == NULL)
+        return true;
+    if (!grow((void **)&rulings->rulings, sizeof ruling, rulings->count))
+        return no_memory(line);
+    rulings->rulings[rulings->count++] = ruling;
+    return true;
+}
+
+/* "fsync#9" */
+static bool take_operation(const struct line *line, struct orr__appointment *appointment,
+                           char *text)
+{
+    char *number = strchr(text, '#');
+    if (number == NULL || !parse_whole(number + 1, &appointment->occurrence))
+        return refuse(line, "\"%s\": expected an operation and its number, such as fsync#9", text);
+    *number = '\0';
+    appointment->op = operation_named(text);
+    if (appointment->op == 0)
+        return refuse(line, "no operation is called \"%s\"; a trace has their names", text);
+    return true;
+}
+
+/* NODE crash|kill @ after OP#N, NODE crash|kill @ TIME */
+static bool take_appointment(struct orr__rulings *rulings, const struct line *line)
+{
+    struct orr__appointment appointment = {.line = line->number};
+    bool after = line->count > 3 && strcmp(line->words[3], "after") == 0;
+    if (strlen(line->words[0]) > ORR_NODE_NAME_MAX)
+        return refuse(line, "\"%s\" is longer than a node's name", line->words[0]);
+    memcpy(appointment.node, line->words[0], strlen(line->words[0]) + 1);
+    appointment.crash = strcmp(line->words[1], "crash") == 0 ? ORR_CRASH_POWER : ORR_CRASH_PROCESS;
+    if (line->count != (after ? 5u : 4u) || strcmp(line->words[2], "@") != 0)
+        return refuse(line, "expected %s %s @ after OPERATION#N, or @ TIME", line->words[0],
+                      line->words[1]);
+    if (after && !take_operation(line, &appointment, line->words[4]))
+        return false;
+    if (!after && !orr__replay_time_parse(line->words[3], &appointment.time_ns))
+        return refuse(line, "\"%s\" is no time: write 40ms, 1.5s, 250us or 7ns", line->words[3]);
+    if (rulings == NULL)
+        return true;
+    if (!grow((void **)&rulings->appointments, sizeof appointment, rulings->appointment_count))
+        return no_memory(line);
+    rulings->appointments[rulings->appointment_count++] = appointment;
+    return true;
+}
+
+static bool take_parameter(struct orr__replay_head *head, const struct line *line)
+{
+    const char *text = line->words[1];
+    size_t length = strcspn(text, "=");
+    if (length == 0 || text[length] == '\0')
+        return refuse(line, "\"%s\": expected NAME=VALUE", text);
+    if (head->parameter_count == ORR__REPLAY_PARAMETERS_MAX)
+        return refuse(line, "no more than %d parameters", ORR__REPLAY_PARAMETERS_MAX);
+    if (length >= sizeof head->parameters[0].name ||
+        strlen(text) >= sizeof head->parameters[0].text)
+        return refuse(line, "\"%s\" is longer than a parameter may be", text);
+    memcpy(head->parameters[head->parameter_count].name, text, length);
+    head->parameters[head->parameter_count].name[length] = '\0';
+    memcpy(head->parameters[head->parameter_count++].text, text, strlen(text) + 1);
+    return true;
+}
+
+static bool take_scenario(struct orr__replay_head *head, const struct line *line)
+{
+    if (head->scenario[0] != '\0')
+        return refuse(line, "a second scenario: a file is one run");
+    if (strlen(line->words[1]) >= sizeof head->scenario)
+        return refuse(line, "\"%s\" is longer than a scenario's name", line->words[1]);
+    memcpy(head->scenario, line->words[1], strlen(line->words[1]) + 1);
+    return true;
+}
+
+static bool take_seed(struct orr__replay_head *head, const struct line *line)
+{
+    if (head->has_seed)
+        return refuse(line, "a second seed: a file is one run");
+    if (!parse_whole(line->words[1], &head->seed))
+        return refuse(line, "\"%s\" is no seed: a number from 0 to 18446744073709551615",
+                      line->words[1]);
+    head->has_seed = true;
+    return true;
+}
+
+/* "scenario", "parameter", "seed": two words. */
+static bool is_head(const struct line *line)
+{
+    return strcmp(line->words[0], "scenario") == 0 || strcmp(line->words[0], "parameter") == 0 ||
+           strcmp(line->words[0], "seed") == 0;
+}
+
+static bool take_head(struct orr__replay_head *head, const struct line *line)
+{
+    if (line->count != 2)
+        return refuse(line, "expected %s and one word", line->words[0]);
+    if (line->words[0][1] == 'c')
+        return take_scenario(head, line);
+    return line->words[0][0] == 'p' ? take_parameter(head, line) : take_seed(head, line);
+}
+
+/* "check TEXT": the text is the rest of the line, whatever it is. */
+static bool take_check(struct orr__replay_head *head, const struct line *line)
+{
+    const char *text = line->text + strspn(line->text, " \t") + sizeof "check" - 1;
+    text += strspn(text, " \t");
+    size_t length = strlen(text);
+    while (length > 0 && is_blank(text[length - 1]))
+        length--;
+    if (length == 0 || length >= sizeof head->check)
+        return refuse(line, "expected check and its text, of at most %zu bytes",
+                      sizeof head->check - 1);
+    memcpy(head->check, text, length);
+    head->check[length] = '\0';
+    return true;
+}
+
+static bool begins_check(const char *text)
+{
+    text += strspn(text, " \t");
+    return strncmp(text, "check", 5) == 0 && is_blank(text[5]);
+}
+
+static bool take_line(struct orr__rulings *rulings, struct orr__replay_head *head,
+                      struct line *line)
+{
+    if (begins_check(line->text))
+        return take_check(head, line);
+    if (!split(line))
+        return false;
+    if (line->count == 0)
+        return true;
+    const char *second = line->count > 1 ? line->words[1] : "";
+    if (line->count == 1 && strcmp(line->words[0], "only") == 0) {
+        if (rulings != NULL)
+            rulings->only = true;
+        return true;
+    }
+    if (strcmp(second, "=") == 0 || strcmp(second, "+=") == 0)
+        return take_ruling(rulings, line);
+    if (strcmp(second, "crash") == 0 || strcmp(second, "kill") == 0)
+        return take_appointment(rulings, line);
+    if (is_head(line))
+        return take_head(head, line);
+    return refuse(line,
+                  "\"%s\": expected scenario, parameter, seed, check, only, NODE crash @ ..., or "
+                  "a fault such as server/fsync#3 = EIO",
+                  line->words[0]);
+}
+
+/* ---- the whole file -------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+    const struct orr__ruling *one = a;
+    const struct orr__ruling *two = b;
+    int order = strcmp(one->name, two->name);
+    if (order != 0)
+        return order;
+    if (one->kind != two->kind)
+        return one->kind < two->kind ? -1 : 1;
+    return one->line < two->line ? -1 : one->line > two->line;
+}
+
+/* "= nothing" beside a fault of the same name. Two lines of one fault are no contradiction: a point
+ * can come up twice, and then each has its turn. */
+static bool check_doubles(const struct orr__rulings *rulings, char why[ORR__WHY_MAX])
+{
+    for (size_t i = 1; i < rulings->count; i++) {
+        const struct orr__ruling *a = &rulings->rulings[i - 1];
+        const struct orr__ruling *b = &rulings->rulings[i];
+        if (strcmp(a->name, b->name) != 0 || (!a->keeps_off && !b->keeps_off))
+            continue;
+        snprintf(why, ORR__WHY_MAX, "line %" PRIu32 ": line %" PRIu32 " says otherwise of %s",
+                 a->line > b->line ? a->line : b->line, a->line > b->line ? b->line : a->line,
+                 a->name);
+        return false;
+    }
+    return true;
+}
+
+static bool take_lines(struct orr__rulings *rulings, const char *text,
+                       struct orr__replay_head *head, char why[ORR__WHY_MAX])
+{
+    struct line line = {.why = why};
+    while (*text != '\0') {
+        size_t length = strcspn(text, "\n");
+        line.number++;
+        if (length >= sizeof line.text)
+            return refuse(&line, "longer than %d bytes", LINE_BYTES_MAX - 1);
+        memcpy(line.text, text, length);
+        line.text[length] = '\0';
+        if (!take_line(rulings, head, &line))
+            return false;
+        text += length + (text[length] == '\n' ? 1 : 0);
+    }
+    return true;
+}
+
+struct orr__rulings *orr__rulings_parse(const char *text, char why[ORR__WHY_MAX])
+{
+    struct orr__replay_head head = {.seed = 0};
+    struct orr__rulings *rulings = calloc(1, sizeof *rulings);
+    if (rulings == NULL) {
+        snprintf(why, ORR__WHY_MAX, "no memory");
+        return NULL;
+    }
+    bool right = take_lines(rulings, text, &head, why);
+    if (right && rulings->count > 1)
+        qsort(rulings->rulings, rulings->count, sizeof *rulings->rulings, by_name);
+    if (right && check_doubles(rulings, why))
+        return rulings;
+    orr__rulings_free(rulings);
+    return NULL;
+}
+
+bool orr__replay_head_parse(const char *text, struct orr__replay_head *ret_head,
+                            char why[ORR__WHY_MAX])
+{
+    memset(ret_head, 0, sizeof *ret_head);
+    return take_lines(NULL, text, ret_head, why);
+}
+
+void orr__rulings_free(struct orr__rulings *rulings)
+{
+    if (rulings == NULL)
+        return;
+    free(rulings->rulings);
+    free(rulings->appointments);
+    free(rulings);
+}
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+/* The first ruling with that name, or where it would be. */
+static size_t first_named(const struct orr__rulings *rulings, const char *name)
+{
+    size_t low = 0;
+    size_t high = rulings->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (strcmp(rulings->rulings[middle].name, name) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The next ruling from `i` on that speaks of the point, or NULL. */
+static struct orr__ruling *next_of(const struct orr__rulings *rulings, size_t i, const char *name,
+                                   enum orr__fault_kind kind)
+{
+    for (; i < rulings->count && strcmp(rulings->rulings[i].name, name) == 0; i++)
+        if (rulings->rulings[i].kind == kind || rulings->rulings[i].keeps_off)
+            return &rulings->rulings[i];
+    return NULL;
+}
+
+const struct orr__ruling *orr__rulings_find(struct orr__rulings *rulings,
+                                            const struct orr__point *point)
+{
+    char name[ORR__POINT_NAME_MAX];
+    orr__point_name(point, name);
+    struct orr__ruling *ruling = next_of(rulings, first_named(rulings, name), name, point->kind);
+    if (ruling != NULL)
+        ruling->is_used = true;
+    return ruling;
+}
+
+const struct orr__ruling *orr__rulings_take_size(struct orr__rulings *rulings,
+                                                 const struct orr__point *point)
+{
+    char name[ORR__POINT_NAME_MAX];
+    orr__point_name(point, name);
+    struct orr__ruling *ruling = next_of(rulings, first_named(rulings, name), name, point->kind);
+    while (ruling != NULL && ruling->is_spent) {
+        struct orr__ruling *next =
+            next_of(rulings, (size_t)(ruling - rulings->rulings) + 1, name, point->kind);
+        if (next == NULL)
+            break; /* the last one counts for all that follow */
+        ruling = next;
+    }
+    if (ruling != NULL)
+        ruling->is_used = ruling->is_spent = true;
+    return ruling;
+}
+
+bool orr__rulings_only(const struct orr__rulings *rulings)
+{
+    return rulings->only;
+}
+
+void orr__rulings_appoint(struct orr__rulings *rulings, const char *node,
+                          void (*visit)(void *context, struct orr__appointment *appointment),
+                          void *context)
+{
+    for (size_t i = 0; i < rulings->appointment_count; i++)
+        if (strcmp(rulings->appointments[i].node, node) == 0)
+            visit(context, &rulings->appointments[i]);
+}
+
+/* In the order of the lines; a file has few. */
+void orr__rulings_tell_unused(const struct orr__rulings *rulings, FILE *out)
+{
+    for (uint32_t line = 0; line != UINT32_MAX;) {
+        uint32_t next = UINT32_MAX;
+        const char *name = NULL;
+        for (size_t i = 0; i < rulings->count; i++)
+            if (!rulings->rulings[i].is_used && rulings->rulings[i].line > line &&
+                rulings->rulings[i].line < next) {
+                next = rulings->rulings[i].line;
+                name = rulings->rulings[i].name;
+            }
+        for (size_t i = 0; i < rulings->appointment_count; i++)
+            if (!rulings->appointments[i].is_used && rulings->appointments[i].line > line &&
+                rulings->appointments[i].line < next) {
+                next = rulings->appointments[i].line;
+                name = rulings->appointments[i].node;
+            }
+        if (name != NULL)
+            fprintf(out, "unused: line %" PRIu32 ": %s did not come up in this run\n", next, name);
+        line = next;
+    }
+}

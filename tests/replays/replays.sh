@@ -1,0 +1,71 @@
+#!/bin/sh
+# replays.sh ORRERY FILE: every replay file beside FILE still fails in the check that it was kept for, and passes without
+# the bug that was planted; recorded runs replay to the same hash; shrinking ends with what each single fault is needed
+# for, with any number of jobs. Prints TAP.
+set -u
+orrery=$1
+folder=$(dirname "$2")
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+number=0
+failures=0
+
+check() # NAME STATUS
+{
+    number=$((number + 1))
+    if [ "$2" -eq 0 ]; then
+        echo "ok $number - $1"
+    else
+        echo "not ok $number - $1"
+        sed 's/^/# /' "$work/log" | tail -n 20
+        failures=$((failures + 1))
+    fi
+}
+
+for file in "$folder"/*.replay; do
+    name=$(basename "$file" .replay)
+    text=$(sed -n 's/^check //p' "$file")
+    "$orrery" replay "$file" >"$work/log" 2>&1
+    [ $? -eq 1 ] && grep -q "^seed .* fails the check: $text\$" "$work/log" && ! grep -q '^unused' "$work/log"
+    check "$name fails as it did" $?
+done
+
+"$orrery" replay "$folder/" bug=none >"$work/log" 2>&1 && ! grep -q FAILS "$work/log"
+check "all of them pass without their bugs" $?
+
+hash_of() # WORD ...
+{
+    "$orrery" replay "$@" 2>&1 | tee "$work/log" | sed -n 's/^trace hash //p'
+}
+
+for scenario in echo kv register; do
+    differ=
+    for seed in 1 2 3 4 5 6 7 8 9 10 11 12; do
+        first=$(hash_of $scenario --seed $seed --record "$work/$seed.replay")
+        [ -n "$first" ] && [ "$first" = "$(hash_of "$work/$seed.replay")" ] || differ="$differ $seed"
+    done
+    echo "differ:$differ" >"$work/log"
+    [ -z "$differ" ]
+    check "$scenario: what was recorded of 12 seeds is those runs again" $?
+done
+
+"$orrery" shrink kv bug=short-recv --seed 2 --jobs 1 -o "$work/one.replay" >"$work/log" 2>&1
+[ $? -eq 1 ] && grep -q '^needs exactly' "$work/log"
+check "shrink ends with what is needed" $?
+"$orrery" shrink kv bug=short-recv --seed 2 --jobs 3 -o "$work/three.replay" >"$work/log" 2>&1
+cmp "$work/one.replay" "$work/three.replay" >>"$work/log" 2>&1
+check "with more jobs the same" $?
+
+text=$(sed -n 's/^check //p' "$work/one.replay")
+needless=
+grep -n '#[0-9]* +\{0,1\}= ' "$work/one.replay" | cut -d: -f1 >"$work/lines"
+while read -r line; do
+    sed "${line}d" "$work/one.replay" >"$work/less.replay"
+    "$orrery" replay "$work/less.replay" >"$work/log" 2>&1
+    grep -q "fails the check: $text\$" "$work/log" && needless="$needless $line"
+done <"$work/lines"
+[ -z "$needless" ]
+check "without any of its faults it does not fail so" $?
+
+echo "1..$number"
+[ "$failures" -eq 0 ]
