@@ -32,7 +32,7 @@
 #ifndef ORR_SIM_CAMPAIGN_H
 #define ORR_SIM_CAMPAIGN_H
 
-#include "../recorder.h"
+#include "../witness.h"
 
 #include <orrery/sim.h>
 
@@ -97,9 +97,9 @@ struct orr__end {
 /* The part of memory through which a child answers. */
 struct orr__slot {
     uint64_t live_hash;
-    char untold[ORR_UNTOLD_MAX];  /* of the story */
-    uint32_t finished;            /* set last: what is in outcome before that is not believed */
-    struct orr_recorder recorder; /* of one of two runs */
+    char untold[ORR_UNTOLD_MAX]; /* of the story */
+    uint32_t finished;           /* set last: what is in outcome before that is not believed */
+    struct orr_witness witness;  /* of one of two runs */
     struct orr_outcome outcome;
 };
 
