@@ -10,6 +10,7 @@
  *   replay_file.c what a replay file says of faults
  *   ledger.c     the rolling trace hash, injected faults, the story
  *   recorder.c   events as records for those who show them; timeline.c shows them as text
+ *   witness.c   what one of two runs leaves that are to be compared
  *   node.c       nodes and processes: boot, crash, restart, pause
  *   clock.c      a node's clocks
  *   backend.c    the vtable of a process's loop: batch, ready list, descriptors
@@ -214,6 +215,28 @@ void orr__fault(struct orr_world *world, const struct orr__point *point, uint64_
 bool orr__family_on(const struct orr_world *world, enum orr_fault_family family);
 
 /* ---- ledger and trace ------------------------------------------------------------------------ */
+
+/* Kinds of events in the trace hash, beside the operations that end. */
+#define ORR__EVENT_BOOT UINT64_C(0xb007)
+#define ORR__EVENT_CRASH UINT64_C(0xc4a5)
+#define ORR__EVENT_STEP UINT64_C(0x57e9)
+#define ORR__EVENT_PAUSE UINT64_C(0x9a05)
+#define ORR__EVENT_WIPE UINT64_C(0x319e)
+#define ORR__EVENT_FAILED UINT64_C(0xdead)
+#define ORR__EVENT_FAULT UINT64_C(0xfa17) /* + its family */
+/* And what the network carries. */
+enum orr__net {
+    ORR__NET_SYN = 0x6e00,
+    ORR__NET_SYN_ACK,
+    ORR__NET_SYN_RETRY,
+    ORR__NET_SEGMENT,
+    ORR__NET_RESET,
+    ORR__NET_WINDOW,
+    ORR__NET_RETRANSMIT,
+    ORR__NET_KEEP_ALIVE,
+    ORR__NET_DATAGRAM,
+    ORR__NET_UNREACHABLE
+};
 
 /* Mixes an event into the rolling trace hash: a kind, who, and two numbers. Cheap: called for every
  * event. */

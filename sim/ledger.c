@@ -11,6 +11,7 @@
  * can read when this one has died. Where a trace stands in the story's place there is no folding:
  * each fault is told among the events that it changed (recorder.h).
  */
+#include "witness.h"
 #include "replay_file.h"
 #include "world.h"
 
@@ -18,7 +19,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define HASH_FAULT UINT64_C(0xfa17)
 #define WHO_WIDTH 13 /* "! disk-error" */
 #define WHO_MAX 18
 #define FAULTS_SHOWN 1 /* before the story folds what goes on */
@@ -34,6 +34,8 @@ void orr__trace_hash(struct orr_world *world, uint64_t kind, uint64_t actor, uin
         orr__mix(orr__mix(world->hash ^ world->now_ns, actor + kind), a ^ (b << 32 | b >> 32));
     if (world->live_hash != NULL)
         *world->live_hash = world->hash;
+    if (world->witness != NULL)
+        orr__witness_event(world, kind, actor, a, b);
 }
 
 /* "   12.345678 ms  server        text" */
@@ -210,7 +212,13 @@ void orr__fault(struct orr_world *world, const struct orr__point *point, uint64_
     enum orr_fault_family family = orr__fault_family(point->kind);
     world->faults++;
     world->faults_by_family[family]++;
-    orr__trace_hash(world, HASH_FAULT + (uint64_t)family, subject_id(point), point->number, 0);
+    char name[ORR__POINT_NAME_MAX];
+    if (world->witness != NULL) {
+        orr__point_name(point, name);
+        orr__witness_about(world, name, NULL);
+    }
+    orr__trace_hash(world, ORR__EVENT_FAULT + (uint64_t)family, subject_id(point), point->number,
+                    0);
     if (!is_wanted(world) && world->ledger == NULL)
         return;
     char what[TEXT_MAX_BYTES / 2];

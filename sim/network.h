@@ -35,20 +35,6 @@
 
 #include "internal.h"
 
-/* Kinds of events in the trace hash. */
-enum orr__net {
-    ORR__NET_SYN = 0x6e00,
-    ORR__NET_SYN_ACK,
-    ORR__NET_SYN_RETRY,
-    ORR__NET_SEGMENT,
-    ORR__NET_RESET,
-    ORR__NET_WINDOW,
-    ORR__NET_RETRANSMIT,
-    ORR__NET_KEEP_ALIVE,
-    ORR__NET_DATAGRAM,
-    ORR__NET_UNREACHABLE
-};
-
 enum orr__transport { ORR__TCP, ORR__UNIX, ORR__UDP };
 
 /* An IP address and port; IPv4 in its mapped form (::ffff:10.0.0.1), so that both families

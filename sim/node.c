@@ -7,6 +7,7 @@
  * third fsync of all its lives.
  */
 #include "libc/libc.h"
+#include "witness.h"
 #include "world.h"
 
 #include <arpa/inet.h>
@@ -20,11 +21,6 @@
 #define DOWN_LEAST_NS (100 * ORR_MILLISECOND)
 #define DOWN_MEAN_NS (200 * ORR_MILLISECOND)
 #define NODES_MAX 4096u
-#define EVENT_BOOT UINT64_C(0xb007)
-#define EVENT_CRASH UINT64_C(0xc4a5)
-#define EVENT_STEP UINT64_C(0x57e9)
-#define EVENT_PAUSE UINT64_C(0x9a05)
-#define EVENT_WIPE UINT64_C(0x319e)
 
 static void check_name(struct orr_world *world, const char *name)
 {
@@ -245,7 +241,7 @@ void orr__node_crash(struct orr_node *node, const struct orr__point *point)
     bool power = point->kind == ORR__FAULT_POWER;
     enum orr_crash kind = power ? ORR_CRASH_POWER : ORR_CRASH_PROCESS;
     orr__fault(world, point, 0, power ? "loses power" : "is killed");
-    orr__trace_hash(world, EVENT_CRASH, node->id, kind, node->lives);
+    orr__trace_hash(world, ORR__EVENT_CRASH, node->id, kind, node->lives);
     orr__record_dropped(process);
     run_crash_function(process);
     end_process(process, kind);
@@ -263,7 +259,7 @@ void orr__node_crash(struct orr_node *node, const struct orr__point *point)
 static void process_exits(struct orr__process *process, const char *why)
 {
     struct orr_node *node = process->node;
-    orr__trace_hash(node->world, EVENT_CRASH, node->id, 0, node->lives);
+    orr__trace_hash(node->world, ORR__EVENT_CRASH, node->id, 0, node->lives);
     orr__story_life(node, ORR__RECORD_STOP, "%s", why);
     orr__record_dropped(process);
     if (process->application != NULL)
@@ -288,7 +284,7 @@ void orr_node_start(struct orr_node *node)
     if (status < 0)
         orr_fatal("node %s cannot open its loop: %s", node->name, error);
     node->exited = false;
-    orr__trace_hash(world, EVENT_BOOT, node->id, node->lives, 0);
+    orr__trace_hash(world, ORR__EVENT_BOOT, node->id, node->lives, 0);
     orr__story_life(node, ORR__RECORD_BOOT, "boots (life %" PRIu64 ")", node->lives);
     struct orr__scope before = orr__scope_enter(world, process);
     process->stepping = true;
@@ -313,6 +309,7 @@ static void step(struct orr_world *world, void *object, uint64_t a);
 static void appoint(struct orr__process *process)
 {
     uint64_t wait_ns = orr__clock_wait(process->node, orr_loop_timeout_ns(process->loop));
+    orr__witness_timer(process, wait_ns);
     if (wait_ns == 0 || process->ready.count > 0) {
         orr__schedule_step(process);
         return;
@@ -337,7 +334,7 @@ static void step(struct orr_world *world, void *object, uint64_t a)
         process->timer_ns = UINT64_MAX;
         orr__record_text(world, process->node, "a timer is due");
     }
-    orr__trace_hash(world, EVENT_STEP, process->node->id, 0, 0);
+    orr__trace_hash(world, ORR__EVENT_STEP, process->node->id, 0, 0);
     struct orr__scope before = orr__scope_enter(world, process);
     process->stepping = true;
     orr_run_for_ns(process->loop, 0);
@@ -414,7 +411,7 @@ void orr_node_resume(struct orr_node *node)
     if (!node->is_paused)
         return;
     node->is_paused = false;
-    orr__trace_hash(node->world, EVENT_PAUSE, node->id, node->pauses, 0);
+    orr__trace_hash(node->world, ORR__EVENT_PAUSE, node->id, node->pauses, 0);
     orr__record_text(node->world, node, "goes on");
     if (node->is_step_held)
         orr__schedule_step(node->process);
@@ -434,7 +431,7 @@ void orr_node_wipe(struct orr_node *node)
     node->disk = orr__disk_create(node, &node->disk_options);
     node->world->damaged -= node->is_damaged ? 1 : 0;
     node->is_damaged = false;
-    orr__trace_hash(node->world, EVENT_WIPE, node->id, node->lives, 0);
+    orr__trace_hash(node->world, ORR__EVENT_WIPE, node->id, node->lives, 0);
     orr__story_line(node->world, node->name, "gets an empty disk");
 }
 
@@ -472,7 +469,7 @@ void orr__process_closed(struct orr__process *process)
     orr__process_free(process);
 }
 
-void orr__node_destroy(struct orr_node *node)
+void orr__node_end(struct orr_node *node)
 {
     struct orr__process *process = node->process;
     if (process != NULL && process->external)
@@ -482,6 +479,10 @@ void orr__node_destroy(struct orr_node *node)
         end_process(process, ORR_CRASH_POWER);
         orr_loop_discard(process->loop);
     }
+}
+
+void orr__node_destroy(struct orr_node *node)
+{
     orr__stack_destroy(node->stack);
     orr__disk_destroy(node->disk);
     orr__plans_free(node);

@@ -12,6 +12,7 @@
  * is not looked at, for the sake of speed. A write of the very bytes that are there goes unseen.
  */
 #include "police.h"
+#include "witness.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -126,9 +127,9 @@ static void check_sent(const struct orr__watch *watch, uint64_t from, uint64_t t
     }
 }
 
-static bool is_garbage(const uint8_t *bytes, uint64_t length)
+static bool is_garbage(const uint8_t *bytes, uint64_t length, uint8_t garbage)
 {
-    return bytes[0] == GARBAGE && memcmp(bytes, bytes + 1, length - 1) == 0;
+    return bytes[0] == garbage && memcmp(bytes, bytes + 1, length - 1) == 0;
 }
 
 /* What the world has not written is garbage still, and is given back as it was. */
@@ -136,14 +137,15 @@ static void give_back_rest(const struct orr__watch *watch)
 {
     struct cursor cursor = {0};
     struct part part;
+    uint8_t garbage = orr__witness_garbage(watch->process->world, GARBAGE);
     while (next_part(watch, &cursor, &part)) {
         if (!narrow(&part, watch->done, UINT64_MAX))
             continue;
-        if (!is_garbage(part.bytes, part.length)) {
+        if (!is_garbage(part.bytes, part.length, garbage)) {
             uint64_t index = 0;
-            while (part.bytes[index] == GARBAGE)
+            while (part.bytes[index] == garbage)
                 index++;
-            report(watch, &part, index, GARBAGE);
+            report(watch, &part, index, garbage);
             return;
         }
         memcpy(part.bytes, part.copy, part.length);
@@ -196,13 +198,14 @@ void orr__watch_memory(struct orr__watch *watch)
 {
     struct cursor cursor = {0};
     struct part part;
+    uint8_t garbage = orr__witness_garbage(watch->process->world, GARBAGE);
     watch->receives = (ORR__RECEIVES & ORR_OP_BIT(watch->completion->request.op)) != 0;
     find_pieces(watch);
     make_room(watch);
     while (next_part(watch, &cursor, &part)) {
         memcpy(part.copy, part.bytes, part.length);
         if (watch->receives)
-            memset(part.bytes, GARBAGE, part.length);
+            memset(part.bytes, garbage, part.length);
     }
 }
 

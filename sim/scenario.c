@@ -211,6 +211,7 @@ int orr__scenario_run(const struct orr_scenario *scenario, const struct orr_run_
     world->scenario = scenario;
     world->options = options;
     world->live_hash = options->live_hash;
+    world->witness = options->witness;
     world->rulings = rulings;
     world->ledger = options->ledger;
     if (options->untold != NULL)

@@ -6,6 +6,7 @@
  * none. Idle time is skipped. Once a check has failed nothing moves any more.
  */
 #include "libc/libc.h"
+#include "witness.h"
 #include "replay_file.h"
 #include "world.h"
 
@@ -247,6 +248,8 @@ void orr_world_destroy(struct orr_world *world)
 {
     if (world == NULL)
         return;
+    for (struct orr_node *node = world->nodes; node != NULL; node = node->next)
+        orr__node_end(node);
     while (world->nodes != NULL) {
         struct orr_node *node = world->nodes;
         world->nodes = node->next;
@@ -284,7 +287,8 @@ void orr__world_fail(struct orr_world *world, const char *check, const char *whe
     snprintf(world->detail, sizeof world->detail, "at %" PRIu64 ".%06" PRIu64 " ms%s%s: %s\n%s",
              world->now_ns / ORR_MILLISECOND, world->now_ns % ORR_MILLISECOND,
              where != NULL ? ", " : "", where != NULL ? where : "", why, world->notes);
-    orr__trace_hash(world, 0xdead, orr__actor_id(check), 0, 0);
+    orr__witness_about(world, check, where);
+    orr__trace_hash(world, ORR__EVENT_FAILED, orr__actor_id(check), 0, 0);
     orr__story_failed(world, check);
     world->failed = true;
 }

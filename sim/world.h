@@ -63,6 +63,7 @@ struct orr_world {
     uint64_t now_ns;
     uint64_t hash;
     uint64_t *live_hash;
+    struct orr_witness *witness; /* NULL = none */
     uint64_t events_run;
     uint64_t events_max;
     uint64_t completions; /* callbacks of processes that have ended */
@@ -197,6 +198,9 @@ void orr__lanes_close(struct orr_world *world);
 /* node.c: what an event or a scenario does, as the fault of a point that has been decided */
 void orr__node_crash(struct orr_node *node, const struct orr__point *point);
 void orr__node_pause(struct orr_node *node, const struct orr__point *point, uint64_t ns);
+/* Ends the node's process for good; its connections go on to know the other nodes'. So this comes
+ * for all nodes before the first is destroyed. */
+void orr__node_end(struct orr_node *node);
 void orr__node_destroy(struct orr_node *node);
 /* A fresh process on the node: loop, memory, descriptors. */
 int orr__process_open(struct orr_node *node, const struct orr_options *options, bool external,

@@ -32,14 +32,16 @@ enum {
 #define TELLING_PERIOD_NS (200 * ORR_MILLISECOND)
 
 struct entry {
-    enum { ENTRY_FREE, ENTRY_IN, ENTRY_TAKEN } state;
+    enum { ENTRY_FREE, ENTRY_FIRST_IN, ENTRY_IN, ENTRY_TAKEN } state;
     struct orr__result result;
+    struct orr__second second; /* of a seed that is run twice */
 };
 
 /* Memory that seeds do not inherit, see campaign.h. */
 struct memory {
     struct entry window[WINDOW];                /* of the seed with index i: i % WINDOW */
     struct orr__result kept[ORR__DETAILED_MAX]; /* the first of each group */
+    struct orr__result second;                  /* one that has just ended */
 };
 
 /* Seeds are counted from 0 here: index i is the seed orr__seed_at(command, i). */
@@ -48,6 +50,7 @@ struct campaign {
     struct orr__nursery nursery;
     struct memory *memory;
     uint64_t started;
+    bool second_due; /* of the seed that was started last */
     uint64_t taken;
     uint64_t told; /* of those taken: with what must be told of them */
     uint64_t told_ns;
@@ -115,9 +118,12 @@ static void tell_taken(struct campaign *campaign)
 
 static void take(struct campaign *campaign, struct entry *entry)
 {
-    const struct orr__result *result = &entry->result;
+    struct orr__result *result = &entry->result;
+    if (result->differs)
+        orr__twice_locate(&campaign->nursery, &campaign->command->job, result);
     uint32_t group = orr__totals_add(&campaign->totals, result);
     entry->state = ENTRY_TAKEN;
+    entry->second.in = false;
     if (group < ORR__DETAILED_MAX)
         campaign->memory->kept[group] = *result;
     if (!result->outcome.failed)
@@ -173,23 +179,67 @@ static bool wants_more(const struct campaign *campaign)
            !time_is_over(campaign);
 }
 
+/* The next run: of the next seed, or once more of the one before, when it is one of those. */
+static int start_next(struct campaign *campaign, struct orr__child *child)
+{
+    const struct orr__command *command = campaign->command;
+    bool second = campaign->second_due;
+    uint64_t seed = orr__seed_at(command, campaign->started - (second ? 1 : 0));
+    enum orr__twin twin = ORR__TWIN_NONE;
+    if (orr__twice_chooses(command->twice_every, seed))
+        twin = second ? ORR__TWIN_SECOND : ORR__TWIN_FIRST;
+    int status = orr__nursery_start_twin(&campaign->nursery, child, &command->job, seed, twin, -1);
+    if (status < 0)
+        return status;
+    campaign->started += second ? 0 : 1;
+    campaign->second_due = twin == ORR__TWIN_FIRST;
+    campaign->running++;
+    return 0;
+}
+
+static bool wants_run(const struct campaign *campaign)
+{
+    return (campaign->second_due && !campaign->stopped) || wants_more(campaign);
+}
+
 static void start_seeds(struct campaign *campaign)
 {
-    for (uint32_t i = 0; i < campaign->nursery.count && wants_more(campaign); i++) {
+    for (uint32_t i = 0; i < campaign->nursery.count && wants_run(campaign); i++) {
         struct orr__child *child = &campaign->nursery.children[i];
         if (child->pid != 0)
             continue;
-        uint64_t seed = orr__seed_at(campaign->command, campaign->started);
-        int status = orr__nursery_start(&campaign->nursery, child, &campaign->command->job, seed);
+        int status = start_next(campaign, child);
         if (status < 0 && campaign->running == 0) {
             orr__error(campaign->command, "cannot start a process: %s", strerror(-status));
             stop(campaign, ORR__STOP_ERROR);
         }
         if (status < 0) /* again when one of those that run has ended */
             return;
-        campaign->started++;
-        campaign->running++;
     }
+}
+
+static void count_done(struct campaign *campaign, const struct orr_outcome *outcome)
+{
+    campaign->failures_waiting += outcome->failed;
+    campaign->progress.seeds++;
+    campaign->progress.failures += outcome->failed;
+    campaign->progress.events += outcome->events;
+    campaign->progress.simulated_ns += outcome->simulated_ns;
+}
+
+/* A run has ended: the seed may wait for the other one. */
+static void enter(struct campaign *campaign, struct entry *entry, enum orr__twin twin)
+{
+    if (twin == ORR__TWIN_SECOND)
+        orr__twice_keep(&campaign->memory->second, &entry->second);
+    else
+        entry->state = ENTRY_FIRST_IN;
+    if (twin != ORR__TWIN_NONE && !(entry->state == ENTRY_FIRST_IN && entry->second.in))
+        return;
+    if (twin != ORR__TWIN_NONE)
+        orr__twice_judge(&entry->result, &entry->second);
+    entry->state = ENTRY_IN;
+    count_done(campaign, &entry->result.outcome);
 }
 
 static void collect(struct campaign *campaign)
@@ -199,16 +249,12 @@ static void collect(struct campaign *campaign)
         uint64_t index =
             (child->seed - orr__seed_at(campaign->command, 0)) / campaign->command->shard_count;
         struct entry *entry = entry_at(campaign, index);
-        if (!orr__nursery_reap(child, &campaign->command->job, &entry->result))
+        struct orr__result *result =
+            child->twin == ORR__TWIN_SECOND ? &campaign->memory->second : &entry->result;
+        if (!orr__nursery_reap(child, &campaign->command->job, result))
             continue;
-        const struct orr_outcome *outcome = &entry->result.outcome;
-        entry->state = ENTRY_IN;
         campaign->running--;
-        campaign->failures_waiting += outcome->failed;
-        campaign->progress.seeds++;
-        campaign->progress.failures += outcome->failed;
-        campaign->progress.events += outcome->events;
-        campaign->progress.simulated_ns += outcome->simulated_ns;
+        enter(campaign, entry, child->twin);
     }
 }
 

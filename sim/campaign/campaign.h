@@ -16,6 +16,8 @@
  *   shrink.c     a failing seed down to the faults that it needs
  *   group.c      which failures have one cause; frame.c: the frames of a sanitizer's report
  *   crash.c      where in the program a signal struck
+ *   twice.c      seeds that are run twice, and where two runs differ; disturb.c: other memory for
+ *                the second
  *   report.c     failures and the summary for eyes; json.c: the same for programs
  *   record.c     what json.c wrote, read back
  *   progress.c   the moving line on a terminal
@@ -35,6 +37,8 @@
 #ifndef ORR_SIM_CAMPAIGN_H
 #define ORR_SIM_CAMPAIGN_H
 
+#include "../witness.h"
+
 #include <orrery/sim.h>
 
 #include <sys/types.h>
@@ -43,6 +47,7 @@ struct orr__replay_head;
 
 enum {
     ORR__JOBS_MAX = 256,
+    ORR__PLACES_MAX = ORR__JOBS_MAX + 2, /* and for two runs that are compared event by event */
     ORR__LOADS_MAX = 16,
     ORR__OUTPUT_MAX = 8192, /* bytes kept of what a seed printed: the last ones */
     ORR__LINE_MAX = 256,    /* of the lines kept: a check is no longer */
@@ -98,6 +103,9 @@ struct orr__result {
     char group[ORR__LINE_MAX]; /* what all failures of one cause have in common; "" = none */
     const char *replay; /* the command that brings it back; NULL = this campaign's own command */
     bool finished; /* the scenario ran to its end: counters and trace hash are the world's own */
+    bool killed;   /* the time was over */
+    bool differs;  /* of two runs: another one did something else */
+    uint64_t recorded_hash; /* of one of two runs */
     uint32_t output_length;
     char output[ORR__OUTPUT_MAX]; /* only of a seed that failed */
 };
@@ -115,13 +123,19 @@ struct orr__slot {
     char untold[ORR_UNTOLD_MAX]; /* of the story */
     uint64_t fault_address;      /* the instruction that a signal struck, if fault_signal */
     uint32_t fault_signal;
-    uint32_t finished; /* set last: what is in outcome before that is not believed */
+    struct orr_witness witness; /* of one of two runs */
+    uint32_t finished;          /* set last: what is in outcome before that is not believed */
     struct orr_outcome outcome;
 };
 
+/* Which run of a seed: its only one, or one of two. The first of two is like the only one; the
+ * second has other garbage in its memory, and other addresses. */
+enum orr__twin { ORR__TWIN_NONE, ORR__TWIN_FIRST, ORR__TWIN_SECOND };
+
 /* One place where a seed can run. */
 struct orr__child {
-    pid_t pid;  /* 0 = free */
+    pid_t pid; /* 0 = free */
+    enum orr__twin twin;
     int output; /* read end of the pipe that is its stdout and stderr; -1 = closed */
     uint64_t seed;
     uint64_t deadline_ns; /* UINT64_MAX = none */
@@ -133,7 +147,7 @@ struct orr__child {
 struct orr__nursery {
     struct orr__child *children;
     uint32_t count;
-    void *slots; /* ORR__JOBS_MAX of them */
+    void *slots; /* ORR__PLACES_MAX of them */
     size_t slot_size;
     void *extra; /* what the caller asked for */
     size_t extra_size;
@@ -152,6 +166,12 @@ void orr__nursery_close(struct orr__nursery *nursery);
 /* Starts a seed in a free place. Returns 0 or -errno. */
 int orr__nursery_start(struct orr__nursery *nursery, struct orr__child *child,
                        const struct orr__job *job, uint64_t seed);
+/* The same for one of two runs of the seed. `stream` gets its events, or -1. */
+int orr__nursery_start_twin(struct orr__nursery *nursery, struct orr__child *child,
+                            const struct orr__job *job, uint64_t seed, enum orr__twin twin,
+                            int stream);
+/* Ends a child that runs, and frees its place. */
+void orr__nursery_kill(struct orr__child *child);
 /* Waits until a child ended, printed, or ran out of time (then it is killed), `wake_ns` has come,
  * or a signal asks for the end; takes in what was printed, and passes it on if `replay`. */
 void orr__nursery_wait(struct orr__nursery *nursery, const struct orr__job *job, uint64_t wake_ns);
@@ -196,6 +216,35 @@ void orr__group_name(const struct orr__child *child, struct orr__result *result)
 const char *orr__cause_name(enum orr__cause cause);
 enum orr__cause orr__cause_find(const char *name);
 
+/* ---- seeds that are run twice (twice.c, disturb.c) ------------------------------------------- */
+
+/* What is kept of a second run. */
+struct orr__second {
+    bool in; /* it has ended */
+    bool failed;
+    bool finished;
+    uint64_t recorded_hash;
+    uint64_t events;
+    char check[ORR__LINE_MAX];
+};
+
+enum { ORR__TWICE_DEFAULT = 64 };
+
+/* True if this seed is run twice, one in `every`: the same ones always. 0 = none. */
+bool orr__twice_chooses(uint64_t every, uint64_t seed);
+void orr__twice_keep(const struct orr__result *result, struct orr__second *ret_second);
+/* Compares two runs; if they are not the same, the first becomes a failure that says so. */
+void orr__twice_judge(struct orr__result *first, const struct orr__second *second);
+/* Runs the seed of such a failure in pairs until the first event that differs is found, and adds it
+ * to the detail. Takes a while, allocates nothing in this process. */
+int orr__twice_locate(struct orr__nursery *nursery, const struct orr__job *job,
+                      struct orr__result *result);
+/* " --twice" if the failure does not come back without, else "". */
+const char *orr__twice_option(bool differs);
+
+/* Calls a function in memory that lies elsewhere and holds garbage; for the rest of the process. */
+void orr__disturb(void (*function)(void *context), void *context);
+
 /* ---- the command line ------------------------------------------------------------------------ */
 
 enum orr__trace_kind { ORR__TRACE_TEXT, ORR__TRACE_PERFETTO, ORR__TRACE_PAGE, ORR__TRACE_KINDS };
@@ -226,6 +275,8 @@ struct orr__command {
     uint64_t failures_max; /* stop after so many; 0 = never */
     uint32_t shard;        /* of those seeds, every shard_count-th, from this one on; from 0 */
     uint32_t shard_count;  /* 1 = all seeds */
+    uint64_t twice_every;  /* which seeds are run twice */
+    bool twice_given;
     bool json;
     bool json_all;        /* not only seeds that failed */
     int addresses_status; /* 0 = they are the same in every run, or -errno: why not */
@@ -341,6 +392,7 @@ struct orr__group {
     uint64_t failures;
     uint64_t seed;      /* the first of them */
     const char *replay; /* as in its result */
+    bool differs;
 };
 
 /* What a campaign amounts to: sums over the seeds in order, up to the last one that counts. */

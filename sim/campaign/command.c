@@ -43,6 +43,7 @@ enum option_value {
     OPTION_FAILURES,
     OPTION_TIMEOUT,
     OPTION_TRACE,
+    OPTION_TWICE,
     OPTION_RECORD,
     OPTION_OUTPUT,
     OPTION_SHARD,
@@ -67,6 +68,8 @@ static const struct {
     {"timeout", required_argument, OPTION_TIMEOUT, IN_RUN | IN_REPLAY | IN_SHRINK},
     {"seed", required_argument, OPTION_SEED, IN_RUN | IN_REPLAY | IN_SHRINK},
     {"trace", optional_argument, OPTION_TRACE, IN_REPLAY},
+    {"twice", optional_argument, OPTION_TWICE, IN_RUN},
+    {"twice", no_argument, OPTION_TWICE, IN_REPLAY},
     {"record", required_argument, OPTION_RECORD, IN_REPLAY},
     {"output", required_argument, OPTION_OUTPUT, IN_SHRINK},
     {"shard", required_argument, OPTION_SHARD, IN_RUN},
@@ -231,6 +234,23 @@ static enum next take_shard(struct orr__command *command, const char *text)
     return NEXT_GO_ON;
 }
 
+static enum next take_twice(struct orr__command *command, const char *text)
+{
+    command->twice_given = true;
+    if (text == NULL || strcmp(text, "all") == 0)
+        command->twice_every = 1;
+    else if (strcmp(text, "none") == 0)
+        command->twice_every = 0;
+    else if (!orr__parse_number(text, &command->twice_every) || command->twice_every == 0) {
+        orr__usage_error(command,
+                         "--twice=%s: this must be all, none, or N, from 1 to "
+                         "18446744073709551615, for the seeds that N divides",
+                         text);
+        return NEXT_WRONG;
+    }
+    return NEXT_GO_ON;
+}
+
 static enum next take_load(struct orr__command *command, const char *text)
 {
     if (command->load_count == ORR__LOADS_MAX) {
@@ -267,6 +287,8 @@ static enum next take_option(struct orr__command *command, int value, const char
         return take_timeout(command, text);
     case OPTION_TRACE:
         return orr__trace_take(command, text) == 0 ? NEXT_GO_ON : NEXT_WRONG;
+    case OPTION_TWICE:
+        return take_twice(command, text);
     case OPTION_RECORD:
         command->job.record = text;
         return NEXT_GO_ON;
@@ -313,7 +335,7 @@ static void say_unknown(const struct orr__command *command, const struct verb *v
     if (owner != NULL && verb->run == NULL)
         orr__usage_error(command, "unknown option %s before the command: it goes after '%s'",
                          refused, owner->name);
-    else if (nearest.name != NULL)
+    else if (nearest.name != NULL && (owner == NULL || nearest.distance == 1))
         orr__usage_error(command, "unknown option %s: did you mean --%s?", refused, nearest.name);
     else if (owner != NULL)
         orr__usage_error(command, "unknown option %s: '%s' has it, '%s' has not", refused,
@@ -432,6 +454,8 @@ static int complete(struct orr__command *command, const struct verb *verb)
         return status;
     if ((verb->options & (IN_REPLAY | IN_SHRINK)) != 0 && !command->seed_given)
         return orr__usage_error(command, "which seed? give --seed N");
+    if (verb->options == IN_REPLAY && !command->twice_given)
+        command->twice_every = 0;
     if (verb->options == IN_RUN && command->time_ns > 0 && !command->seed_given)
         command->seed_last = UINT64_MAX;
     if (command->shard_count > 1 && command->json) /* what merge needs */
@@ -469,6 +493,8 @@ static int run_verb(struct orr__command *command, const struct verb *verb, int a
     int status = orr__scenarios_load(command);
     bool is_folder =
         verb->options == IN_REPLAY && command->word_count > 0 && orr__is_folder(command->words[0]);
+    if (status == 0 && is_folder && command->twice_given)
+        status = orr__usage_error(command, "--twice: not for a folder, give one of its files");
     if (status == 0 && !is_folder)
         status = complete(command, verb);
     if (status == 0)
@@ -513,6 +539,7 @@ int orr_command_line(int argc, char **argv, const struct orr_scenario *const *sc
         .jobs = processors(),
         .failures_max = 1,
         .shard_count = 1,
+        .twice_every = ORR__TWICE_DEFAULT,
     };
     command.words = calloc(words + 1, sizeof *command.words);
     command.parameters = calloc(words + 1, sizeof *command.parameters);

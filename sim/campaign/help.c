@@ -124,6 +124,9 @@ void orr__help_run(const struct orr__command *command)
         "  --jobs J         seeds that run at the same time, 1 to %d (default: the processors)\n"
         "  --failures K     stops at the K-th failing seed (default 1); 0 runs all seeds\n"
         "  --timeout D      a seed that runs longer is a hang (default 30s); 0 = no limit\n"
+        "  --twice[=N]      runs the seeds that N divides two times, in other memory, and "
+        "compares\n"
+        "                   event by event: all (without a value), none, or N (default %d)\n"
         "  --json           one object per failing seed and line, at last a summary\n"
         "  --json=all       one object for every seed\n"
         "  --shard I/N      only every N-th of these seeds, from the I-th on: one machine's "
@@ -134,7 +137,7 @@ void orr__help_run(const struct orr__command *command)
         "Exit status: 0 no seed failed, 1 a seed failed, 2 wrong usage.\n"
         "\n"
         "Example:\n",
-        command->program, ORR__JOBS_MAX);
+        command->program, ORR__JOBS_MAX, ORR__TWICE_DEFAULT);
     print_example(command, "run");
     puts(" --seeds 5000");
 }
@@ -157,6 +160,7 @@ void orr__help_replay(const struct orr__command *command)
         "                   the run as a page that a browser shows\n"
         "  --trace=perfetto:FILE\n"
         "                   the run for ui.perfetto.dev or chrome://tracing\n"
+        "  --twice          runs it once more, in other memory, and compares event by event\n"
         "  --record FILE    writes a replay file with every fault, to be read and edited\n"
         "  --timeout D      longer is a hang (default 30s); 0 = no limit, for a debugger\n"
         "  --load FILE.so   adds the scenarios of a shared object\n"

@@ -85,7 +85,7 @@ static json_t *parameters_object(const struct orr__job *job)
     return object;
 }
 
-static json_t *replay_string(const struct orr__command *command, uint64_t seed)
+static json_t *replay_string(const struct orr__command *command, uint64_t seed, bool differs)
 {
     char *text = NULL;
     size_t length = 0;
@@ -93,6 +93,7 @@ static json_t *replay_string(const struct orr__command *command, uint64_t seed)
     if (out == NULL)
         return json_string("");
     orr__command_again(out, command, seed);
+    fputs(orr__twice_option(differs), out);
     fclose(out);
     json_t *object = text_string(text, length);
     free(text);
@@ -120,7 +121,7 @@ static void set_failure(json_t *object, const struct orr__command *command,
     json_object_set_new(object, "detail", string(outcome->detail));
     json_object_set_new(object, "output", text_string(result->output, result->output_length));
     json_object_set_new(object, "finished", json_boolean(result->finished));
-    json_object_set_new(object, "replay", replay_string(command, outcome->seed));
+    json_object_set_new(object, "replay", replay_string(command, outcome->seed, result->differs));
 }
 
 /* The families that struck: a seed has few of them. */
@@ -258,8 +259,9 @@ static void write_groups(const struct orr__command *command, const struct orr__t
         json_object_set_new(object, "group", string(group->text));
         json_object_set_new(object, "failures", number(group->failures));
         json_object_set_new(object, "replay",
-                            group->replay != NULL ? string(group->replay)
-                                                  : replay_string(command, group->seed));
+                            group->replay != NULL
+                                ? string(group->replay)
+                                : replay_string(command, group->seed, group->differs));
         printf("%s{\"seed\": %" PRIu64 ", ", i > 0 ? ", " : "", group->seed);
         write_line(object, JSON_EMBED);
         putchar('}');

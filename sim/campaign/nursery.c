@@ -34,6 +34,7 @@ enum {
     READ_MAX = 16384,
     READS_AFTER_END_MAX = 64, /* more than a pipe holds: what comes later is not the seed's */
     CPU_GRACE_S = 60,
+    POISON = 0x3c, /* of second runs: any byte that changes others */
 };
 
 static const int handled[] = {SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGPIPE};
@@ -102,7 +103,7 @@ int orr__nursery_signal(void)
 static void release(struct orr__nursery *nursery)
 {
     if (nursery->slots != NULL)
-        munmap(nursery->slots, ORR__JOBS_MAX * nursery->slot_size);
+        munmap(nursery->slots, ORR__PLACES_MAX * nursery->slot_size);
     if (nursery->extra != NULL)
         munmap(nursery->extra, nursery->extra_size);
     free(nursery->children);
@@ -132,13 +133,19 @@ static int allocate(struct orr__nursery *nursery, size_t extra_size)
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     nursery->slot_size = round_up(sizeof(struct orr__slot), page);
     nursery->extra_size = round_up(extra_size + 1, page);
-    nursery->children = calloc(ORR__JOBS_MAX, sizeof *nursery->children);
-    nursery->slots = map(ORR__JOBS_MAX * nursery->slot_size);
+    nursery->children = calloc(ORR__PLACES_MAX, sizeof *nursery->children);
+    nursery->slots = map(ORR__PLACES_MAX * nursery->slot_size);
     nursery->extra = map(nursery->extra_size);
     if (nursery->children != NULL && nursery->slots != NULL && nursery->extra != NULL)
         return 0;
     release(nursery);
     return -ENOMEM;
+}
+
+static void prepare_place(struct orr__nursery *nursery, uint32_t index)
+{
+    nursery->children[index].slot = slot_of(nursery, index);
+    nursery->children[index].output = -1;
 }
 
 int orr__nursery_open(struct orr__nursery *nursery, uint32_t count, size_t extra_size,
@@ -153,10 +160,10 @@ int orr__nursery_open(struct orr__nursery *nursery, uint32_t count, size_t extra
         close(nursery->null);
         return status;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        nursery->children[i].slot = slot_of(nursery, i);
-        nursery->children[i].output = -1;
-    }
+    for (uint32_t i = 0; i < count; i++)
+        prepare_place(nursery, i);
+    for (uint32_t i = ORR__JOBS_MAX; i < ORR__PLACES_MAX; i++)
+        prepare_place(nursery, i);
     fflush(NULL); /* or every child would print it again */
     signals_take();
     *ret_extra = nursery->extra;
@@ -177,16 +184,19 @@ static void free_place(struct orr__child *child)
     child->pid = 0;
 }
 
+void orr__nursery_kill(struct orr__child *child)
+{
+    if (child->pid == 0)
+        return;
+    kill_child(child);
+    waitpid(child->pid, NULL, 0);
+    free_place(child);
+}
+
 void orr__nursery_close(struct orr__nursery *nursery)
 {
-    for (uint32_t i = 0; i < nursery->count; i++) {
-        struct orr__child *child = &nursery->children[i];
-        if (child->pid == 0)
-            continue;
-        kill_child(child);
-        waitpid(child->pid, NULL, 0);
-        free_place(child);
-    }
+    for (uint32_t i = 0; i < nursery->count; i++)
+        orr__nursery_kill(&nursery->children[i]);
     signals_give_back();
     release(nursery);
     close(nursery->null);
@@ -231,7 +241,7 @@ static void give_up_memory(const struct orr__nursery *nursery, const struct orr_
     char *own = begin + ((const char *)slot - begin);
     char *after = own + nursery->slot_size;
     give_up(begin, (size_t)(own - begin));
-    give_up(after, ORR__JOBS_MAX * nursery->slot_size - (size_t)(after - begin));
+    give_up(after, ORR__PLACES_MAX * nursery->slot_size - (size_t)(after - begin));
     munmap(nursery->extra, nursery->extra_size);
 }
 
@@ -257,18 +267,30 @@ static FILE *open_record(const struct orr__job *job, uint64_t seed)
     return record;
 }
 
-static void run_seed(struct orr__slot *slot, const struct orr__job *job, uint64_t seed)
+/* What a child is for. */
+struct errand {
+    struct orr__slot *slot;
+    const struct orr__job *job;
+    uint64_t seed;
+    enum orr__twin twin;
+};
+
+static void run_seed(void *context)
 {
+    const struct errand *errand = context;
+    struct orr__slot *slot = errand->slot;
+    const struct orr__job *job = errand->job;
     struct orr_outcome *outcome = &slot->outcome;
     struct orr_run_options options = {
-        .seed = seed,
+        .seed = errand->seed,
         .parameters = job->parameters,
         .parameter_count = job->parameter_count,
         .story = job->replay ? stdout : NULL,
         .untold = slot->untold,
+        .witness = errand->twin != ORR__TWIN_NONE ? &slot->witness : NULL,
         .live_hash = &slot->live_hash,
         .replay = job->faults,
-        .ledger = open_record(job, seed),
+        .ledger = open_record(job, errand->seed),
     };
     if (job->record != NULL && options.ledger == NULL) {
         outcome->failed = true;
@@ -290,16 +312,19 @@ static void run_seed(struct orr__slot *slot, const struct orr__job *job, uint64_
 
 /* exit, not _exit: a leak checker, and whatever else the program asked to be called, has its
  * say. */
-static void ORR_NORETURN child_main(const struct orr__nursery *nursery, struct orr__slot *slot,
-                                    const struct orr__job *job, uint64_t seed, int output)
+static void ORR_NORETURN child_main(const struct orr__nursery *nursery, struct errand errand,
+                                    int output)
 {
     setpgid(0, 0);
     signals_give_back();
-    give_up_memory(nursery, slot);
+    give_up_memory(nursery, errand.slot);
     child_streams(nursery, output);
-    child_limits(job);
-    orr__crash_watch(slot);
-    run_seed(slot, job, seed);
+    child_limits(errand.job);
+    orr__crash_watch(errand.slot);
+    if (errand.twin == ORR__TWIN_SECOND)
+        orr__disturb(run_seed, &errand);
+    else
+        run_seed(&errand);
     exit(0);
 }
 
@@ -308,6 +333,13 @@ static void ORR_NORETURN child_main(const struct orr__nursery *nursery, struct o
 int orr__nursery_start(struct orr__nursery *nursery, struct orr__child *child,
                        const struct orr__job *job, uint64_t seed)
 {
+    return orr__nursery_start_twin(nursery, child, job, seed, ORR__TWIN_NONE, -1);
+}
+
+int orr__nursery_start_twin(struct orr__nursery *nursery, struct orr__child *child,
+                            const struct orr__job *job, uint64_t seed, enum orr__twin twin,
+                            int stream)
+{
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
         return -errno;
@@ -315,9 +347,12 @@ int orr__nursery_start(struct orr__nursery *nursery, struct orr__child *child,
     child->slot->untold[0] = '\0';
     child->slot->fault_signal = 0;
     child->slot->finished = 0;
+    child->slot->witness =
+        (struct orr_witness){.poison = twin == ORR__TWIN_SECOND ? POISON : 0, .stream = stream};
+    struct errand errand = {.slot = child->slot, .job = job, .seed = seed, .twin = twin};
     pid_t pid = fork();
     if (pid == 0)
-        child_main(nursery, child->slot, job, seed, ends[1]);
+        child_main(nursery, errand, ends[1]);
     int status = pid < 0 ? -errno : 0;
     close(ends[1]);
     if (status < 0) {
@@ -329,6 +364,7 @@ int orr__nursery_start(struct orr__nursery *nursery, struct orr__child *child,
     child->pid = pid;
     child->output = ends[0];
     child->seed = seed;
+    child->twin = twin;
     child->killed = false;
     child->deadline_ns = job->timeout_ns > 0 ? orr__clock_ns() + job->timeout_ns : UINT64_MAX;
     orr__capture_clear(&child->capture);

@@ -23,13 +23,16 @@ static void print_scenario(const struct orr__job *job)
         printf(" %s=%s", job->parameters[i].name, job->parameters[i].value);
 }
 
-static void print_replay(const struct orr__command *command, uint64_t seed, const char *replay)
+static void print_replay(const struct orr__command *command, uint64_t seed, const char *replay,
+                         bool differs)
 {
     fputs("  replay: ", stdout);
     if (replay != NULL)
         fputs(replay, stdout);
     else
         orr__command_again(stdout, command, seed);
+    if (replay == NULL)
+        fputs(orr__twice_option(differs), stdout);
     putchar('\n');
 }
 
@@ -225,7 +228,7 @@ static void print_failure(const struct orr__command *command, const struct orr__
     orr__text_indent(stdout, outcome->detail, strlen(outcome->detail), "  ");
     print_output(result);
     printf("  trace hash %016" PRIx64 "\n", outcome->trace_hash);
-    print_replay(command, outcome->seed, result->replay);
+    print_replay(command, outcome->seed, result->replay, result->differs);
 }
 
 static void print_groups(const struct orr__command *command, const struct orr__totals *totals)
@@ -236,7 +239,7 @@ static void print_groups(const struct orr__command *command, const struct orr__t
         printf("%7" PRIu64 " x %s", group->failures,
                group->cause == ORR__CAUSE_CHECK ? "the check: " : "");
         orr__text_indent(stdout, group->text, strlen(group->text), "");
-        print_replay(command, group->seed, group->replay);
+        print_replay(command, group->seed, group->replay, group->differs);
     }
     if (totals->ungrouped > 0)
         printf("%7" PRIu64 " x for more causes than the %d that are kept\n", totals->ungrouped,

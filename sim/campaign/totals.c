@@ -81,6 +81,7 @@ static uint32_t add_failure(struct orr__totals *totals, const struct orr__result
     group->failures = 1;
     group->seed = result->outcome.seed;
     group->replay = result->replay;
+    group->differs = result->differs;
     return totals->group_count++;
 }
 

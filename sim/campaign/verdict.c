@@ -36,6 +36,7 @@ static const char *signal_name(int number, char buffer[ORR__AMOUNT_MAX])
 static void take_slot(const struct orr__slot *slot, uint64_t seed, struct orr__result *result)
 {
     struct orr_outcome *outcome = &result->outcome;
+    result->recorded_hash = slot->witness.hash;
     result->finished = slot->finished == 1;
     if (result->finished) {
         *outcome = slot->outcome;
@@ -126,6 +127,8 @@ void orr__verdict(const struct orr__child *child, const struct orr__end *end,
     bool check_failed = ret_result->outcome.failed;
     ret_result->cause = check_failed ? ORR__CAUSE_CHECK : cause_of(capture, end, finished);
     ret_result->replay = NULL;
+    ret_result->killed = end->killed;
+    ret_result->differs = false;
     ret_result->output_length = 0;
     ret_result->group[0] = '\0';
     if (ret_result->cause == ORR__CAUSE_COUNT)

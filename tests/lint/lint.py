@@ -303,7 +303,7 @@ LIBC = set("""
     sys/uio.h sys/un.h sys/utsname.h sys/wait.h""".split())
 KERNEL = {"liburing.h", "sys/epoll.h", "sys/event.h", "sys/eventfd.h", "sys/syscall.h",
           "linux/io_uring.h", "linux/stat.h", "linux/time_types.h"}
-CAMPAIGN = {"jansson.h", "sys/personality.h"}
+CAMPAIGN = {"jansson.h", "malloc.h", "sys/personality.h"}
 INSIDES = {"link.h", "unwind.h", "sys/select.h"}
 
 # What each folder may include: own folders and system headers; None = any.
