@@ -173,6 +173,7 @@ struct orr__socket {
     bool is_strict;   /* a child without SO_REUSEADDR */
     bool ephemeral;   /* the port was chosen for it */
     bool bound_again; /* after its connection was over */
+    bool failed_late; /* the connect, after a while: for listen, it connects still */
     struct orr__place local;
     struct orr__place remote;
     struct orr_address name; /* of Unix sockets */

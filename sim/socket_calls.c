@@ -115,7 +115,7 @@ int orr__socket_listen(struct orr__process *process, struct orr__socket *socket,
     (void)process;
     if (socket->transport == ORR__UDP)
         return -EOPNOTSUPP;
-    if (socket->phase != ORR__UNCONNECTED)
+    if (socket->phase != ORR__UNCONNECTED || socket->failed_late)
         return -EINVAL;
     if (socket->port == NULL) {
         if (socket->transport == ORR__UNIX)

@@ -19,6 +19,8 @@ void orr__socket_connected(struct orr__socket *socket, int error)
         return;
     socket->connecting = NULL;
     socket->phase = error == 0 ? ORR__CONNECTED : ORR__UNCONNECTED;
+    socket->failed_late = error != 0 && socket->end != NULL &&
+                          socket->end->connection->begun_ns != orr__now(socket->process->world);
     orr__ready(socket->process, completion, -error);
 }
 
@@ -122,6 +124,7 @@ static int64_t connect_place(struct orr__socket *socket, struct orr_completion *
         return status;
     orr__socket_drop_end(socket); /* of an earlier connect that failed */
     socket->bound_again = false;
+    socket->failed_late = false;
     socket->connecting = completion;
     socket->phase = ORR__CONNECTING;
     orr__connection_begin(socket);

@@ -150,9 +150,19 @@ static bool ends_other(const struct model *model, const struct step *closes,
     return false;
 }
 
+/* Where a datagram goes while its target is being closed, nobody knows. */
+static bool may_end_target(const struct model *model, const struct step *closes,
+                           const struct step *sends)
+{
+    return closes->op == STEP_CLOSE && step_sends(sends->op) &&
+           model->slots[sends->slot].kind == MODEL_DATAGRAM;
+}
+
 static bool conflict(const struct model *model, const struct step *a, const struct step *b)
 {
     if (ends_other(model, a, b) || ends_other(model, b, a))
+        return true;
+    if (may_end_target(model, a, b) || may_end_target(model, b, a))
         return true;
     if (looks_at_files(model, a) && looks_at_files(model, b) && files_conflict(a, b))
         return true;
@@ -490,7 +500,7 @@ static enum model_verdict admit_listener(const struct model *model, const struct
     const struct model_slot *slot = &model->slots[step->slot];
     if (step->op == STEP_SHUTDOWN)
         return slot->kind == MODEL_LISTENER ? MODEL_SKIP : MODEL_GO;
-    return slot->guess || slot->shut ? MODEL_SKIP : MODEL_GO;
+    return slot->guess || slot->shut || slot->was_refused ? MODEL_SKIP : MODEL_GO;
 }
 
 static enum model_verdict admit_op(const struct model *model, const struct step *step, uint32_t at)

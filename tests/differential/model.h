@@ -41,7 +41,8 @@ struct model_slot {
     uint32_t names;  /* how often names had changed when it was bound to that */
     bool refused;    /* a datagram met a closed port: the next operation hears of it */
     bool shut;
-    bool mute; /* a datagram socket whose sends end with -EPIPE */
+    bool was_refused; /* a connect to nobody: how fast it was told decides what listen says */
+    bool mute;        /* a datagram socket whose sends end with -EPIPE */
 };
 
 struct model_connection {

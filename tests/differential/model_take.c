@@ -85,6 +85,8 @@ static void take_connect(struct model *model, const struct step *step)
     if (slot->kind == MODEL_DATAGRAM && address != 0 &&
         slot->family == model->slots[step->other].family)
         slot->peer = address;
+    if (slot->kind == MODEL_STREAM && slot->family != ORR_FAMILY_UNIX)
+        slot->was_refused = true;
     if (slot->kind != MODEL_STREAM || listener == NULL || listener->family != slot->family)
         return;
     slot->kind = MODEL_CONNECTED;

@@ -1012,6 +1012,18 @@ START_TEST(test_network__a_datagram_for_another_family)
 }
 END_TEST
 
+/* What Linux keeps of a connect that was refused after a while, until the next one. */
+START_TEST(test_network__listen_after_a_refused_connect)
+{
+    struct orr_address target = at(SERVER, 7000);
+    orr_handle client = stream_for(CLIENT, &target);
+    EXPECT(-ECONNREFUSED, orr_connect, CLIENT, client, &target);
+    ck_assert_int_eq(orr_listen(loop_of(CLIENT), client, 1), -EINVAL);
+    listen_at(SERVER, "0.0.0.0:7000", 8);
+    EXPECT(0, orr_connect, CLIENT, client, &target);
+}
+END_TEST
+
 /* The port that was chosen for it is given back with the connection. */
 START_TEST(test_network__only_ip6_after_a_refused_connect)
 {
@@ -1049,6 +1061,7 @@ int main(void)
         test_network__a_client_that_left_has_its_name_still,
         test_network__a_datagram_for_another_family,
         test_network__only_ip6_after_a_refused_connect,
+        test_network__listen_after_a_refused_connect,
         test_network__operations_wait_for_the_connection,
         test_network__canceled_connect_goes_on,
         test_network__closing_while_connecting,

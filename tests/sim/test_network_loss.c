@@ -459,6 +459,35 @@ START_TEST(test_network_loss__reorder_wakes_waiters_later)
 }
 END_TEST
 
+/* How long a shutdown and a close take, in all of some seeds. */
+static uint64_t time_to_leave(uint32_t reorder)
+{
+    uint64_t sum_ns = 0;
+    for (uint64_t seed = 200; seed < 240; seed++) {
+        static struct op shutdown;
+        static struct op close;
+        world_teardown();
+        world_begin(seed, NULL);
+        struct pair pair = tcp_pair();
+        set_rate(ORR_FAMILY_REORDER, reorder);
+        SUBMIT(&shutdown, orr_shutdown, SERVER, pair.server, ORR_SHUTDOWN_SEND);
+        for (; shutdown.result == PENDING; sum_ns += ORR_MICROSECOND)
+            run(ORR_MICROSECOND);
+        SUBMIT(&close, orr_close, CLIENT, pair.client);
+        for (; close.result == PENDING; sum_ns += ORR_MICROSECOND)
+            run(ORR_MICROSECOND);
+        ck_assert_int_eq(shutdown.result, 0);
+        ck_assert_int_eq(close.result, 0);
+    }
+    return sum_ns;
+}
+
+START_TEST(test_network_loss__reorder_lets_shutdown_and_close_be_overtaken)
+{
+    ck_assert_uint_gt(time_to_leave(ALL_STRIKE), time_to_leave(0) + 40 * 10 * ORR_MICROSECOND);
+}
+END_TEST
+
 /* Some kernel interfaces tell a poll what has woken it, and some what there is to see then. */
 START_TEST(test_network_loss__a_poll_of_a_listener_that_ends)
 {
@@ -704,6 +733,7 @@ int main(void)
         test_network_loss__without_descriptors_there_are_no_sockets,
         test_network_loss__partial_cuts_segments,
         test_network_loss__reorder_wakes_waiters_later,
+        test_network_loss__reorder_lets_shutdown_and_close_be_overtaken,
         test_network_loss__a_poll_of_a_listener_that_ends,
         test_network_loss__a_canceled_accept_can_be_woken_for_another,
         test_network_loss__an_accept_where_nobody_comes_any_more,
