@@ -16,22 +16,21 @@
 enum { ORR__WHY_MAX = 1024 }; /* of what is wrong, in words */
 
 /* Writes what is wrong. Returns false. */
-bool orr__record_refuse(char why[ORR__WHY_MAX], const char *format, ...) ORR_PRINTF(2, 3);
+bool orr__line_refuse(char why[ORR__WHY_MAX], const char *format, ...) ORR_PRINTF(2, 3);
 
 /* A line as an object, or NULL and why. Its integers may have 64 bits without a sign: what is more
  * than jansson holds is there as a string of digits. */
-json_t *orr__record_read(const char *line, size_t length, char why[ORR__WHY_MAX]);
+json_t *orr__line_read(const char *line, size_t length, char why[ORR__WHY_MAX]);
 
 /* Members. They return false and say why, once, if there is none of that name and type. */
-bool orr__record_number(const json_t *object, const char *name, uint64_t *ret_number,
-                        char why[ORR__WHY_MAX]);
-bool orr__record_text(const json_t *object, const char *name, const char **ret_text,
+bool orr__line_number(const json_t *object, const char *name, uint64_t *ret_number,
                       char why[ORR__WHY_MAX]);
-bool orr__record_flag(const json_t *object, const char *name, bool *ret_flag,
-                      char why[ORR__WHY_MAX]);
+bool orr__line_text(const json_t *object, const char *name, const char **ret_text,
+                    char why[ORR__WHY_MAX]);
+bool orr__line_flag(const json_t *object, const char *name, bool *ret_flag, char why[ORR__WHY_MAX]);
 
 /* What orr__json_seed wrote. `replay` belongs to the object. */
-bool orr__record_seed(json_t *object, struct orr__result *ret_result, char why[ORR__WHY_MAX]);
+bool orr__line_seed(json_t *object, struct orr__result *ret_result, char why[ORR__WHY_MAX]);
 
 struct orr__shard {
     const char *path;
