@@ -22,7 +22,7 @@ struct merge {
     const struct orr__command *command;
     uint32_t count;
     struct orr__shard shards[ORR__SHARDS_MAX]; /* each file where its shard belongs */
-    char why[ORR__READ_WHY_MAX];
+    char why[ORR__LINE_WHY_MAX];
     /* The campaign that the shards are part of. */
     struct orr__command whole;
     struct orr_scenario scenario;
@@ -57,12 +57,12 @@ static bool check_same(struct merge *merge, const struct orr__shard *shard,
         json_t *own = json_object_get(shard->summary, members[i]);
         json_t *others = json_object_get(first->summary, members[i]);
         if (own == NULL)
-            return orr__read_refuse(merge->why, "there is no member \"%s\"", members[i]);
+            return orr__line_refuse(merge->why, "there is no member \"%s\"", members[i]);
         if (others == NULL || json_equal(own, others))
             continue;
         char *text = json_dumps(own, JSON_ENCODE_ANY);
         char *other_text = json_dumps(others, JSON_ENCODE_ANY);
-        orr__read_refuse(merge->why,
+        orr__line_refuse(merge->why,
                          "this is part of another campaign: \"%s\" is %.200s, and %.200s in %s",
                          members[i], text != NULL ? text : "?",
                          other_text != NULL ? other_text : "?", first->path);
@@ -71,7 +71,7 @@ static bool check_same(struct merge *merge, const struct orr__shard *shard,
         return false;
     }
     if (shard->count != first->count)
-        return orr__read_refuse(merge->why,
+        return orr__line_refuse(merge->why,
                                 "this is shard %u of %u, and %s is one of %u: all must be of one "
                                 "campaign",
                                 shard->index + 1, shard->count, first->path, first->count);
@@ -90,7 +90,7 @@ static int place_files(struct merge *merge)
                     check_same(merge, &shard, first != NULL ? first : &shard);
         struct orr__shard *place = good ? &merge->shards[shard.index] : NULL;
         if (good && place->path != NULL)
-            good = orr__read_refuse(merge->why, "shard %u/%u is in %s already", shard.index + 1,
+            good = orr__line_refuse(merge->why, "shard %u/%u is in %s already", shard.index + 1,
                                     shard.count, place->path);
         if (!good) {
             int status = refuse(merge, &shard);
@@ -119,11 +119,11 @@ static bool read_parameters(struct merge *merge, json_t *summary)
     size_t count = 0;
     merge->parameters = calloc(json_object_size(parameters) + 1, sizeof *merge->parameters);
     if (merge->parameters == NULL)
-        return orr__read_refuse(merge->why, "no memory");
+        return orr__line_refuse(merge->why, "no memory");
     json_object_foreach(parameters, name, value)
     {
         if (!json_is_string(value))
-            return orr__read_refuse(merge->why, "parameter \"%s\" is no text", name);
+            return orr__line_refuse(merge->why, "parameter \"%s\" is no text", name);
         merge->parameters[count++] =
             (struct orr_parameter){.name = name, .value = json_string_value(value)};
     }
@@ -139,13 +139,13 @@ static bool read_given(struct merge *merge, const json_t *summary)
     size_t count = json_array_size(names);
     merge->given = calloc(count + 1, sizeof *merge->given);
     if (!json_is_array(names) || merge->given == NULL)
-        return orr__read_refuse(merge->why, "there is no array \"given\"");
+        return orr__line_refuse(merge->why, "there is no array \"given\"");
     for (size_t i = 0; i < count; i++) {
         const char *name = json_string_value(json_array_get(names, i));
         const char *value =
             name != NULL ? json_string_value(json_object_get(parameters, name)) : NULL;
         if (value == NULL)
-            return orr__read_refuse(merge->why, "number %zu of \"given\" is no parameter", i + 1);
+            return orr__line_refuse(merge->why, "number %zu of \"given\" is no parameter", i + 1);
         merge->given[i] = (struct orr_parameter_value){.name = name, .value = value};
     }
     merge->whole.job.parameters = merge->given;
@@ -160,8 +160,8 @@ static bool read_times(struct merge *merge, const struct orr__shard *shard)
     uint64_t jobs;
     if (!json_is_number(seconds) || json_number_value(seconds) < 0 ||
         json_number_value(seconds) > (double)(INT64_MAX / ORR_SECOND))
-        return orr__read_refuse(merge->why, "there is no number \"seconds\"");
-    if (!orr__read_number(shard->summary, "jobs", &jobs, merge->why))
+        return orr__line_refuse(merge->why, "there is no number \"seconds\"");
+    if (!orr__line_number(shard->summary, "jobs", &jobs, merge->why))
         return false;
     uint64_t elapsed_ns = (uint64_t)(json_number_value(seconds) * (double)ORR_SECOND);
     if (elapsed_ns > merge->elapsed_ns)
@@ -175,10 +175,10 @@ static bool read_range(struct merge *merge, const json_t *summary)
 {
     const char *range;
     const char *wanted;
-    if (!orr__read_text(summary, "range", &range, merge->why))
+    if (!orr__line_text(summary, "range", &range, merge->why))
         return false;
     return orr__parse_seeds(range, &merge->whole.seed_first, &merge->whole.seed_last, &wanted) ||
-           orr__read_refuse(merge->why, "\"range\" is %.100s: this must be %s", range, wanted);
+           orr__line_refuse(merge->why, "\"range\" is %.100s: this must be %s", range, wanted);
 }
 
 static bool read_whole(struct merge *merge, const struct orr__shard *first)
@@ -192,10 +192,10 @@ static bool read_whole(struct merge *merge, const struct orr__shard *first)
         .json = merge->command->json,
         .json_all = merge->command->json_all,
     };
-    return orr__read_text(first->summary, "scenario", &merge->scenario.name, merge->why) &&
+    return orr__line_text(first->summary, "scenario", &merge->scenario.name, merge->why) &&
            read_range(merge, first->summary) &&
-           orr__read_number(first->summary, "failures_max", &whole->failures_max, merge->why) &&
-           orr__read_number(first->summary, "timeout_ns", &whole->job.timeout_ns, merge->why) &&
+           orr__line_number(first->summary, "failures_max", &whole->failures_max, merge->why) &&
+           orr__line_number(first->summary, "timeout_ns", &whole->job.timeout_ns, merge->why) &&
            read_parameters(merge, first->summary) && read_given(merge, first->summary);
 }
 
@@ -235,7 +235,7 @@ static bool add(struct merge *merge, const struct orr__shard *shard, bool tellin
     merge->totals.groups[group].replay = merge->replays[group];
     if (group < ORR__DETAILED_MAX)
         merge->kept[group] = merge->result;
-    return merge->replays[group] != NULL || orr__read_refuse(merge->why, "no memory");
+    return merge->replays[group] != NULL || orr__line_refuse(merge->why, "no memory");
 }
 
 /* Takes seed number `index` of the campaign from its shard. */
@@ -250,10 +250,10 @@ static bool take(struct merge *merge, struct orr__shard *shard, uint64_t index, 
         return false;
     if (shard->ended)
         return !exists || !says(shard, ORR__STOP_END) ||
-               orr__read_refuse(merge->why,
+               orr__line_refuse(merge->why,
                                 "all seeds were run, it says, and seed %" PRIu64 " is missing",
                                 seed);
-    bool good = exists || orr__read_refuse(merge->why, "seed %" PRIu64 " is beyond the last one",
+    bool good = exists || orr__line_refuse(merge->why, "seed %" PRIu64 " is beyond the last one",
                                            merge->result.outcome.seed);
     if (good && !has_ended(merge)) {
         merge->taken = index + 1;

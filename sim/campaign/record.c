@@ -14,11 +14,11 @@ enum {
     LOADING = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, /* a program may print any byte */
 };
 
-bool orr__read_refuse(char why[ORR__READ_WHY_MAX], const char *format, ...)
+bool orr__line_refuse(char why[ORR__LINE_WHY_MAX], const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(why, ORR__READ_WHY_MAX, format, arguments);
+    vsnprintf(why, ORR__LINE_WHY_MAX, format, arguments);
     va_end(arguments);
     return false;
 }
@@ -73,7 +73,7 @@ static size_t quote_large(const char *line, size_t length, char *copy)
     return written;
 }
 
-json_t *orr__read_object(const char *line, size_t length, char why[ORR__READ_WHY_MAX])
+json_t *orr__line_read(const char *line, size_t length, char why[ORR__LINE_WHY_MAX])
 {
     json_error_t error;
     json_t *object = json_loadb(line, length, LOADING, &error);
@@ -84,12 +84,12 @@ json_t *orr__read_object(const char *line, size_t length, char why[ORR__READ_WHY
         free(copy);
     }
     if (object == NULL) {
-        orr__read_refuse(why, "no JSON in column %d: %s", error.column, error.text);
+        orr__line_refuse(why, "no JSON in column %d: %s", error.column, error.text);
         return NULL;
     }
     if (!json_is_object(object)) {
         json_decref(object);
-        orr__read_refuse(why, "no object");
+        orr__line_refuse(why, "no object");
         return NULL;
     }
     return object;
@@ -108,39 +108,39 @@ static bool number_of(const json_t *value, uint64_t *ret_number)
     return true;
 }
 
-bool orr__read_number(const json_t *object, const char *name, uint64_t *ret_number,
-                      char why[ORR__READ_WHY_MAX])
+bool orr__line_number(const json_t *object, const char *name, uint64_t *ret_number,
+                      char why[ORR__LINE_WHY_MAX])
 {
     return number_of(json_object_get(object, name), ret_number) ||
-           orr__read_refuse(why, "there is no number \"%s\"", name);
+           orr__line_refuse(why, "there is no number \"%s\"", name);
 }
 
-bool orr__read_text(const json_t *object, const char *name, const char **ret_text,
-                    char why[ORR__READ_WHY_MAX])
+bool orr__line_text(const json_t *object, const char *name, const char **ret_text,
+                    char why[ORR__LINE_WHY_MAX])
 {
     *ret_text = json_string_value(json_object_get(object, name));
-    return *ret_text != NULL || orr__read_refuse(why, "there is no text \"%s\"", name);
+    return *ret_text != NULL || orr__line_refuse(why, "there is no text \"%s\"", name);
 }
 
-bool orr__read_flag(const json_t *object, const char *name, bool *ret_flag,
-                    char why[ORR__READ_WHY_MAX])
+bool orr__line_flag(const json_t *object, const char *name, bool *ret_flag,
+                    char why[ORR__LINE_WHY_MAX])
 {
     const json_t *value = json_object_get(object, name);
     *ret_flag = json_is_true(value);
     return json_is_boolean(value) ||
-           orr__read_refuse(why, "there is no true or false \"%s\"", name);
+           orr__line_refuse(why, "there is no true or false \"%s\"", name);
 }
 
 /* A text of less than `size` bytes, copied. */
 static bool copy_text(const json_t *object, const char *name, char *copy, size_t size,
-                      char why[ORR__READ_WHY_MAX])
+                      char why[ORR__LINE_WHY_MAX])
 {
     const char *text;
-    if (!orr__read_text(object, name, &text, why))
+    if (!orr__line_text(object, name, &text, why))
         return false;
     size_t length = strlen(text);
     if (length >= size)
-        return orr__read_refuse(why, "\"%s\" has %zu bytes, and at most %zu are written", name,
+        return orr__line_refuse(why, "\"%s\" has %zu bytes, and at most %zu are written", name,
                                 length, size - 1);
     memcpy(copy, text, length + 1);
     return true;
@@ -148,13 +148,13 @@ static bool copy_text(const json_t *object, const char *name, char *copy, size_t
 
 /* ---- a seed ---------------------------------------------------------------------------------- */
 
-static bool read_hash(const json_t *object, uint64_t *ret_hash, char why[ORR__READ_WHY_MAX])
+static bool read_hash(const json_t *object, uint64_t *ret_hash, char why[ORR__LINE_WHY_MAX])
 {
     char digits[2 + HASH_DIGITS + 1] = "0x";
     if (!copy_text(object, "trace_hash", digits + 2, HASH_DIGITS + 1, why))
         return false;
     return (strlen(digits) == 2 + HASH_DIGITS && orr__parse_number(digits, ret_hash)) ||
-           orr__read_refuse(why, "\"trace_hash\" must have %d hexadecimal digits", HASH_DIGITS);
+           orr__line_refuse(why, "\"trace_hash\" must have %d hexadecimal digits", HASH_DIGITS);
 }
 
 static bool find_family(const char *name, uint32_t *ret_family)
@@ -165,76 +165,76 @@ static bool find_family(const char *name, uint32_t *ret_family)
     return false;
 }
 
-static bool read_families(json_t *object, struct orr_outcome *outcome, char why[ORR__READ_WHY_MAX])
+static bool read_families(json_t *object, struct orr_outcome *outcome, char why[ORR__LINE_WHY_MAX])
 {
     json_t *families = json_object_get(object, "faults_by_family");
     const char *name;
     json_t *value;
     if (!json_is_object(families))
-        return orr__read_refuse(why, "there is no object \"faults_by_family\"");
+        return orr__line_refuse(why, "there is no object \"faults_by_family\"");
     json_object_foreach(families, name, value)
     {
         uint32_t family;
         uint64_t number;
         if (!find_family(name, &family))
-            return orr__read_refuse(why, "no fault family is called \"%s\"", name);
+            return orr__line_refuse(why, "no fault family is called \"%s\"", name);
         if (!number_of(value, &number) || number > UINT32_MAX)
-            return orr__read_refuse(why, "the faults of \"%s\" are no number of 32 bits", name);
+            return orr__line_refuse(why, "the faults of \"%s\" are no number of 32 bits", name);
         outcome->faults_by_family[family] = (uint32_t)number;
     }
     return true;
 }
 
-static bool read_sometimes(json_t *object, struct orr_outcome *outcome, char why[ORR__READ_WHY_MAX])
+static bool read_sometimes(json_t *object, struct orr_outcome *outcome, char why[ORR__LINE_WHY_MAX])
 {
     json_t *checks = json_object_get(object, "sometimes");
     const char *text;
     json_t *value;
     if (!json_is_object(checks))
-        return orr__read_refuse(why, "there is no object \"sometimes\"");
+        return orr__line_refuse(why, "there is no object \"sometimes\"");
     json_object_foreach(checks, text, value)
     {
         size_t length = strlen(text);
         if (outcome->sometimes_count == ORR_SOMETIMES_MAX)
-            return orr__read_refuse(why, "\"sometimes\" has more than %u checks",
+            return orr__line_refuse(why, "\"sometimes\" has more than %u checks",
                                     ORR_SOMETIMES_MAX);
         uint32_t at = outcome->sometimes_count++;
         if (length >= sizeof outcome->sometimes[at].text)
-            return orr__read_refuse(why, "a sometimes check is longer than %zu bytes",
+            return orr__line_refuse(why, "a sometimes check is longer than %zu bytes",
                                     sizeof outcome->sometimes[at].text - 1);
         memcpy(outcome->sometimes[at].text, text, length + 1);
         if (!number_of(value, &outcome->sometimes[at].seen))
-            return orr__read_refuse(why, "sometimes \"%s\" has no number", text);
+            return orr__line_refuse(why, "sometimes \"%s\" has no number", text);
     }
     return true;
 }
 
 static bool read_failure(const json_t *object, struct orr__result *result,
-                         char why[ORR__READ_WHY_MAX])
+                         char why[ORR__LINE_WHY_MAX])
 {
     const char *cause;
     const char *output;
-    if (!orr__read_text(object, "cause", &cause, why) ||
+    if (!orr__line_text(object, "cause", &cause, why) ||
         !copy_text(object, "group", result->group, sizeof result->group, why) ||
         !copy_text(object, "check", result->outcome.check, sizeof result->outcome.check, why) ||
         !copy_text(object, "detail", result->outcome.detail, sizeof result->outcome.detail, why) ||
-        !orr__read_text(object, "output", &output, why) ||
-        !orr__read_flag(object, "finished", &result->finished, why) ||
-        !orr__read_text(object, "replay", &result->replay, why))
+        !orr__line_text(object, "output", &output, why) ||
+        !orr__line_flag(object, "finished", &result->finished, why) ||
+        !orr__line_text(object, "replay", &result->replay, why))
         return false;
     result->cause = orr__cause_find(cause);
     if (result->cause == ORR__CAUSE_COUNT)
-        return orr__read_refuse(why, "there is no cause \"%s\"", cause);
+        return orr__line_refuse(why, "there is no cause \"%s\"", cause);
     size_t length = json_string_length(json_object_get(object, "output"));
     if (length > sizeof result->output)
-        return orr__read_refuse(why, "\"output\" has %zu bytes, and at most %zu are written",
+        return orr__line_refuse(why, "\"output\" has %zu bytes, and at most %zu are written",
                                 length, sizeof result->output);
     memcpy(result->output, output, length);
     result->output_length = (uint32_t)length;
     return true;
 }
 
-bool orr__read_seed(json_t *object, struct orr__result *ret_result, char why[ORR__READ_WHY_MAX])
+bool orr__line_seed(json_t *object, struct orr__result *ret_result, char why[ORR__LINE_WHY_MAX])
 {
     struct orr_outcome *outcome = &ret_result->outcome;
     memset(outcome, 0, sizeof *outcome);
@@ -243,13 +243,13 @@ bool orr__read_seed(json_t *object, struct orr__result *ret_result, char why[ORR
     ret_result->replay = NULL;
     ret_result->finished = true;
     ret_result->output_length = 0;
-    if (!orr__read_number(object, "seed", &outcome->seed, why) ||
-        !orr__read_flag(object, "failed", &outcome->failed, why) ||
+    if (!orr__line_number(object, "seed", &outcome->seed, why) ||
+        !orr__line_flag(object, "failed", &outcome->failed, why) ||
         !read_hash(object, &outcome->trace_hash, why) ||
-        !orr__read_number(object, "events", &outcome->events, why) ||
-        !orr__read_number(object, "completions", &outcome->completions, why) ||
-        !orr__read_number(object, "simulated_ns", &outcome->simulated_ns, why) ||
-        !orr__read_number(object, "faults", &outcome->faults, why))
+        !orr__line_number(object, "events", &outcome->events, why) ||
+        !orr__line_number(object, "completions", &outcome->completions, why) ||
+        !orr__line_number(object, "simulated_ns", &outcome->simulated_ns, why) ||
+        !orr__line_number(object, "faults", &outcome->faults, why))
         return false;
     return read_families(object, outcome, why) && read_sometimes(object, outcome, why) &&
            (!outcome->failed || read_failure(object, ret_result, why));

@@ -13,25 +13,25 @@
 
 #include <jansson.h>
 
-enum { ORR__READ_WHY_MAX = 1024 }; /* of what is wrong, in words */
+enum { ORR__LINE_WHY_MAX = 1024 }; /* of what is wrong, in words */
 
 /* Writes what is wrong. Returns false. */
-bool orr__read_refuse(char why[ORR__READ_WHY_MAX], const char *format, ...) ORR_PRINTF(2, 3);
+bool orr__line_refuse(char why[ORR__LINE_WHY_MAX], const char *format, ...) ORR_PRINTF(2, 3);
 
 /* A line as an object, or NULL and why. Its integers may have 64 bits without a sign: what is more
  * than jansson holds is there as a string of digits. */
-json_t *orr__read_object(const char *line, size_t length, char why[ORR__READ_WHY_MAX]);
+json_t *orr__line_read(const char *line, size_t length, char why[ORR__LINE_WHY_MAX]);
 
 /* Members. They return false and say why, once, if there is none of that name and type. */
-bool orr__read_number(const json_t *object, const char *name, uint64_t *ret_number,
-                      char why[ORR__READ_WHY_MAX]);
-bool orr__read_text(const json_t *object, const char *name, const char **ret_text,
-                    char why[ORR__READ_WHY_MAX]);
-bool orr__read_flag(const json_t *object, const char *name, bool *ret_flag,
-                    char why[ORR__READ_WHY_MAX]);
+bool orr__line_number(const json_t *object, const char *name, uint64_t *ret_number,
+                      char why[ORR__LINE_WHY_MAX]);
+bool orr__line_text(const json_t *object, const char *name, const char **ret_text,
+                    char why[ORR__LINE_WHY_MAX]);
+bool orr__line_flag(const json_t *object, const char *name, bool *ret_flag,
+                    char why[ORR__LINE_WHY_MAX]);
 
 /* What orr__json_seed wrote. `replay` belongs to the object. */
-bool orr__read_seed(json_t *object, struct orr__result *ret_result, char why[ORR__READ_WHY_MAX]);
+bool orr__line_seed(json_t *object, struct orr__result *ret_result, char why[ORR__LINE_WHY_MAX]);
 
 struct orr__shard {
     const char *path;
@@ -52,12 +52,12 @@ struct orr__shard {
 };
 
 /* Opens a file and reads its summary. Returns false and says why. */
-bool orr__shard_open(struct orr__shard *shard, const char *path, char why[ORR__READ_WHY_MAX]);
+bool orr__shard_open(struct orr__shard *shard, const char *path, char why[ORR__LINE_WHY_MAX]);
 /* Reads the next seed, which must be `seed`, into the result. Returns 1; 0 at the summary, which
  * must count what was read; -1 and says why. The result's `replay` is valid as long as the object,
  * which the caller puts away with json_decref. */
 int orr__shard_next(struct orr__shard *shard, uint64_t seed, struct orr__result *ret_result,
-                    json_t **ret_object, char why[ORR__READ_WHY_MAX]);
+                    json_t **ret_object, char why[ORR__LINE_WHY_MAX]);
 /* Begins again with the first line. */
 void orr__shard_rewind(struct orr__shard *shard);
 /* Takes a shard that was not opened, too. */
