@@ -5,7 +5,7 @@
  * them in order (operations.c). What is done is put on the ready list and delivered by a flush,
  * perhaps a few at a time and out of order. backend_bits says where an operation is.
  */
-#include "recorder.h"
+#include "witness.h"
 #include "world.h"
 
 #include <errno.h>
@@ -126,7 +126,7 @@ static enum orr_submit backend_submit(void *state, struct orr_completion *comple
     }
     completion->request.backend_bits = ORR__PLACE_BATCH;
     orr_queue_push(batch, completion);
-    orr__record_submit(process, completion);
+    orr__witness_submit(process, completion);
     return ORR_SUBMIT_QUEUED;
 }
 
@@ -135,7 +135,7 @@ static enum orr_submit backend_submit(void *state, struct orr_completion *comple
 static enum orr_submit backend_cancel(void *state, struct orr_completion *completion)
 {
     struct orr__process *process = state;
-    orr__record_cancel(process, completion);
+    orr__witness_cancel(process, completion);
     switch (completion->request.backend_bits & ORR__PLACE_MASK) {
     case ORR__PLACE_BATCH:
         completion->request.backend_bits |= ORR__CANCEL_ASKED;
@@ -254,7 +254,7 @@ static int backend_descriptor(void *state)
 static void backend_random(void *state, void *buffer, size_t length)
 {
     struct orr__process *process = state;
-    orr__record_demand(process, ORR__RECORD_RANDOM, length);
+    orr__witness_demand(process, ORR__WITNESS_RANDOM, length);
     orr__draw_bytes(process->world, ORR__SITE_RANDOM, process->node->id,
                     &process->node->random_count, buffer, length);
 }
@@ -304,7 +304,7 @@ static void *copy_memory(struct orr__process *process, const struct orr__allocat
     struct orr__allocation *fresh = malloc(sizeof *fresh + size);
     if (fresh == NULL)
         return NULL;
-    memset(fresh->bytes, orr__recorder_garbage(process->world, GARBAGE), size);
+    memset(fresh->bytes, orr__witness_garbage(process->world, GARBAGE), size);
     memcpy(fresh->bytes, old->bytes, old->size < size ? old->size : size);
     return link_allocation(process, fresh, size);
 }
@@ -318,7 +318,7 @@ static void *backend_memory(void *state, void *memory, size_t size)
     size_t old_size = 0;
     if (size > 0) {
         orr__police_allocate(process);
-        orr__record_demand(process, ORR__RECORD_MEMORY, size);
+        orr__witness_demand(process, ORR__WITNESS_MEMORY, size);
     }
     if (size > 0 && memory_fails(process, size))
         return NULL;
@@ -341,7 +341,7 @@ static void *backend_memory(void *state, void *memory, size_t size)
         return NULL;
     }
     if (size > old_size)
-        memset((char *)fresh->bytes + old_size, orr__recorder_garbage(process->world, GARBAGE),
+        memset((char *)fresh->bytes + old_size, orr__witness_garbage(process->world, GARBAGE),
                size - old_size);
     return link_allocation(process, fresh, size);
 }

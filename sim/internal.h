@@ -9,7 +9,7 @@
  *   fault.c      kinds of faults and their names; whether one strikes, and how hard
  *   replay_file.c what a replay file says of faults
  *   ledger.c     the rolling trace hash, injected faults, the text trace
- *   recorder.c   what one of two runs leaves that are to be compared
+ *   witness.c   what one of two runs leaves that are to be compared
  *   node.c       nodes and processes: boot, crash, restart, pause
  *   clock.c      a node's clocks
  *   backend.c    the vtable of a process's loop: batch, ready list, descriptors

@@ -12,7 +12,7 @@
  * can read when this one has died. With a trace there is no folding: each fault stands
  * among the events that it changed.
  */
-#include "recorder.h"
+#include "witness.h"
 #include "replay_file.h"
 #include "world.h"
 
@@ -35,8 +35,8 @@ void orr__trace_hash(struct orr_world *world, uint64_t kind, uint64_t actor, uin
         orr__mix(orr__mix(world->hash ^ world->now_ns, actor + kind), a ^ (b << 32 | b >> 32));
     if (world->live_hash != NULL)
         *world->live_hash = world->hash;
-    if (world->recorder != NULL)
-        orr__record_event(world, kind, actor, a, b);
+    if (world->witness != NULL)
+        orr__witness_event(world, kind, actor, a, b);
 }
 
 bool orr__tracing(const struct orr_world *world)
@@ -224,9 +224,9 @@ void orr__fault(struct orr_world *world, const struct orr__point *point, uint64_
     world->faults++;
     world->faults_by_family[family]++;
     char name[ORR__POINT_NAME_MAX];
-    if (world->recorder != NULL) {
+    if (world->witness != NULL) {
         orr__point_name(point, name);
-        orr__record_about(world, name, NULL);
+        orr__witness_about(world, name, NULL);
     }
     orr__trace_hash(world, ORR__EVENT_FAULT + (uint64_t)family, subject_id(point), point->number,
                     0);

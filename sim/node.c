@@ -7,7 +7,7 @@
  * third fsync of all its lives.
  */
 #include "libc/libc.h"
-#include "recorder.h"
+#include "witness.h"
 #include "world.h"
 
 #include <arpa/inet.h>
@@ -306,7 +306,7 @@ static void step(struct orr_world *world, void *object, uint64_t a);
 static void appoint(struct orr__process *process)
 {
     uint64_t wait_ns = orr__clock_wait(process->node, orr_loop_timeout_ns(process->loop));
-    orr__record_timer(process, wait_ns);
+    orr__witness_timer(process, wait_ns);
     if (wait_ns == 0 || process->ready.count > 0) {
         orr__schedule_step(process);
         return;

@@ -7,7 +7,7 @@
  * node has a number, counted per kind over all lives of the node: the occurrence that its faults
  * are named by and its choices are keyed by. It travels in completion->result until the end.
  */
-#include "recorder.h"
+#include "witness.h"
 #include "world.h"
 
 #include <errno.h>
@@ -120,7 +120,7 @@ void orr__ready(struct orr__process *process, struct orr_completion *completion,
     struct orr_node *node = process->node;
     orr__police_attempt(process, completion, result);
     trace_end(process, completion, result);
-    orr__record_about(world, node->name, completion->site);
+    orr__witness_about(world, node->name, completion->site);
     orr__trace_hash(world, completion->request.op, node->id, (uint64_t)result,
                     (uint64_t)completion->result);
     orr__plan_ended(node, completion->request.op, (uint64_t)completion->result);

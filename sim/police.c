@@ -15,7 +15,7 @@
  * sees each submit at once, and will tell.
  */
 #include "police.h"
-#include "recorder.h"
+#include "witness.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -102,7 +102,7 @@ static void called_back(void *context, struct orr_completion *completion, int64_
     orr_callback callback = watch->callback;
     completion->callback = callback;
     orr__unwatch_memory(watch);
-    orr__record_callback(watch->process, completion, result);
+    orr__witness_callback(watch->process, completion, result);
     give_back(watch);
     callback(context, completion, result);
 }

@@ -12,7 +12,7 @@
  * is not looked at, for the sake of speed. A write of the very bytes that are there goes unseen.
  */
 #include "police.h"
-#include "recorder.h"
+#include "witness.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -137,7 +137,7 @@ static void give_back_rest(const struct orr__watch *watch)
 {
     struct cursor cursor = {0};
     struct part part;
-    uint8_t garbage = orr__recorder_garbage(watch->process->world, GARBAGE);
+    uint8_t garbage = orr__witness_garbage(watch->process->world, GARBAGE);
     while (next_part(watch, &cursor, &part)) {
         if (!narrow(&part, watch->done, UINT64_MAX))
             continue;
@@ -198,7 +198,7 @@ void orr__watch_memory(struct orr__watch *watch)
 {
     struct cursor cursor = {0};
     struct part part;
-    uint8_t garbage = orr__recorder_garbage(watch->process->world, GARBAGE);
+    uint8_t garbage = orr__witness_garbage(watch->process->world, GARBAGE);
     watch->receives = (ORR__RECEIVES & ORR_OP_BIT(watch->completion->request.op)) != 0;
     find_pieces(watch);
     make_room(watch);

@@ -203,7 +203,7 @@ int orr_scenario_run(const struct orr_scenario *scenario, const struct orr_run_o
     world->scenario = scenario;
     world->options = options;
     world->live_hash = options->live_hash;
-    world->recorder = options->recorder;
+    world->witness = options->witness;
     world->rulings = rulings;
     world->ledger = options->ledger;
     if (options->untold != NULL)

@@ -6,7 +6,7 @@
  * none. Idle time is skipped. Once a check has failed nothing moves any more.
  */
 #include "libc/libc.h"
-#include "recorder.h"
+#include "witness.h"
 #include "replay_file.h"
 #include "world.h"
 
@@ -276,7 +276,7 @@ void orr__world_fail(struct orr_world *world, const char *check, const char *whe
     snprintf(world->detail, sizeof world->detail, "at %" PRIu64 ".%06" PRIu64 " ms%s%s: %s\n%s",
              world->now_ns / ORR_MILLISECOND, world->now_ns % ORR_MILLISECOND,
              where != NULL ? ", " : "", where != NULL ? where : "", why, world->notes);
-    orr__record_about(world, check, where);
+    orr__witness_about(world, check, where);
     orr__trace_hash(world, ORR__EVENT_FAILED, orr__actor_id(check), 0, 0);
     orr__story_line(world, "! failed", "%s", check);
     world->failed = true;

@@ -63,7 +63,7 @@ struct orr_world {
     uint64_t now_ns;
     uint64_t hash;
     uint64_t *live_hash;
-    struct orr_recorder *recorder; /* NULL = none */
+    struct orr_witness *witness; /* NULL = none */
     uint64_t events_run;
     uint64_t events_max;
     uint64_t completions; /* callbacks of processes that have ended */

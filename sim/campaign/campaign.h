@@ -32,7 +32,7 @@
 #ifndef ORR_SIM_CAMPAIGN_H
 #define ORR_SIM_CAMPAIGN_H
 
-#include "../recorder.h"
+#include "../witness.h"
 
 #include <orrery/sim.h>
 
@@ -82,7 +82,7 @@ struct orr__result {
     bool finished; /* the scenario ran to its end: counters and trace hash are the world's own */
     bool killed;   /* the time was over */
     bool differs;  /* of two runs: another one did something else */
-    uint64_t recorded_hash; /* of one of two runs */
+    uint64_t witness_hash; /* of one of two runs */
     uint32_t output_length;
     char output[ORR__OUTPUT_MAX]; /* only of a seed that failed */
 };
@@ -97,9 +97,9 @@ struct orr__end {
 /* The part of memory through which a child answers. */
 struct orr__slot {
     uint64_t live_hash;
-    char untold[ORR_UNTOLD_MAX];  /* of the story */
-    uint32_t finished;            /* set last: what is in outcome before that is not believed */
-    struct orr_recorder recorder; /* of one of two runs */
+    char untold[ORR_UNTOLD_MAX]; /* of the story */
+    uint32_t finished;           /* set last: what is in outcome before that is not believed */
+    struct orr_witness witness;  /* of one of two runs */
     struct orr_outcome outcome;
 };
 
@@ -182,7 +182,7 @@ struct orr__second {
     bool in; /* it has ended */
     bool failed;
     bool finished;
-    uint64_t recorded_hash;
+    uint64_t witness_hash;
     uint64_t events;
     char check[ORR__LINE_MAX];
 };

@@ -286,7 +286,7 @@ static void run_seed(void *context)
         .trace = job->trace ? stdout : NULL,
         .story = job->replay ? stdout : NULL,
         .untold = slot->untold,
-        .recorder = errand->twin != ORR__TWIN_NONE ? &slot->recorder : NULL,
+        .witness = errand->twin != ORR__TWIN_NONE ? &slot->witness : NULL,
         .live_hash = &slot->live_hash,
         .replay = job->faults,
         .ledger = open_record(job, errand->seed),
@@ -344,8 +344,8 @@ int orr__nursery_start_twin(struct orr__nursery *nursery, struct orr__child *chi
     child->slot->live_hash = 0;
     child->slot->untold[0] = '\0';
     child->slot->finished = 0;
-    child->slot->recorder =
-        (struct orr_recorder){.poison = twin == ORR__TWIN_SECOND ? POISON : 0, .stream = stream};
+    child->slot->witness =
+        (struct orr_witness){.poison = twin == ORR__TWIN_SECOND ? POISON : 0, .stream = stream};
     struct errand errand = {.slot = child->slot, .job = job, .seed = seed, .twin = twin};
     pid_t pid = fork();
     if (pid == 0)

@@ -2,7 +2,7 @@
  * twice.c: seeds that are run twice, to prove that nothing but the seed decides.
  *
  * The model. Both runs hash everything that happens and everything that programs give away
- * (recorder.h); the second one has other addresses and other garbage in its memory (disturb.c).
+ * (witness.h); the second one has other addresses and other garbage in its memory (disturb.c).
  * The hashes are compared, no more: that costs next to nothing. Only if they differ the seed is run
  * again, in pairs, where each run writes its events into a pipe. The two streams are compared while
  * they come, so nothing is stored, and a run that gets ahead waits; at the first difference both
@@ -46,7 +46,7 @@ void orr__twice_keep(const struct orr__result *result, struct orr__second *ret_s
     *ret_second = (struct orr__second){.in = true,
                                        .failed = result->outcome.failed,
                                        .finished = result->finished,
-                                       .recorded_hash = result->recorded_hash,
+                                       .witness_hash = result->witness_hash,
                                        .events = result->outcome.events};
     snprintf(ret_second->check, sizeof ret_second->check, "%s", result->outcome.check);
 }
@@ -54,7 +54,7 @@ void orr__twice_keep(const struct orr__result *result, struct orr__second *ret_s
 static bool same(const struct orr__result *first, const struct orr__second *second)
 {
     return first->finished == second->finished && first->outcome.failed == second->failed &&
-           first->outcome.events == second->events && first->recorded_hash == second->recorded_hash;
+           first->outcome.events == second->events && first->witness_hash == second->witness_hash;
 }
 
 /* Adds to the detail what fits. */
@@ -105,8 +105,8 @@ const char *orr__twice_option(const struct orr__result *result)
 
 /* An event as it came through the pipe. */
 struct event {
-    struct orr__record record;
-    uint8_t bytes[ORR__RECORD_BYTES_MAX];
+    struct orr__testimony record;
+    uint8_t bytes[ORR__WITNESS_BYTES_MAX];
 };
 
 /* One run of a pair. */
@@ -119,8 +119,8 @@ struct side {
 
 struct pair {
     struct side sides[SIDES];
-    uint64_t events;                         /* the same in both so far */
-    struct orr__record common[COMMON_SHOWN]; /* of number n: n % COMMON_SHOWN */
+    uint64_t events;                            /* the same in both so far */
+    struct orr__testimony common[COMMON_SHOWN]; /* of number n: n % COMMON_SHOWN */
 };
 
 enum pair_end { PAIR_SAME, PAIR_DIFFERS, PAIR_STOPPED };
@@ -156,7 +156,7 @@ static void take_stream(struct side *side)
         }
         side->have += (size_t)length;
         if (side->have >= sizeof side->event.record &&
-            side->event.record.size > ORR__RECORD_BYTES_MAX)
+            side->event.record.size > ORR__WITNESS_BYTES_MAX)
             side->event.record.size = 0; /* a program gone mad wrote there */
     }
 }
@@ -274,10 +274,10 @@ static enum pair_end run_pair(struct orr__nursery *nursery, const struct orr__jo
 /* ---- the report ------------------------------------------------------------------------------ */
 
 static void add_event(struct orr_outcome *outcome, const char *which,
-                      const struct orr__record *record)
+                      const struct orr__testimony *record)
 {
     char text[128];
-    orr__record_text(record, text, sizeof text);
+    orr__witness_text(record, text, sizeof text);
     add(outcome, "  %-7s%6" PRIu64 ".%06" PRIu64 " ms  %s %s%s%s%s\n", which,
         record->time_ns / ORR_MILLISECOND, record->time_ns % ORR_MILLISECOND, record->who, text,
         record->site[0] != '\0' ? "  (" : "", record->site, record->site[0] != '\0' ? ")" : "");

@@ -36,7 +36,7 @@ static const char *signal_name(int number, char buffer[ORR__AMOUNT_MAX])
 static void take_slot(const struct orr__slot *slot, uint64_t seed, struct orr__result *result)
 {
     struct orr_outcome *outcome = &result->outcome;
-    result->recorded_hash = slot->recorder.hash;
+    result->witness_hash = slot->witness.hash;
     result->finished = slot->finished == 1;
     if (result->finished) {
         *outcome = slot->outcome;

@@ -1,5 +1,5 @@
 /*
- * recorder.c: see recorder.h.
+ * witness.c: see witness.h.
  *
  * What an operation gives away is a list of pieces: the bytes of a send or write, paths, or an
  * address as text. They are hashed as they stand at the moment when the operation comes into the
@@ -8,7 +8,7 @@
  */
 #define _POSIX_C_SOURCE 200809L /* strnlen */
 
-#include "recorder.h"
+#include "witness.h"
 
 #include "police.h"
 #include "world.h"
@@ -36,22 +36,22 @@ static uint64_t digest(uint64_t hash, const uint8_t *bytes, uint64_t length)
     return orr__mix(hash ^ word, length);
 }
 
-static void hash_record(struct orr_recorder *recorder, const struct orr__record *record)
+static void hash_record(struct orr_witness *witness, const struct orr__testimony *record)
 {
     uint64_t numbers[] = {record->time_ns, record->kind, record->actor,
                           record->a,       record->b,    record->c};
     for (uint32_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        recorder->hash = orr__mix(recorder->hash, numbers[i]);
+        witness->hash = orr__mix(witness->hash, numbers[i]);
 }
 
 /* ---- the stream ------------------------------------------------------------------------------ */
 
 /* Who reads has the stream in order; one who has left needs no more. */
-static void write_out(const struct orr_recorder *recorder, const void *bytes, size_t length)
+static void write_out(const struct orr_witness *witness, const void *bytes, size_t length)
 {
     const char *next = bytes;
     while (length > 0) {
-        ssize_t written = write(recorder->stream, next, length);
+        ssize_t written = write(witness->stream, next, length);
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
@@ -79,63 +79,65 @@ static const char *name_of(const struct orr_world *world, uint64_t actor)
     return "(world)";
 }
 
-static void stream_record(struct orr_world *world, struct orr__record *record, const uint8_t *bytes)
+static void stream_record(struct orr_world *world, struct orr__testimony *record,
+                          const uint8_t *bytes)
 {
-    const struct orr_recorder *recorder = world->recorder;
-    const char *who = recorder->who != NULL ? recorder->who : name_of(world, record->actor);
+    const struct orr_witness *witness = world->witness;
+    const char *who = witness->who != NULL ? witness->who : name_of(world, record->actor);
     copy_text(record->who, sizeof record->who, who);
-    copy_text(record->site, sizeof record->site, recorder->site);
-    write_out(recorder, record, sizeof *record);
-    write_out(recorder, bytes, record->size);
+    copy_text(record->site, sizeof record->site, witness->site);
+    write_out(witness, record, sizeof *record);
+    write_out(witness, bytes, record->size);
 }
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
 static bool is_recording(const struct orr_world *world)
 {
-    return world->recorder != NULL && !world->failed;
+    return world->witness != NULL && !world->failed;
 }
 
 /* One event with what it gives away. In the stream a piece that is long, or not the first, goes on
  * in records of its own. */
-static void record(struct orr_world *world, const struct orr__record *event,
+static void record(struct orr_world *world, const struct orr__testimony *event,
                    const struct orr_vector *pieces, uint32_t piece_count)
 {
-    struct orr_recorder *recorder = world->recorder;
-    struct orr__record out = *event;
+    struct orr_witness *witness = world->witness;
+    struct orr__testimony out = *event;
     out.time_ns = world->now_ns;
-    hash_record(recorder, &out);
+    hash_record(witness, &out);
     bool begun = false;
     for (uint32_t i = 0; i < piece_count; i++) {
         const uint8_t *bytes = pieces[i].base;
-        recorder->hash = digest(recorder->hash, bytes, pieces[i].length);
-        for (uint64_t at = 0; recorder->stream >= 0 && at < pieces[i].length; at += out.size) {
+        witness->hash = digest(witness->hash, bytes, pieces[i].length);
+        for (uint64_t at = 0; witness->stream >= 0 && at < pieces[i].length; at += out.size) {
             uint64_t left = pieces[i].length - at;
-            out.size = left < ORR__RECORD_BYTES_MAX ? (uint32_t)left : ORR__RECORD_BYTES_MAX;
+            out.size = left < ORR__WITNESS_BYTES_MAX ? (uint32_t)left : ORR__WITNESS_BYTES_MAX;
             stream_record(world, &out, bytes + at);
             out.at += out.size;
             begun = true;
         }
     }
-    if (recorder->stream >= 0 && !begun)
+    if (witness->stream >= 0 && !begun)
         stream_record(world, &out, NULL);
-    recorder->who = NULL;
-    recorder->site = NULL;
+    witness->who = NULL;
+    witness->site = NULL;
 }
 
-void orr__record_event(struct orr_world *world, uint64_t kind, uint64_t actor, uint64_t a,
-                       uint64_t b)
+void orr__witness_event(struct orr_world *world, uint64_t kind, uint64_t actor, uint64_t a,
+                        uint64_t b)
 {
     if (is_recording(world))
-        record(world, &(struct orr__record){.kind = kind, .actor = actor, .a = a, .b = b}, NULL, 0);
+        record(world, &(struct orr__testimony){.kind = kind, .actor = actor, .a = a, .b = b}, NULL,
+               0);
 }
 
-void orr__record_about(struct orr_world *world, const char *who, const char *site)
+void orr__witness_about(struct orr_world *world, const char *who, const char *site)
 {
     if (!is_recording(world))
         return;
-    world->recorder->who = who;
-    world->recorder->site = site;
+    world->witness->who = who;
+    world->witness->site = site;
 }
 
 /* The bytes of a send or write; one piece, or the caller's vectors. */
@@ -177,7 +179,7 @@ static uint32_t find_paths(const struct orr_completion *completion,
     return count;
 }
 
-static void fill_numbers(const struct orr_completion *completion, struct orr__record *event)
+static void fill_numbers(const struct orr_completion *completion, struct orr__testimony *event)
 {
     const union orr_arguments *arguments = &completion->request.arguments;
     uint64_t op = ORR_OP_BIT(completion->request.op);
@@ -219,14 +221,15 @@ static bool is_on_paths(uint8_t op)
            op == ORR_OP_UNLINK || op == ORR_OP_MKDIR;
 }
 
-void orr__record_submit(const struct orr__process *process, const struct orr_completion *completion)
+void orr__witness_submit(const struct orr__process *process,
+                         const struct orr_completion *completion)
 {
     struct orr_world *world = process->world;
     if (!is_recording(world))
         return;
-    struct orr__record event = {.kind = ORR__RECORD_SUBMIT + completion->request.op,
-                                .actor = process->node->id,
-                                .a = (uint64_t)completion->request.descriptor};
+    struct orr__testimony event = {.kind = ORR__WITNESS_SUBMIT + completion->request.op,
+                                   .actor = process->node->id,
+                                   .a = (uint64_t)completion->request.descriptor};
     struct orr_vector own[PIECES_MAX];
     const struct orr_vector *pieces = own;
     char address[ORR_ADDRESS_TEXT_MAX] = "";
@@ -237,34 +240,35 @@ void orr__record_submit(const struct orr__process *process, const struct orr_com
         orr_address_format(find_address(completion), address, sizeof address);
         own[count++] = (struct orr_vector){.base = address, .length = strlen(address)};
     }
-    orr__record_about(world, process->node->name, completion->site);
+    orr__witness_about(world, process->node->name, completion->site);
     record(world, &event, pieces, count);
 }
 
-static void record_operation(const struct orr__process *process, enum orr__record_kind kind,
+static void record_operation(const struct orr__process *process, enum orr__witness_kind kind,
                              const struct orr_completion *completion, const char *site,
                              int64_t result)
 {
-    struct orr__record event = {.kind = (uint64_t)kind + completion->request.op,
-                                .actor = process->node->id,
-                                .a = (uint64_t)completion->request.descriptor,
-                                .b = (uint64_t)result};
-    orr__record_about(process->world, process->node->name, site);
+    struct orr__testimony event = {.kind = (uint64_t)kind + completion->request.op,
+                                   .actor = process->node->id,
+                                   .a = (uint64_t)completion->request.descriptor,
+                                   .b = (uint64_t)result};
+    orr__witness_about(process->world, process->node->name, site);
     record(process->world, &event, NULL, 0);
 }
 
-void orr__record_callback(const struct orr__process *process,
-                          const struct orr_completion *completion, int64_t result)
+void orr__witness_callback(const struct orr__process *process,
+                           const struct orr_completion *completion, int64_t result)
 {
     if (is_recording(process->world))
-        record_operation(process, ORR__RECORD_CALLBACK, completion, completion->site, result);
+        record_operation(process, ORR__WITNESS_CALLBACK, completion, completion->site, result);
 }
 
-void orr__record_cancel(const struct orr__process *process, const struct orr_completion *completion)
+void orr__witness_cancel(const struct orr__process *process,
+                         const struct orr_completion *completion)
 {
     const struct orr_completion *canceler = completion->canceler;
     if (is_recording(process->world))
-        record_operation(process, ORR__RECORD_CANCEL, completion,
+        record_operation(process, ORR__WITNESS_CANCEL, completion,
                          canceler != NULL ? canceler->site : completion->site, 0);
 }
 
@@ -284,35 +288,35 @@ static void keep_first(void *context, const struct orr_completion *completion)
 }
 
 /* The loop keeps timers to itself; only the one that is due first makes a difference. */
-void orr__record_timer(const struct orr__process *process, uint64_t wait_ns)
+void orr__witness_timer(const struct orr__process *process, uint64_t wait_ns)
 {
     struct orr_world *world = process->world;
     const struct orr_completion *first = NULL;
     if (!is_recording(world) || wait_ns == 0 || wait_ns == UINT64_MAX)
         return;
-    if (world->recorder->stream >= 0)
+    if (world->witness->stream >= 0)
         orr_loop_operations(process->loop, keep_first, (void *)&first);
-    struct orr__record event = {
-        .kind = ORR__RECORD_TIMER, .actor = process->node->id, .a = wait_ns};
-    orr__record_about(world, process->node->name, first != NULL ? first->site : NULL);
+    struct orr__testimony event = {
+        .kind = ORR__WITNESS_TIMER, .actor = process->node->id, .a = wait_ns};
+    orr__witness_about(world, process->node->name, first != NULL ? first->site : NULL);
     record(world, &event, NULL, 0);
 }
 
-void orr__record_demand(const struct orr__process *process, enum orr__record_kind kind,
-                        uint64_t count)
+void orr__witness_demand(const struct orr__process *process, enum orr__witness_kind kind,
+                         uint64_t count)
 {
     if (is_recording(process->world))
-        orr__record_event(process->world, kind, process->node->id, count, 0);
+        orr__witness_event(process->world, kind, process->node->id, count, 0);
 }
 
-uint8_t orr__recorder_garbage(const struct orr_world *world, uint8_t usual)
+uint8_t orr__witness_garbage(const struct orr_world *world, uint8_t usual)
 {
-    return world->recorder != NULL ? usual ^ world->recorder->poison : usual;
+    return world->witness != NULL ? usual ^ world->witness->poison : usual;
 }
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
-static void operation_text(const struct orr__record *record, uint8_t op, const char *verb,
+static void operation_text(const struct orr__testimony *record, uint8_t op, const char *verb,
                            char *text, size_t size)
 {
     const uint64_t transfers = ORR__RECEIVES | ORR__SENDS;
@@ -338,7 +342,7 @@ static void result_text(const char *what, int64_t result, char *text, size_t siz
         snprintf(text, size, "%s %" PRId64, what, result);
 }
 
-static void network_text(const struct orr__record *record, char *text, size_t size)
+static void network_text(const struct orr__testimony *record, char *text, size_t size)
 {
     static const char *const names[] = {
         [0] = "connect",
@@ -357,7 +361,7 @@ static void network_text(const struct orr__record *record, char *text, size_t si
     snprintf(text, size, "carries a %s (#%" PRIu64 ", %" PRIu64 ")", name, record->a, record->b);
 }
 
-static void world_text(const struct orr__record *record, char *text, size_t size)
+static void world_text(const struct orr__testimony *record, char *text, size_t size)
 {
     if (record->kind == ORR__EVENT_BOOT)
         snprintf(text, size, "boots (life %" PRIu64 ")", record->a);
@@ -378,7 +382,7 @@ static void world_text(const struct orr__record *record, char *text, size_t size
         network_text(record, text, size);
 }
 
-void orr__record_text(const struct orr__record *record, char *text, size_t size)
+void orr__witness_text(const struct orr__testimony *record, char *text, size_t size)
 {
     uint64_t kind = record->kind;
     char what[64];
@@ -386,20 +390,20 @@ void orr__record_text(const struct orr__record *record, char *text, size_t size)
         snprintf(what, sizeof what, "%s#%" PRIu64 " ends with", orr_op_name((uint8_t)kind),
                  record->b);
         result_text(what, (int64_t)record->a, text, size);
-    } else if (kind - ORR__RECORD_SUBMIT < ORR_OP_COUNT) {
-        operation_text(record, (uint8_t)(kind - ORR__RECORD_SUBMIT), "submits", text, size);
-    } else if (kind - ORR__RECORD_CALLBACK < ORR_OP_COUNT) {
+    } else if (kind - ORR__WITNESS_SUBMIT < ORR_OP_COUNT) {
+        operation_text(record, (uint8_t)(kind - ORR__WITNESS_SUBMIT), "submits", text, size);
+    } else if (kind - ORR__WITNESS_CALLBACK < ORR_OP_COUNT) {
         snprintf(what, sizeof what,
-                 "calls back %s:", orr_op_name((uint8_t)(kind - ORR__RECORD_CALLBACK)));
+                 "calls back %s:", orr_op_name((uint8_t)(kind - ORR__WITNESS_CALLBACK)));
         result_text(what, (int64_t)record->b, text, size);
-    } else if (kind - ORR__RECORD_CANCEL < ORR_OP_COUNT) {
-        snprintf(text, size, "cancels %s", orr_op_name((uint8_t)(kind - ORR__RECORD_CANCEL)));
-    } else if (kind == ORR__RECORD_TIMER) {
+    } else if (kind - ORR__WITNESS_CANCEL < ORR_OP_COUNT) {
+        snprintf(text, size, "cancels %s", orr_op_name((uint8_t)(kind - ORR__WITNESS_CANCEL)));
+    } else if (kind == ORR__WITNESS_TIMER) {
         snprintf(text, size, "has its next timer in %" PRIu64 ".%06" PRIu64 " ms",
                  record->a / ORR_MILLISECOND, record->a % ORR_MILLISECOND);
-    } else if (kind == ORR__RECORD_MEMORY) {
+    } else if (kind == ORR__WITNESS_MEMORY) {
         snprintf(text, size, "asks for %" PRIu64 " byte%s of memory", record->a, ORR__S(record->a));
-    } else if (kind == ORR__RECORD_RANDOM) {
+    } else if (kind == ORR__WITNESS_RANDOM) {
         snprintf(text, size, "asks for %" PRIu64 " random byte%s", record->a, ORR__S(record->a));
     } else {
         world_text(record, text, size);
