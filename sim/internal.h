@@ -421,24 +421,29 @@ struct orr_node *orr__world_node(struct orr_world *world, uint32_t index);
 
 /* ---- network (network.c, socket.c, stream.c) ------------------------------------------------- */
 
-/* A directed pair of nodes. */
-struct orr__link {
-    const struct orr_node *from;
-    const struct orr_node *to;
-    const char *name;  /* "client->server" */
-    uint64_t id;       /* orr__actor_id(name) */
-    uint64_t segments; /* occurrence of "client->server/segment#17" */
-    uint64_t datagrams;
-    enum orr_latency distribution;
-    uint64_t latency_ns;
-    uint64_t spread_ns;
+/* What is wrong with a link. */
+struct orr__obstacle {
     uint64_t bytes_per_second; /* 0 = as many as one likes */
-    bool is_slow_by_chance;
     uint64_t busy_until_ns;    /* the line of a slow link */
     uint64_t cut_until_ns;     /* nothing passes before */
     uint64_t clogged_until_ns; /* nothing leaves before */
     uint64_t cuts_stated;      /* asked for by the scenario, whether they happened or not */
     uint64_t clogs_stated;
+    bool is_slow_by_chance;
+};
+
+/* A directed pair of nodes. */
+struct orr__link {
+    const struct orr_node *from;
+    const struct orr_node *to;
+    uint64_t id;       /* orr__actor_id(name) */
+    uint64_t segments; /* occurrence of "client->server/segment#17" */
+    uint64_t datagrams;
+    uint64_t latency_ns;
+    uint64_t spread_ns;
+    struct orr__obstacle *obstacle; /* NULL: there never was one */
+    uint8_t distribution;           /* enum orr_latency */
+    char name[];                    /* "client->server" */
 };
 
 struct orr__link *orr__world_link(struct orr_world *world, const struct orr_node *from,
@@ -453,6 +458,13 @@ uint64_t orr__link_delay(struct orr_world *world, struct orr__link *link, bool d
 /* A point of a segment or datagram on its way: "client->server/segment#17". */
 struct orr__point orr__link_point(const struct orr__link *link, enum orr__fault_kind kind,
                                   enum orr__site site, bool datagram, uint64_t number);
+
+/* Memory of 2^bits bytes, FIRST to MAX, from what the world keeps; and back to it (ring.c). Takes
+ * NULL. */
+#define ORR__RING_BITS_FIRST 7
+#define ORR__RING_BITS_MAX 20
+uint8_t *orr__ring_take(struct orr_world *world, uint8_t bits);
+void orr__ring_give(struct orr_world *world, uint8_t *ring, uint8_t bits);
 
 struct orr__stack *orr__stack_create(struct orr_node *node);
 void orr__stack_destroy(struct orr__stack *stack);

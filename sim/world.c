@@ -253,6 +253,7 @@ void orr_world_destroy(struct orr_world *world)
         orr__node_destroy(node);
     }
     orr__links_free(world);
+    orr__rings_free(world);
     orr__rulings_free(world->rulings);
     orr__lanes_close(world);
     free(world->heap);

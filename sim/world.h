@@ -49,6 +49,16 @@ struct orr__sometimes {
     uint64_t seen;
 };
 
+/* The links that lead from one node: a hash table by the number of the node that they lead to. */
+struct orr__links {
+    struct orr__link **slots;
+    uint32_t size; /* a power of two; 0 = there is none yet */
+    uint32_t count;
+};
+
+struct orr__ring; /* memory for the bytes in a connection, that nobody uses (ring.c) */
+#define ORR__RING_SIZES (ORR__RING_BITS_MAX - ORR__RING_BITS_FIRST + 1)
+
 /* A run of the same fault, or of boots and stops of one node, that the story folds. */
 #define ORR__FOLD_LIVES ORR_FAMILY_COUNT
 struct orr__fold {
@@ -77,8 +87,9 @@ struct orr_world {
     struct orr_node *nodes; /* in order of creation */
     struct orr_node *last_node;
     uint32_t node_count;
-    struct orr__link **links; /* node_count x node_count, from * count + to */
-    uint32_t links_stride;
+    struct orr__links *links; /* by the number of the node that they lead from */
+    uint32_t links_from;      /* nodes that `links` has room for */
+    struct orr__ring *rings[ORR__RING_SIZES];
 
     uint32_t rates[ORR_FAMILY_COUNT];
     uint64_t faults_from_ns;  /* none strikes before it, ... */
@@ -137,6 +148,9 @@ void orr__world_record(struct orr_world *world, struct orr__recorder *recorders)
 /* Runs the next event if its time is <= limit_ns; else moves the clock to limit_ns. False when it
  * did not run one. */
 bool orr__world_step(struct orr_world *world, uint64_t limit_ns);
+
+/* ring.c */
+void orr__rings_free(struct orr_world *world);
 
 /* link.c */
 /* Nothing passes from one to the other for a while. */
