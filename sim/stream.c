@@ -55,11 +55,13 @@ static uint8_t *ring_at(const struct orr__flow *flow, uint32_t position, uint32_
 
 static void ring_read(const struct orr__flow *flow, uint8_t *buffer, uint32_t length)
 {
+    const uint8_t *ring = flow->ring;
     uint32_t first;
+    orr__assert(ring != NULL);
     const uint8_t *at = ring_at(flow, flow->read, length, &first);
     memcpy(buffer, at, first);
     if (first < length)
-        memcpy(buffer + first, flow->ring, length - first);
+        memcpy(buffer + first, ring, length - first);
 }
 
 static void grow_ring(struct orr_world *world, struct orr__flow *flow, uint32_t needed)
