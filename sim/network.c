@@ -344,17 +344,14 @@ static void lose_power(struct orr__stack *stack)
         orr__connections_vanish(node->stack, stack);
 }
 
-void orr__stack_process_ended(struct orr__stack *stack, struct orr__process *process,
-                              enum orr_crash kind)
+void orr__stack_life_ended(struct orr__stack *stack, enum orr_crash kind)
 {
     if (kind == ORR_CRASH_POWER)
         lose_power(stack);
     for (struct orr__socket *socket = stack->sockets; socket != NULL; socket = socket->next)
         forget_operations(socket);
-    while (stack->sockets != NULL) {
-        orr__assert(stack->sockets->process == process);
+    while (stack->sockets != NULL)
         orr__socket_end(stack->sockets, kind == ORR_CRASH_POWER);
-    }
 }
 
 static void free_packets(struct orr__packet *packet)

@@ -291,7 +291,7 @@ void orr__socket_cancel(struct orr__process *process, struct orr__socket *socket
         break;
     default:
         if (socket->listening && socket->in.head == completion)
-            socket->extras->canceled_flush = process->node->flush_count + 1;
+            socket->extras->canceled_flush = process->seat->flush_count + 1;
         orr_queue_remove(&socket->in, completion);
         break;
     }

@@ -237,7 +237,8 @@ void orr__socket_look_again(struct orr__socket *listener)
 static bool wakes_a_canceled_one(struct orr__socket *listener)
 {
     struct orr_node *node = listener->stack->node;
-    if (listener->in.head == NULL || listener->extras->canceled_flush != node->flush_count + 1)
+    uint64_t flush = listener->process->seat->flush_count;
+    if (listener->in.head == NULL || listener->extras->canceled_flush != flush + 1)
         return false;
     const struct orr__point point =
         orr__op_point(node, ORR__FAULT_NOT_WOKEN, ORR__SITE_WAKE, ORR_OP_ACCEPT,

@@ -212,17 +212,26 @@ void orr__lanes_close(struct orr_world *world);
 void orr__node_crash(struct orr_node *node, const struct orr__point *point);
 void orr__node_pause(struct orr_node *node, const struct orr__point *point, uint64_t ns);
 void orr__node_destroy(struct orr_node *node);
-/* A fresh process on the node: loop, memory, descriptors. */
-int orr__process_open(struct orr_node *node, const struct orr_options *options, bool external,
-                      struct orr__process **ret_process);
-void orr__process_free(struct orr__process *process);
-/* The backend's close: the loop is gone, and so is the process. */
-void orr__process_closed(struct orr__process *process);
 /* How long it is until the next pass of a process that has something to do: a choice. */
 uint64_t orr__step_delay(struct orr__process *process);
 void orr__schedule_step(struct orr__process *process);
 /* The node's clock runs differently: its timers are appointed again. */
 void orr__clock_changed(struct orr_node *node);
+
+/* process.c */
+/* Opens a loop on the node: the first of a new life if it is down, else a further one. */
+int orr__process_open(struct orr_node *node, const struct orr_options *options, bool external,
+                      struct orr__process **ret_process);
+/* The backend's close: the loop is gone. */
+void orr__process_closed(struct orr__process *process);
+/* What the system does when the node's program is gone. The loops are left to orr__life_discard. */
+struct orr__life *orr__life_end(struct orr_node *node, enum orr_crash kind);
+void orr__life_discard(struct orr__life *life);
+/* True while a callback of the life runs, or its boot. */
+bool orr__life_is_inside(const struct orr__life *life);
+/* From now on orr_loop_open, called by a program on a node, opens a loop of that node. */
+void orr__process_host(void);
+void orr__seats_free(struct orr_node *node);
 
 /* Where an operation is (request.backend_bits), and whether its cancel was asked for. */
 enum orr__place {
@@ -275,6 +284,7 @@ void orr__police_allocate(struct orr__process *process);
 /* A pass begins. */
 void orr__police_pass(struct orr__process *process);
 void orr__police_process_freed(struct orr__process *process);
+void orr__police_life_freed(struct orr__life *life);
 /* An operation names a handle whose close was submitted. */
 void orr__police_stale(struct orr__process *process, const struct orr_completion *completion,
                        const struct orr_completion *closer, uint32_t slot);
@@ -282,8 +292,8 @@ void orr__police_stale(struct orr__process *process, const struct orr_completion
 /* police_waits.c */
 /* A file was opened under that path. */
 void orr__police_opened(struct orr__process *process, int32_t descriptor, const char *path);
-/* The program has stopped, and its process is about to end. */
-void orr__police_stopped(struct orr__process *process);
+/* The program has stopped, and its life is about to end. */
+void orr__police_stopped(struct orr_node *node);
 /* Adds to the report of the check that has failed what every node waits for. */
 void orr__police_tell_waits(struct orr_world *world);
 
