@@ -274,11 +274,13 @@ static void appoint(struct orr__process *process)
 /* A pass of one loop is over: its callbacks may have stopped any, or submitted to others. */
 static void look_after(struct orr_node *node)
 {
-    if (orr_stopped(node->process->loop)) {
+    struct orr__process *process = node->process;
+    if (orr_stopped(process->loop)) {
         program_exits(node, "stops");
         return;
     }
-    for (struct orr__process *process = node->process; process != NULL; process = process->next) {
+    appoint(process);
+    while ((process = process->next) != NULL) {
         process->is_over = process->is_over || orr_stopped(process->loop);
         if (!process->is_over)
             appoint(process);

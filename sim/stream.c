@@ -84,8 +84,10 @@ static void ring_put(struct orr__end *end, const void *data, uint32_t length)
     if (flow->read == flow->written)
         flow->origin = flow->written;
     uint32_t needed = flow->written - flow->read + length;
-    if (flow->ring == NULL || needed > ring_size(flow))
+    if (needed > ring_size(flow))
         grow_ring(end->connection->world, flow, needed);
+    else if (flow->ring == NULL)
+        flow->ring = orr__ring_take(end->connection->world, flow->ring_bits);
     uint32_t first;
     uint8_t *at = ring_at(flow, flow->written, length, &first);
     memcpy(at, data, first);
