@@ -37,6 +37,8 @@ struct plan {
     uint32_t ended;
     uint64_t ticks_ns[ROUNDS]; /* when the desk ticked */
     uint32_t ticks;
+    uint64_t worker_ns; /* when the worker ticked last */
+    uint32_t together;  /* ticks of both at the same time */
     int64_t result;
     char bytes[8];
 };
@@ -243,6 +245,130 @@ START_TEST(test_loops__a_trace_tells_them_apart)
 }
 END_TEST
 
+/* ---- one port, one name ---------------------------------------------------------------------- */
+
+#define CLIENTS 40u
+
+struct clients {
+    struct orr_address target;
+    struct orr_completion io[CLIENTS];
+    uint32_t connected;
+};
+
+static void on_client_connected(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct clients *clients = context;
+    (void)completion;
+    clients->connected += result == 0 ? 1 : 0;
+}
+
+static void *clients_boot(struct orr_loop *loop, void *config)
+{
+    struct clients *clients = config;
+    for (uint32_t i = 0; i < CLIENTS; i++) {
+        orr_handle handle = orr_socket(loop, ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
+        orr_connect(loop, &clients->io[i], handle, &clients->target, on_client_connected, clients);
+    }
+    return clients;
+}
+
+static void on_accepted_by_one(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    bool by_desk = completion == &office->desk_io[0];
+    struct orr_loop *loop = by_desk ? office->desk : office->worker;
+    if (result < 0)
+        return;
+    office->plan->rounds += by_desk ? 1 : 0;
+    office->plan->ended += by_desk ? 0 : 1;
+    orr_accept(loop, completion, by_desk ? office->client : office->server, NULL,
+               on_accepted_by_one, office);
+}
+
+static orr_handle listen_on(struct orr_loop *loop, const char *text)
+{
+    struct orr_address address;
+    (void)orr_address_parse(text, &address);
+    orr_handle listener = orr_socket(loop, orr_address_family(&address), ORR_SOCKET_STREAM);
+    (void)orr_socket_option_set(loop, listener, ORR_SOCKET_REUSE_PORT, 1);
+    ck_assert_int_eq(orr_bind(loop, listener, &address), 0);
+    ck_assert_int_eq(orr_listen(loop, listener, 0), 0);
+    return listener;
+}
+
+static void accept_on_both(struct office *office)
+{
+    office->client = listen_on(office->desk, "0.0.0.0:7000");
+    office->server = listen_on(office->worker, "0.0.0.0:7000");
+    orr_accept(office->desk, &office->desk_io[0], office->client, NULL, on_accepted_by_one, office);
+    orr_accept(office->worker, &office->worker_io[0], office->server, NULL, on_accepted_by_one,
+               office);
+}
+
+START_TEST(test_loops__accept_on_one_port)
+{
+    static const struct orr_program clients_program = {.boot = clients_boot};
+    struct clients clients = {.connected = 0};
+    struct plan plan = {.begin = accept_on_both};
+    struct orr_world *world = orr_world_create(1, NULL);
+    struct orr_node *node = make(world, &plan);
+    clients.target = orr_node_address(node, 7000);
+    (void)orr_node_create(world, "clients", &clients_program, &clients);
+    orr_world_run_for(world, ORR_MINUTE);
+    ck_assert_uint_eq(clients.connected, CLIENTS);
+    ck_assert_uint_eq(plan.rounds + plan.ended, CLIENTS);
+    ck_assert_uint_gt(plan.rounds, CLIENTS / 4);
+    ck_assert_uint_gt(plan.ended, CLIENTS / 4);
+    orr_world_destroy(world);
+}
+END_TEST
+
+static void on_named(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    (void)completion;
+    office->plan->ended += result == 0 ? 1 : 0;
+}
+
+static void on_accepted_by_name(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    if (result >= 0 && ++office->plan->rounds < 4)
+        orr_accept(office->worker, completion, office->server, NULL, on_accepted_by_name, office);
+}
+
+static void on_accept_at_last(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    (void)result;
+    ck_assert_uint_eq(office->plan->ended, 1); /* the backlog has room for one, the others wait */
+    orr_accept(office->worker, completion, office->server, NULL, on_accepted_by_name, office);
+}
+
+static void connect_by_name(struct office *office)
+{
+    office->server = listen_on(office->worker, "unix:/name");
+    (void)orr_address_parse("unix:/name", &office->address);
+    for (uint32_t i = 0; i < 4; i++)
+        orr_connect(office->desk, &office->desk_io[i],
+                    orr_socket(office->desk, ORR_FAMILY_UNIX, ORR_SOCKET_STREAM), &office->address,
+                    on_named, office);
+    orr_timeout(office->worker, &office->worker_io[0], ORR_MILLISECOND, on_accept_at_last, office);
+}
+
+/* Connects of one loop wait at the listener of another. */
+START_TEST(test_loops__connect_by_name)
+{
+    struct plan plan = {.begin = connect_by_name};
+    struct orr_world *world = orr_world_create(1, NULL);
+    (void)make(world, &plan);
+    orr_world_run_for(world, ORR_SECOND);
+    ck_assert_uint_eq(plan.ended, 4);
+    ck_assert_uint_eq(plan.rounds, 4);
+    orr_world_destroy(world);
+}
+END_TEST
+
 /* ---- one disk -------------------------------------------------------------------------------- */
 
 static void on_read(void *context, struct orr_completion *completion, int64_t result)
@@ -334,6 +460,7 @@ static void on_tick(void *context, struct orr_completion *completion, int64_t re
     struct plan *plan = office->plan;
     (void)result;
     plan->ticks_ns[plan->ticks++] = orr_now(office->desk);
+    plan->together += orr_now(office->desk) == plan->worker_ns ? 1 : 0;
     if (plan->ticks < ROUNDS)
         orr_timeout(office->desk, completion, ORR_MILLISECOND, on_tick, office);
 }
@@ -371,6 +498,44 @@ START_TEST(test_loops__the_first_knows_nothing_of_the_others)
     ck_assert_uint_eq(alone.ticks, ROUNDS);
     ck_assert_mem_eq(alone.ticks_ns, both.ticks_ns, sizeof alone.ticks_ns);
     ck_assert_uint_gt(both.ended, 2 * ROUNDS);
+}
+END_TEST
+
+static void on_same_tick(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    office->plan->worker_ns = orr_now(office->worker);
+    office->plan->together +=
+        office->plan->ticks > 0 && office->plan->ticks_ns[0] == office->plan->worker_ns ? 1 : 0;
+    (void)completion;
+    (void)result;
+}
+
+/* Both are woken at the same time: when they make their pass is each one's own choice. */
+static void tick_together(struct office *office)
+{
+    orr_wait_wake(office->worker, &office->worker_io[0], on_same_tick, office);
+    orr_wait_wake(office->desk, &office->desk_io[0], on_tick, office);
+}
+
+START_TEST(test_loops__draw_by_themselves)
+{
+    uint32_t together = 0;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct plan plan = {.begin = tick_together};
+        struct orr_world *world = orr_world_create(seed, NULL);
+        struct orr_node *node = make(world, &plan);
+        orr_world_run_for(world, ORR_MILLISECOND);
+        const struct office *office = orr_node_application(node);
+        orr_wake(office->desk);
+        orr_wake(office->worker);
+        orr_world_run_for(world, ORR_MILLISECOND);
+        ck_assert_uint_gt(plan.ticks, 0);
+        ck_assert_uint_gt(plan.worker_ns, 0);
+        together += plan.together;
+        orr_world_destroy(world);
+    }
+    ck_assert_uint_lt(together, SEEDS / 4);
 }
 END_TEST
 
@@ -632,6 +797,30 @@ static void wait_for_worker(struct office *office)
     orr_timeout(office->desk, &office->desk_io[0], ORR_SECOND / 2, on_wait_for_worker, office);
 }
 
+static void on_drain_stuck(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    (void)completion;
+    (void)result;
+    orr_drain(office->worker);
+}
+
+static void drain_stuck(struct office *office)
+{
+    keep_worker_busy(office);
+    orr_timeout(office->desk, &office->desk_io[0], ORR_SECOND / 2, on_drain_stuck, office);
+}
+
+static void run_stuck_plan(void *context)
+{
+    (void)context;
+    struct plan plan = {.begin = drain_stuck};
+    struct orr_world *world = orr_world_create(1, NULL);
+    orr_world_set_rate(world, ORR_FAMILY_STUCK, 1000000);
+    (void)make(world, &plan);
+    orr_world_run_for(world, ORR_SECOND);
+}
+
 static void on_close_desk(void *context, struct orr_completion *completion, int64_t result)
 {
     struct office *office = context;
@@ -650,6 +839,8 @@ START_TEST(test_loops__misuse_is_caught)
     DIES(run_plan, &(struct plan){.begin = close_busy}, "4 operations are in flight");
     DIES(run_plan, &(struct plan){.begin = wait_for_worker},
          "node server: a callback runs server.2, another loop, and waits");
+    DIES(run_stuck_plan, NULL, "node server waits for ever in orr_drain",
+         "an operation of server.2 never returns");
     DIES(run_plan, &(struct plan){.begin = close_desk},
          "orr_loop_close: node server closes the loop that boot got");
 }
@@ -827,9 +1018,12 @@ int main(void)
     tcase_set_timeout(tests, 120);
     tcase_add_test(tests, test_loops__exchange_messages_and_wakes);
     tcase_add_test(tests, test_loops__a_trace_tells_them_apart);
+    tcase_add_test(tests, test_loops__accept_on_one_port);
+    tcase_add_test(tests, test_loops__connect_by_name);
     tcase_add_test(tests, test_loops__share_the_disk);
     tcase_add_test(tests, test_loops__share_the_numbers_of_operations);
     tcase_add_test(tests, test_loops__the_first_knows_nothing_of_the_others);
+    tcase_add_test(tests, test_loops__draw_by_themselves);
     tcase_add_test(tests, test_loops__pause_together);
     tcase_add_test(tests, test_loops__are_opened_as_in_production);
     tcase_add_test(tests, test_loops__submit_to_one_another);
