@@ -223,6 +223,8 @@ static void program_exits(struct orr_node *node, const char *why)
         schedule_boot(node);
 }
 
+static void look_after_further(struct orr_node *node);
+
 void orr_node_start(struct orr_node *node)
 {
     struct orr_world *world = node->world;
@@ -246,10 +248,12 @@ void orr_node_start(struct orr_node *node)
     if (application == NULL && node->lives == 1) /* else checks would hold for nothing */
         orr__world_fail(world, "every program starts", NULL, "boot of node %s returned NULL",
                         node->name);
-    if (application == NULL || orr_stopped(process->loop))
+    if (application == NULL || orr_stopped(process->loop)) {
         program_exits(node, application == NULL ? "cannot start: boot failed" : "stops");
-    else
-        orr__schedule_step(process);
+        return;
+    }
+    orr__schedule_step(process);
+    look_after_further(node);
 }
 
 /* ---- stepping -------------------------------------------------------------------------------- */
@@ -271,20 +275,28 @@ static void appoint(struct orr__process *process)
     orr__schedule(process->world, process->timer_ns, step, process, process, process->seat->id);
 }
 
-/* A pass of one loop is over: its callbacks may have stopped any, or submitted to others. */
-static void look_after(struct orr_node *node)
+/* The program may have stopped further loops, or submitted to them from a callback of another. */
+static void look_after_further(struct orr_node *node)
 {
-    struct orr__process *process = node->process;
-    if (orr_stopped(process->loop)) {
-        program_exits(node, "stops");
-        return;
-    }
-    appoint(process);
-    while ((process = process->next) != NULL) {
+    for (struct orr__process *process = node->process->next; process != NULL;
+         process = process->next) {
         process->is_over = process->is_over || orr_stopped(process->loop);
         if (!process->is_over)
             appoint(process);
     }
+}
+
+/* A pass is over. Nothing ends while boot is still under way: it looks itself. */
+static void look_after(struct orr_node *node)
+{
+    if (node->process->stepping)
+        return;
+    if (orr_stopped(node->process->loop)) {
+        program_exits(node, "stops");
+        return;
+    }
+    appoint(node->process);
+    look_after_further(node);
 }
 
 static void step(struct orr_world *world, void *object, uint64_t a)
