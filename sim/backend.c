@@ -37,6 +37,7 @@ int32_t orr__descriptor_add(struct orr__process *process, enum orr__descriptor_k
         life->descriptor_count = count;
     }
     life->descriptors[at].kind = kind;
+    life->descriptors[at].is_released = false;
     life->descriptors[at].site = site;
     if (kind == ORR__DESCRIPTOR_SOCKET)
         life->descriptors[at].socket = object;
@@ -458,11 +459,27 @@ static int backend_directory_list(void *state, int32_t descriptor, orr_directory
     return answer == 0 ? -EIO : answer;
 }
 
+/* Between two loops the first one of the life stands in for the owner: it lives as long. */
+static void backend_release(void *state, int32_t descriptor)
+{
+    struct orr__process *process = state;
+    struct orr__descriptor *entry = orr__descriptor_get(process, descriptor);
+    orr__assert(entry != NULL && !entry->is_released);
+    entry->is_released = true;
+    if (entry->kind == ORR__DESCRIPTOR_SOCKET)
+        orr__socket_move(entry->socket, process->life->processes);
+}
+
 static int32_t backend_adopt(void *state, int32_t descriptor)
 {
-    (void)state;
-    (void)descriptor;
-    return -ENOTSUP; /* nothing outside the world may touch it */
+    struct orr__process *process = state;
+    struct orr__descriptor *entry = orr__descriptor_get(process, descriptor);
+    if (entry == NULL || !entry->is_released)
+        return -ENOTSUP; /* nothing outside the world may touch it */
+    entry->is_released = false;
+    if (entry->kind == ORR__DESCRIPTOR_SOCKET)
+        orr__socket_move(entry->socket, process);
+    return descriptor;
 }
 
 static void backend_stale(void *state, const struct orr_completion *completion,
@@ -499,6 +516,7 @@ const struct orr_backend orr__world_backend = {
     .peer_address = backend_peer_address,
     .directory_list = backend_directory_list,
     .adopt = backend_adopt,
+    .release = backend_release,
     .stale = backend_stale,
     .discard = backend_discard,
 };

@@ -306,6 +306,7 @@ enum orr__descriptor_kind { ORR__DESCRIPTOR_FREE, ORR__DESCRIPTOR_SOCKET, ORR__D
 
 struct orr__descriptor {
     enum orr__descriptor_kind kind;
+    bool is_released; /* no loop has it; one may adopt it */
     union {
         struct orr__socket *socket;
         struct orr__file *file;
@@ -516,6 +517,8 @@ void orr__socket_cancel(struct orr__process *process, struct orr__socket *socket
  * that). */
 void orr__socket_close(struct orr__process *process, struct orr__socket *socket);
 
+/* From now on its operations are that loop's. Nothing waits on it. */
+void orr__socket_move(struct orr__socket *socket, struct orr__process *process);
 bool orr__socket_is_stream(const struct orr__socket *socket);
 
 /* The immediate calls; results as in calls.h. */

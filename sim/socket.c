@@ -121,6 +121,13 @@ void orr__socket_end(struct orr__socket *socket, bool vanishes)
     stack->sockets_free = socket;
 }
 
+void orr__socket_move(struct orr__socket *socket, struct orr__process *process)
+{
+    orr__assert(socket->connecting == NULL && socket->in.count == 0 &&
+                orr__socket_poll(socket) == NULL);
+    socket->process = process;
+}
+
 void orr__socket_close(struct orr__process *process, struct orr__socket *socket)
 {
     orr__assert(socket->process == process && socket->connecting == NULL);

@@ -98,6 +98,9 @@ struct orr_backend {
                           void *context);
     /* A foreign descriptor becomes one of the backend's, or -errno. */
     int32_t (*adopt)(void *state, int32_t descriptor);
+    /* Lets go of a descriptor that stays open, with nothing in flight on it: another loop may adopt
+     * it, on another thread. NULL = there is nothing to forget. */
+    void (*release)(void *state, int32_t descriptor);
     /* An operation names a handle that was open once: its close is under way (then `closer` is
      * that) or over (NULL). `slot` is the one that request.slot was. It ends with -EBADF; this is
      * for a backend that tells the program more. NULL = it does not. */

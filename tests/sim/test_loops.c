@@ -52,12 +52,15 @@ struct office {
     orr_handle server; /* the worker's end */
     orr_handle client; /* the desk's */
     orr_handle file;
+    int32_t handed; /* number of a connection that was released */
     struct orr_address address;
     struct orr_completion desk_io[4];
     struct orr_completion worker_io[4];
     char sent[4];
     char received[4];
 };
+
+static void on_worker_stops_desk(void *context, struct orr_completion *completion, int64_t result);
 
 static bool is_late(const struct office *office)
 {
@@ -319,6 +322,120 @@ START_TEST(test_loops__accept_on_one_port)
     ck_assert_uint_eq(plan.rounds + plan.ended, CLIENTS);
     ck_assert_uint_gt(plan.rounds, CLIENTS / 4);
     ck_assert_uint_gt(plan.ended, CLIENTS / 4);
+    orr_world_destroy(world);
+}
+END_TEST
+
+static void on_hung_up(void *context, struct orr_completion *completion, int64_t result);
+
+/* The desk accepts, and hands each connection over to the worker, who greets and hangs up. */
+static void on_greeted(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    office->plan->ended += result == 5 ? 1 : 0;
+    orr_close(office->worker, completion, office->client, on_hung_up, office);
+}
+
+static void on_handed_over(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    (void)result;
+    office->client = orr_adopt(office->worker, office->handed);
+    orr_send_all(office->worker, completion, office->client, "hello", 5, on_greeted, office);
+}
+
+static void on_accepted_by_desk(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    (void)completion;
+    office->plan->rounds++;
+    office->handed = orr_release(office->desk, result);
+    ck_assert_int_eq(office->handed, 4);
+    ck_assert_int_eq(orr_adopt(office->worker, 3),
+                     -ENOTSUP); /* the listener, which is the desk's */
+    ck_assert_int_eq(orr_adopt(office->worker, 99), -ENOTSUP);
+    orr_wait_wake(office->worker, &office->worker_io[0], on_handed_over, office);
+    orr_wake(office->worker);
+}
+
+static void accept_next(struct office *office)
+{
+    orr_accept(office->desk, &office->desk_io[0], office->server, NULL, on_accepted_by_desk,
+               office);
+}
+
+static void on_hung_up(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    (void)completion;
+    ck_assert_int_eq(result, 0);
+    if (office->plan->rounds < CLIENTS)
+        accept_next(office);
+}
+
+static void hand_over(struct office *office)
+{
+    office->server = listen_on(office->desk, "0.0.0.0:7000");
+    accept_next(office);
+}
+
+START_TEST(test_loops__hand_connections_over)
+{
+    static const struct orr_program clients_program = {.boot = clients_boot};
+    struct clients clients = {.connected = 0};
+    struct plan plan = {.begin = hand_over};
+    struct orr_world *world = orr_world_create(1, NULL);
+    orr_world_police(world);
+    struct orr_node *node = make(world, &plan);
+    clients.target = orr_node_address(node, 7000);
+    (void)orr_node_create(world, "clients", &clients_program, &clients);
+    orr_world_run_for(world, ORR_MINUTE);
+    ck_assert(!orr_world_failed(world));
+    ck_assert_uint_eq(plan.rounds, CLIENTS);
+    ck_assert_uint_eq(plan.ended, CLIENTS);
+    orr_world_destroy(world);
+}
+END_TEST
+
+/* A connection that was released, and its loop closed: it is the node's, and ends with it. */
+static void on_release_and_close(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    (void)completion;
+    ck_assert_int_ge(orr_release(office->worker, result), 0);
+    office->plan->rounds++;
+    orr_wake(office->desk);
+}
+
+static void on_close_that_loop(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    (void)completion;
+    (void)result;
+    orr_loop_close(office->worker);
+}
+
+static void release_and_close(struct office *office)
+{
+    office->server = listen_on(office->worker, "0.0.0.0:7000");
+    orr_accept(office->worker, &office->worker_io[0], office->server, NULL, on_release_and_close,
+               office);
+    orr_wait_wake(office->desk, &office->desk_io[0], on_close_that_loop, office);
+    orr_timeout(office->desk, &office->desk_io[1], 40 * ORR_SECOND, on_worker_stops_desk, office);
+}
+
+START_TEST(test_loops__a_released_handle_outlives_its_loop)
+{
+    static const struct orr_program clients_program = {.boot = clients_boot};
+    struct clients clients = {.connected = 0};
+    struct plan plan = {.begin = release_and_close};
+    struct orr_world *world = orr_world_create(1, NULL);
+    struct orr_node *node = make(world, &plan);
+    clients.target = orr_node_address(node, 7000);
+    (void)orr_node_create(world, "clients", &clients_program, &clients);
+    orr_world_run_for(world, ORR_MINUTE);
+    ck_assert_uint_eq(plan.rounds, 1);
+    ck_assert(!orr_node_is_up(node));
     orr_world_destroy(world);
 }
 END_TEST
@@ -1019,6 +1136,8 @@ int main(void)
     tcase_add_test(tests, test_loops__exchange_messages_and_wakes);
     tcase_add_test(tests, test_loops__a_trace_tells_them_apart);
     tcase_add_test(tests, test_loops__accept_on_one_port);
+    tcase_add_test(tests, test_loops__hand_connections_over);
+    tcase_add_test(tests, test_loops__a_released_handle_outlives_its_loop);
     tcase_add_test(tests, test_loops__connect_by_name);
     tcase_add_test(tests, test_loops__share_the_disk);
     tcase_add_test(tests, test_loops__share_the_numbers_of_operations);
