@@ -337,8 +337,7 @@ static void lose_power(struct orr__stack *stack)
 {
     stack->power_losses++;
     stack->dark_life = stack->node->lives;
-    /* The first node is gone only while the world is being destroyed: then nobody is left to
-     * notice. */
+    /* While the world is being destroyed there is none. */
     for (struct orr_node *node = orr__world_node(stack->node->world, 0); node != NULL;
          node = node->next)
         orr__connections_vanish(node->stack, stack);

@@ -438,7 +438,7 @@ int orr_node_open_loop(struct orr_world *world, const char *name, const struct o
     return 0;
 }
 
-void orr__node_destroy(struct orr_node *node)
+void orr__node_end(struct orr_node *node)
 {
     struct orr__process *process = node->process;
     if (process != NULL && process->external)
@@ -447,6 +447,10 @@ void orr__node_destroy(struct orr_node *node)
         run_crash_function(node);
         orr__life_discard(orr__life_end(node, ORR_CRASH_POWER));
     }
+}
+
+void orr__node_destroy(struct orr_node *node)
+{
     orr__stack_destroy(node->stack);
     orr__disk_destroy(node->disk);
     orr__plans_free(node);

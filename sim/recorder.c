@@ -100,8 +100,8 @@ void orr__record_failed(struct orr_world *world, const char *check)
     report(world, &record);
 }
 
-/* "server", "server.2" of its second loop, or "server->client": that is the first one's. Of two names that fit the longer one is
- * meant. */
+/* "server", "server.2" of its second loop, or "server->client": that is the first one's. Of two
+ * names that fit the longer one is meant. */
 static const struct orr_node *node_of(const struct orr_world *world, const char *owner)
 {
     const struct orr_node *found = NULL;

@@ -273,10 +273,14 @@ void orr_world_destroy(struct orr_world *world)
 {
     if (world == NULL)
         return;
-    while (world->nodes != NULL) {
-        struct orr_node *node = world->nodes;
-        world->nodes = node->next;
-        orr__node_destroy(node);
+    struct orr_node *nodes = world->nodes;
+    world->nodes = NULL; /* nobody is left to notice that the others vanish */
+    for (struct orr_node *node = nodes; node != NULL; node = node->next)
+        orr__node_end(node);
+    while (nodes != NULL) {
+        struct orr_node *next = nodes->next;
+        orr__node_destroy(nodes);
+        nodes = next;
     }
     orr__links_free(world);
     orr__rings_free(world);

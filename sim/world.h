@@ -211,6 +211,9 @@ void orr__lanes_close(struct orr_world *world);
 /* node.c: what an event or a scenario does, as the fault of a point that has been decided */
 void orr__node_crash(struct orr_node *node, const struct orr__point *point);
 void orr__node_pause(struct orr_node *node, const struct orr__point *point, uint64_t ns);
+/* The world is being destroyed. First every node's program ends, for connections lead from one node
+ * to another; then the nodes go. */
+void orr__node_end(struct orr_node *node);
 void orr__node_destroy(struct orr_node *node);
 /* How long it is until the next pass of a process that has something to do: a choice. */
 uint64_t orr__step_delay(struct orr__process *process);
