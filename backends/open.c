@@ -4,6 +4,9 @@
  *
  * Kept apart from the backends, so that none of them knows of another.
  *
+ * A program that runs in a simulated world gets a loop there, whatever it asks for: see
+ * orr_loop_set_host.
+ *
  * Only a refusal (the system lacks a backend, or forbids it) leads to the next one. A loop that
  * fails for want of memory or descriptors says so: it would be a surprise to find it slow instead.
  */
@@ -103,7 +106,10 @@ int orr_loop_open(const struct orr_options *options, struct orr_loop **ret_loop)
     const struct orr_options none = {0};
     const struct orr_options *asked = options != NULL ? options : &none;
     const char *variable = getenv(VARIABLE);
+    const int hosted = orr_loop_open_hosted(asked, ret_loop);
 
+    if (hosted != ORR_HOST_ELSEWHERE)
+        return hosted;
     if (asked->backend != NULL)
         return open_named(asked, asked->backend, "orr_options.backend", ret_loop);
     if (variable != NULL && variable[0] != '\0')

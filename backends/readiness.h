@@ -87,7 +87,7 @@ struct orr__readiness {
  * *ret_error if that is impossible. */
 struct orr__watch *orr__readiness_learn(struct orr__readiness *readiness, int32_t descriptor,
                                         int *ret_error);
-/* Before a close. */
+/* Before a close, or before another loop gets it. */
 void orr__readiness_forget(struct orr__readiness *readiness, int32_t descriptor);
 /* Takes a watch out of the list of changes. */
 void orr__readiness_unlist(struct orr__readiness *readiness, struct orr__watch *watch);
@@ -104,6 +104,7 @@ void orr__readiness_wake(void *state);
 int orr__readiness_descriptor(void *state);
 int32_t orr__readiness_socket(void *state, enum orr_family family, enum orr_socket_type type);
 int32_t orr__readiness_adopt(void *state, int32_t descriptor);
+void orr__readiness_release(void *state, int32_t descriptor);
 void orr__readiness_discard(void *state, int32_t descriptor);
 
 /* All that a vtable over this engine holds, but `name` and `open`. */
@@ -116,6 +117,7 @@ void orr__readiness_discard(void *state, int32_t descriptor);
     .bind = orr__posix_bind, .listen = orr__posix_listen, .option_set = orr__posix_option_set,    \
     .option_get = orr__posix_option_get, .local_address = orr__posix_local_address,               \
     .peer_address = orr__posix_peer_address, .directory_list = orr__posix_directory_list,         \
-    .adopt = orr__readiness_adopt, .discard = orr__readiness_discard
+    .adopt = orr__readiness_adopt, .release = orr__readiness_release,                             \
+    .discard = orr__readiness_discard
 
 #endif

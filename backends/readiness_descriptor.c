@@ -5,9 +5,9 @@
  * else comes to it is looked at once, when it is adopted or first waited on, and switched if need
  * be.
  *
- * Invariants: a descriptor is forgotten before it is closed, with everything that the poller was
- * told or is still to be told of it. The blocking mode belongs to the open file, so whoever shares
- * the file gets it back.
+ * Invariants: a descriptor is forgotten before it is closed or released, with everything that the
+ * poller was told or is still to be told of it. The blocking mode belongs to the open file, so
+ * whoever shares the file gets it back.
  */
 #define _GNU_SOURCE 1
 
@@ -99,6 +99,11 @@ int32_t orr__readiness_adopt(void *state, int32_t descriptor)
     if (error >= 0)
         return orr__readiness_learn(readiness, descriptor, &error) != NULL ? descriptor : error;
     return error;
+}
+
+void orr__readiness_release(void *state, int32_t descriptor)
+{
+    orr__readiness_forget(state, descriptor);
 }
 
 void orr__readiness_discard(void *state, int32_t descriptor)

@@ -233,4 +233,5 @@ const struct orr_backend orr__skeleton = {
     .directory_list = orr__posix_directory_list,
     .adopt = orr__posix_adopt,
     .discard = orr__posix_discard,
+    /* Not required: .release, to forget a descriptor that another loop gets. Here none is known. */
 };

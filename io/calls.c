@@ -53,6 +53,20 @@ orr_handle orr_adopt(struct orr_loop *loop, int32_t descriptor)
     return orr__slot_fill(loop, slot, adopted);
 }
 
+int32_t orr_release(struct orr_loop *loop, orr_handle handle)
+{
+    int32_t descriptor = descriptor_of(loop, handle);
+    if (descriptor < 0)
+        return descriptor;
+    uint32_t slot = orr__slot_of(loop, handle);
+    if (loop->slots[slot].operations != NULL)
+        return -EBUSY;
+    if (loop->backend->release != NULL)
+        loop->backend->release(loop->backend_state, descriptor);
+    orr__slot_release(loop, slot);
+    return descriptor;
+}
+
 int32_t orr_descriptor(struct orr_loop *loop, orr_handle handle)
 {
     return descriptor_of(loop, handle);

@@ -57,6 +57,19 @@ int orr_loop_open_with(const struct orr_options *options, const struct orr_backe
     return 0;
 }
 
+static _Atomic(orr_loop_host) loop_host;
+
+void orr_loop_set_host(orr_loop_host host)
+{
+    atomic_store(&loop_host, host);
+}
+
+int orr_loop_open_hosted(const struct orr_options *options, struct orr_loop **ret_loop)
+{
+    orr_loop_host host = atomic_load(&loop_host);
+    return host != NULL ? host(options, ret_loop) : ORR_HOST_ELSEWHERE;
+}
+
 static uint64_t in_flight(const struct orr_loop *loop)
 {
     return loop->statistics.submits - loop->statistics.callbacks;
@@ -328,6 +341,11 @@ void orr_loop_operations(const struct orr_loop *loop, orr_operation_visit visit,
     orr__timers_visit(loop, visit, context);
     for (const struct orr_completion *c = loop->wakes.head; c != NULL; c = c->next)
         visit(context, c);
+}
+
+bool orr_loop_draining(const struct orr_loop *loop)
+{
+    return loop->draining;
 }
 
 const char *orr_loop_site(const struct orr_loop *loop)

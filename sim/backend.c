@@ -14,7 +14,6 @@
 #include <string.h>
 
 #define DESCRIPTORS_MAX 65536
-#define DESCRIPTORS_FIRST 3
 #define BATCHES_SMALL 8u
 
 /* ---- descriptors ----------------------------------------------------------------------------- */
@@ -22,38 +21,40 @@
 int32_t orr__descriptor_add(struct orr__process *process, enum orr__descriptor_kind kind,
                             void *object, const char *site)
 {
-    int32_t at = process->lowest_free;
-    while (at < process->descriptor_count && process->descriptors[at].kind != ORR__DESCRIPTOR_FREE)
+    struct orr__life *life = process->life;
+    int32_t at = life->lowest_free;
+    while (at < life->descriptor_count && life->descriptors[at].kind != ORR__DESCRIPTOR_FREE)
         at++;
     if (at == DESCRIPTORS_MAX)
         return -EMFILE;
-    if (at >= process->descriptor_count) {
-        int32_t count = process->descriptor_count == 0 ? 16 : process->descriptor_count * 2;
-        struct orr__descriptor *grown =
-            realloc(process->descriptors, (size_t)count * sizeof *grown);
+    if (at >= life->descriptor_count) {
+        int32_t count = life->descriptor_count == 0 ? 16 : life->descriptor_count * 2;
+        struct orr__descriptor *grown = realloc(life->descriptors, (size_t)count * sizeof *grown);
         if (grown == NULL)
             orr_fatal("no memory for %d descriptors of node %s", count, process->node->name);
-        memset(grown + process->descriptor_count, 0,
-               (size_t)(count - process->descriptor_count) * sizeof *grown);
-        process->descriptors = grown;
-        process->descriptor_count = count;
+        memset(grown + life->descriptor_count, 0,
+               (size_t)(count - life->descriptor_count) * sizeof *grown);
+        life->descriptors = grown;
+        life->descriptor_count = count;
     }
-    process->descriptors[at].kind = kind;
-    process->descriptors[at].site = site;
+    life->descriptors[at].kind = kind;
+    life->descriptors[at].is_released = false;
+    life->descriptors[at].site = site;
     if (kind == ORR__DESCRIPTOR_SOCKET)
-        process->descriptors[at].socket = object;
+        life->descriptors[at].socket = object;
     else
-        process->descriptors[at].file = object;
-    process->lowest_free = at + 1;
+        life->descriptors[at].file = object;
+    life->lowest_free = at + 1;
     return at;
 }
 
 struct orr__descriptor *orr__descriptor_get(struct orr__process *process, int32_t descriptor)
 {
-    if (descriptor < 0 || descriptor >= process->descriptor_count ||
-        process->descriptors[descriptor].kind == ORR__DESCRIPTOR_FREE)
+    const struct orr__life *life = process->life;
+    if (descriptor < 0 || descriptor >= life->descriptor_count ||
+        life->descriptors[descriptor].kind == ORR__DESCRIPTOR_FREE)
         return NULL;
-    return &process->descriptors[descriptor];
+    return &life->descriptors[descriptor];
 }
 
 void orr__descriptor_remove(struct orr__process *process, int32_t descriptor)
@@ -64,8 +65,8 @@ void orr__descriptor_remove(struct orr__process *process, int32_t descriptor)
     entry->socket = NULL;
     free(entry->path);
     entry->path = NULL;
-    if (descriptor < process->lowest_free)
-        process->lowest_free = descriptor;
+    if (descriptor < process->life->lowest_free)
+        process->life->lowest_free = descriptor;
 }
 
 struct orr__socket *orr__socket_of(struct orr__process *process, int32_t descriptor)
@@ -84,7 +85,7 @@ struct orr__file *orr__file_of(struct orr__process *process, int32_t descriptor)
  * immediate call can find missing. */
 static bool is_first_boot(const struct orr__process *process)
 {
-    return process->application == NULL && process->node->lives == 1 && !process->external;
+    return process->life->application == NULL && process->node->lives == 1 && !process->external;
 }
 
 /* ---- the vtable ------------------------------------------------------------------------------ */
@@ -92,20 +93,19 @@ static bool is_first_boot(const struct orr__process *process)
 static int backend_open(const struct orr_options *options, void *argument, void **ret_state)
 {
     struct orr__process *process = argument;
-    struct orr_node *node = process->node;
+    const struct orr__seat *seat = process->seat;
     process->batch_capacity = options->batch_entries;
     struct orr__point point =
-        orr__node_point(node, ORR__FAULT_BATCH, ORR__SITE_BATCH, "batch", node->lives);
-    point.occurrence = node->lives * 2;
+        orr__seat_point(seat, ORR__FAULT_BATCH, ORR__SITE_BATCH, "batch", seat->opens);
+    point.occurrence = seat->opens * 2;
     if (orr__strikes(process->world, &point)) {
-        uint64_t drawn = 1 + orr__draw_below(process->world, ORR__SITE_BATCH, node->id,
-                                             node->lives * 2 + 1, BATCHES_SMALL);
+        uint64_t drawn = 1 + orr__draw_below(process->world, ORR__SITE_BATCH, seat->id,
+                                             seat->opens * 2 + 1, BATCHES_SMALL);
         process->batch_capacity =
             (uint32_t)orr__extent(process->world, &point, drawn, 1, BATCHES_SMALL);
         orr__fault(process->world, &point, process->batch_capacity, "takes %u operation%s",
                    process->batch_capacity, ORR__S(process->batch_capacity));
     }
-    process->lowest_free = DESCRIPTORS_FIRST;
     *ret_state = process;
     return 0;
 }
@@ -158,17 +158,17 @@ static enum orr_submit backend_cancel(void *state, struct orr_completion *comple
  * has not come to it yet. */
 static uint64_t delivery(struct orr__process *process, bool waits)
 {
-    struct orr_node *node = process->node;
+    struct orr__seat *seat = process->seat;
     uint64_t count = process->ready.count;
-    uint64_t flush = node->flush_count++;
+    uint64_t flush = seat->flush_count++;
     uint64_t least = waits ? 1 : 0;
     struct orr__point point =
-        orr__node_point(node, ORR__FAULT_DELIVERS, ORR__SITE_READY_LIMIT, "flush", flush);
+        orr__seat_point(seat, ORR__FAULT_DELIVERS, ORR__SITE_READY_LIMIT, "flush", flush);
     point.occurrence = flush * 2;
     if (count <= least || !orr__strikes(process->world, &point))
         return count;
     uint64_t bound = waits ? count - 1 : count + 1; /* progress even where all strikes */
-    uint64_t drawn = least + orr__draw_below(process->world, ORR__SITE_READY_LIMIT, node->id,
+    uint64_t drawn = least + orr__draw_below(process->world, ORR__SITE_READY_LIMIT, seat->id,
                                              flush * 2 + 1, bound);
     uint64_t limit = orr__extent(process->world, &point, drawn, least, least + bound - 1);
     if (limit == count)
@@ -190,7 +190,8 @@ static void pass_time(struct orr__process *process)
     world->now_ns = limit_ns;
 }
 
-/* The loop is run by its owner and waits: the world moves on meanwhile. */
+/* The loop waits, but is not stepped: its owner runs it, or boot does. The world moves on
+ * meanwhile. */
 static void wait_until(struct orr__process *process, uint64_t deadline_ns)
 {
     struct orr_world *world = process->world;
@@ -207,6 +208,33 @@ static void wait_until(struct orr__process *process, uint64_t deadline_ns)
     }
 }
 
+/* A drain from inside a callback of the node holds up nobody: everything is canceled, and what
+ * cannot be any more is done at once. */
+static void end_at_once(struct orr__process *process)
+{
+    uint64_t left = process->in_world; /* each event ends one, unless it is stuck */
+    while (process->ready.count == 0) {
+        if (left-- == 0 || !orr__hasten(process->world, process))
+            orr_fatal("node %s waits for ever in orr_drain: an operation of %s never returns",
+                      process->node->name, process->seat->name);
+    }
+}
+
+/* Nothing is ready. */
+static void wait_in_flush(struct orr__process *process, uint64_t deadline_ns)
+{
+    const struct orr__life *life = process->life;
+    bool inside = !process->external && orr__life_is_inside(life);
+    if (inside && orr_loop_draining(process->loop))
+        end_at_once(process);
+    else if (inside && life->application != NULL)
+        orr_fatal("node %s: a callback runs %s, another loop, and waits: all loops of the thread "
+                  "would stand still; from a callback call orr_run_for_ns(loop, 0) or orr_drain",
+                  process->node->name, process->seat->name);
+    else
+        wait_until(process, deadline_ns);
+}
+
 static int backend_flush(void *state, uint64_t deadline_ns, struct orr_queue *completed)
 {
     struct orr__process *process = state;
@@ -217,7 +245,7 @@ static int backend_flush(void *state, uint64_t deadline_ns, struct orr_queue *co
         pass_time(process);
     if (process->ready.count == 0 &&
         deadline_ns > orr__node_clock(process->node, ORR_CLOCK_MONOTONIC))
-        wait_until(process, deadline_ns);
+        wait_in_flush(process, deadline_ns);
     process->wake_pending = false;
     for (uint64_t left = delivery(process, deadline_ns != ORR_WAIT_NOT); left > 0; left--) {
         struct orr_completion *completion = orr_queue_pop(&process->ready);
@@ -259,25 +287,25 @@ static void backend_random(void *state, void *buffer, size_t length)
                     &process->node->random_count, buffer, length);
 }
 
-static void unlink_allocation(struct orr__process *process, struct orr__allocation *allocation)
+static void unlink_allocation(struct orr__life *life, struct orr__allocation *allocation)
 {
     if (allocation->previous != NULL)
         allocation->previous->next = allocation->next;
     else
-        process->allocations = allocation->next;
+        life->allocations = allocation->next;
     if (allocation->next != NULL)
         allocation->next->previous = allocation->previous;
 }
 
-static void *link_allocation(struct orr__process *process, struct orr__allocation *allocation,
+static void *link_allocation(struct orr__life *life, struct orr__allocation *allocation,
                              size_t size)
 {
     allocation->size = size;
     allocation->previous = NULL;
-    allocation->next = process->allocations;
+    allocation->next = life->allocations;
     if (allocation->next != NULL)
         allocation->next->previous = allocation;
-    process->allocations = allocation;
+    life->allocations = allocation;
     return allocation->bytes;
 }
 
@@ -298,7 +326,7 @@ static bool memory_fails(struct orr__process *process, size_t size)
     return true;
 }
 
-static void *copy_memory(struct orr__process *process, const struct orr__allocation *old,
+static void *copy_memory(const struct orr__process *process, const struct orr__allocation *old,
                          size_t size)
 {
     struct orr__allocation *fresh = malloc(sizeof *fresh + size);
@@ -306,7 +334,7 @@ static void *copy_memory(struct orr__process *process, const struct orr__allocat
         return NULL;
     memset(fresh->bytes, orr__witness_garbage(process->world, GARBAGE), size);
     memcpy(fresh->bytes, old->bytes, old->size < size ? old->size : size);
-    return link_allocation(process, fresh, size);
+    return link_allocation(process->life, fresh, size);
 }
 
 static void *backend_memory(void *state, void *memory, size_t size)
@@ -328,7 +356,7 @@ static void *backend_memory(void *state, void *memory, size_t size)
         old_size = old->size;
         if (orr__police_free(process, memory, old_size)) /* keep what the run still touches */
             return size > 0 ? copy_memory(process, old, size) : NULL;
-        unlink_allocation(process, old);
+        unlink_allocation(process->life, old);
     }
     if (size == 0) {
         free(old);
@@ -337,13 +365,13 @@ static void *backend_memory(void *state, void *memory, size_t size)
     struct orr__allocation *fresh = realloc(old, sizeof *fresh + size);
     if (fresh == NULL) {
         if (old != NULL)
-            (void)link_allocation(process, old, old_size);
+            (void)link_allocation(process->life, old, old_size);
         return NULL;
     }
     if (size > old_size)
         memset((char *)fresh->bytes + old_size, orr__witness_garbage(process->world, GARBAGE),
                size - old_size);
-    return link_allocation(process, fresh, size);
+    return link_allocation(process->life, fresh, size);
 }
 
 static int no_socket(const struct orr__process *process)
@@ -439,11 +467,27 @@ static int backend_directory_list(void *state, int32_t descriptor, orr_directory
     return answer == 0 ? -EIO : answer;
 }
 
+/* Between two loops the first one of the life stands in for the owner: it lives as long. */
+static void backend_release(void *state, int32_t descriptor)
+{
+    struct orr__process *process = state;
+    struct orr__descriptor *entry = orr__descriptor_get(process, descriptor);
+    orr__assert(entry != NULL && !entry->is_released);
+    entry->is_released = true;
+    if (entry->kind == ORR__DESCRIPTOR_SOCKET)
+        orr__socket_move(entry->socket, process->life->processes);
+}
+
 static int32_t backend_adopt(void *state, int32_t descriptor)
 {
-    (void)state;
-    (void)descriptor;
-    return -ENOTSUP; /* nothing outside the world may touch it */
+    struct orr__process *process = state;
+    struct orr__descriptor *entry = orr__descriptor_get(process, descriptor);
+    if (entry == NULL || !entry->is_released)
+        return -ENOTSUP; /* nothing outside the world may touch it */
+    entry->is_released = false;
+    if (entry->kind == ORR__DESCRIPTOR_SOCKET)
+        orr__socket_move(entry->socket, process);
+    return descriptor;
 }
 
 static void backend_stale(void *state, const struct orr_completion *completion,
@@ -480,6 +524,7 @@ const struct orr_backend orr__world_backend = {
     .peer_address = backend_peer_address,
     .directory_list = backend_directory_list,
     .adopt = backend_adopt,
+    .release = backend_release,
     .stale = backend_stale,
     .discard = backend_discard,
 };

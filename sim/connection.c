@@ -31,21 +31,18 @@ static struct orr__connection *make_connection(struct orr__stack *stack)
         connection = calloc(1, sizeof *connection);
     if (connection == NULL)
         orr_fatal("no memory for a connection of node %s", stack->node->name);
-    for (int i = 0; i < 2; i++) { /* the rings are used again */
-        struct orr__flow ring = {.ring = connection->ends[i].out.ring,
-                                 .ring_size = connection->ends[i].out.ring_size};
-        connection->ends[i] = (struct orr__end){
-            .out = ring, .connection = connection, .peer = &connection->ends[1 - i]};
+    for (int i = 0; i < 2; i++) {
+        connection->ends[i] =
+            (struct orr__end){.connection = connection, .peer = &connection->ends[1 - i]};
+        orr__flow_begin(&connection->ends[i].out);
     }
-    connection->stack = stack;
+    connection->ends[0].stack = stack;
     connection->world = stack->node->world;
     connection->listener = NULL;
     connection->begun_ns = orr__now(connection->world);
     connection->references = 1; /* the socket that connects */
     connection->syn_count = 0;
     connection->instant = false;
-    if (connection->left_name != NULL) /* used again, too */
-        connection->left_name->length = 0;
     connection->severed = false;
     connection->previous = NULL;
     connection->next = stack->connections;
@@ -60,7 +57,11 @@ void orr__connection_release(struct orr__connection *connection)
     orr__assert(connection->references > 0);
     if (--connection->references > 0)
         return;
-    struct orr__stack *stack = connection->stack;
+    for (int i = 0; i < 2; i++)
+        orr__flow_end(&connection->ends[i]);
+    free(connection->left_name);
+    connection->left_name = NULL;
+    struct orr__stack *stack = connection->ends[0].stack;
     if (connection->previous != NULL)
         connection->previous->next = connection->next;
     else
@@ -75,7 +76,7 @@ static void open_end(struct orr__end *end, struct orr__stack *stack, enum orr__e
 {
     end->stack = stack;
     end->power_losses = stack->power_losses;
-    end->state = state;
+    end->state = (uint8_t)state;
 }
 
 static void link_ends(struct orr__connection *connection, const struct orr__stack *a,
@@ -123,19 +124,15 @@ void orr__connection_leave_listener(struct orr__connection *connection)
     struct orr__socket *listener = connection->listener;
     orr__assert(listener != NULL);
     bool half_open = connection->ends[1].state == ORR__END_HALF_OPEN;
-    waiting_remove(half_open ? &listener->half_open : &listener->arrived, connection);
+    struct orr__extras *extras = listener->extras;
+    waiting_remove(half_open ? &extras->half_open : &extras->arrived, connection);
     connection->listener = NULL;
 }
 
-void orr__connection_keep_name(struct orr__connection *connection, const struct orr_address *name)
+void orr__connection_keep_name(struct orr__connection *connection, const struct orr__name *name)
 {
-    if (connection->listener == NULL || name->length == 0)
-        return;
-    if (connection->left_name == NULL)
-        connection->left_name = malloc(sizeof *connection->left_name);
-    if (connection->left_name == NULL)
-        orr_fatal("no memory for the name of a client of node %s", connection->stack->node->name);
-    *connection->left_name = *name;
+    if (connection->listener != NULL)
+        connection->left_name = orr__name_copy(name);
 }
 
 bool orr__end_complete(struct orr__end *end)
@@ -144,9 +141,9 @@ bool orr__end_complete(struct orr__end *end)
     struct orr__socket *listener = connection->listener;
     if (!orr__listener_has_room(listener))
         return false;
-    waiting_remove(&listener->half_open, connection);
+    waiting_remove(&listener->extras->half_open, connection);
     end->state = ORR__END_OPEN;
-    waiting_add(&listener->arrived, connection);
+    waiting_add(&listener->extras->arrived, connection);
     orr__socket_arrived(listener);
     return true;
 }
@@ -176,10 +173,11 @@ static void stop_one(struct orr__connection *connection, bool vanishes)
 
 void orr__listener_stop(struct orr__socket *listener, bool vanishes)
 {
-    while (listener->arrived.first != NULL)
-        stop_one(listener->arrived.first, vanishes);
-    while (listener->half_open.first != NULL)
-        stop_one(listener->half_open.first, vanishes);
+    struct orr__extras *extras = listener->extras;
+    while (extras->arrived.first != NULL)
+        stop_one(extras->arrived.first, vanishes);
+    while (extras->half_open.first != NULL)
+        stop_one(extras->half_open.first, vanishes);
 }
 
 /* The end of the world: whoever still points to the connection must forget it. */
@@ -191,7 +189,7 @@ void orr__connection_free(struct orr__connection *connection)
         struct orr__end *end = &connection->ends[i];
         if (connection->references > 0 && end->socket != NULL)
             end->socket->end = NULL;
-        free(end->out.ring);
+        orr__flow_end(end);
     }
     free(connection->left_name);
     free(connection);
@@ -343,7 +341,7 @@ static void hold_half_open(struct orr__connection *connection, struct orr__socke
     end->out.hello_sent = end->out.hello_arrived = true;
     connection->listener = listener;
     connection->references++;
-    waiting_add(&listener->half_open, connection);
+    waiting_add(&listener->extras->half_open, connection);
     orr__stream_buffers(connection, listener, occurrence);
 }
 
@@ -394,15 +392,15 @@ static void send_syn(struct orr__connection *connection)
     travel(end, occurrence, syn_arrives, SYN);
 }
 
-void orr__connection_begin(struct orr__socket *socket)
+void orr__connection_begin(struct orr__socket *socket, const struct orr__place *remote)
 {
     struct orr__connection *connection = make_connection(socket->stack);
     struct orr__end *end = &connection->ends[0];
     socket->end = end;
     end->socket = socket;
     end->place = socket->local;
-    end->peer->place = socket->remote;
-    end->peer->stack = orr__stack_find(socket->stack, &socket->remote);
+    end->peer->place = *remote;
+    end->peer->stack = orr__stack_find(socket->stack, remote);
     open_end(end, socket->stack, ORR__END_CONNECTING);
     if (end->peer->stack != NULL)
         link_ends(connection, end->stack, end->peer->stack);
@@ -423,7 +421,7 @@ void orr__connection_instant(struct orr__socket *socket, struct orr__socket *lis
     }
     connection->listener = listener;
     connection->references++;
-    waiting_add(&listener->arrived, connection);
+    waiting_add(&listener->extras->arrived, connection);
     orr__stream_buffers(connection, listener, end->out.link->segments++);
     orr__socket_arrived(listener);
 }

@@ -72,7 +72,7 @@ static void keep_alive(struct orr_world *world, void *object, uint64_t number)
  * without a word. */
 static void left_alone(struct orr__end *end)
 {
-    if (end->socket != NULL && end->socket->options[ORR_SOCKET_KEEP_ALIVE] != 0)
+    if (end->socket != NULL && orr__socket_has(end->socket, ORR_SOCKET_KEEP_ALIVE))
         orr__connection_schedule(end->connection, orr__now(end->connection->world) + KEEP_ALIVE_NS,
                                  keep_alive, end, end->out.link->segments);
 }
@@ -283,7 +283,7 @@ void orr__end_vanish(struct orr__end *end)
     end->state = ORR__END_CLOSED;
     if (end->connection->instant || orr__end_state(peer) != ORR__END_OPEN)
         return;
-    if (peer->out.sent < peer->out.written)
+    if (peer->out.sent != peer->out.written)
         orr__end_stall(peer);
     left_alone(peer);
 }

@@ -25,7 +25,8 @@ void orr__datagram_open(struct orr__socket *socket)
 {
     struct orr_node *node = socket->stack->node;
     uint64_t number = socket->stack->sockets_made++;
-    socket->queue_capacity = QUEUE_CAPACITY;
+    struct orr__extras *extras = orr__socket_extras(socket);
+    extras->queue_capacity = QUEUE_CAPACITY;
     struct orr__point point =
         orr__node_point(node, ORR__FAULT_QUEUE, ORR__SITE_BUFFER, "socket", number);
     point.actor = node->id + 1;
@@ -33,10 +34,10 @@ void orr__datagram_open(struct orr__socket *socket)
         return;
     uint64_t drawn = orr__draw_range(node->world, ORR__SITE_BUFFER, ~node->id - 1, number,
                                      QUEUE_SMALL_LOW, QUEUE_SMALL_HIGH);
-    socket->queue_capacity =
+    extras->queue_capacity =
         orr__extent(node->world, &point, drawn, QUEUE_SMALL_LOW, QUEUE_SMALL_HIGH);
-    orr__fault(node->world, &point, socket->queue_capacity, "queue of %" PRIu64 " bytes",
-               socket->queue_capacity);
+    orr__fault(node->world, &point, extras->queue_capacity, "queue of %" PRIu64 " bytes",
+               extras->queue_capacity);
 }
 
 /* ---- packets --------------------------------------------------------------------------------- */
@@ -106,7 +107,8 @@ static uint32_t match(const struct orr__socket *socket, const struct orr__place 
     uint32_t exact = orr__place_is_any(&socket->local) ? 1 : 2;
     if (socket->phase != ORR__CONNECTED)
         return exact;
-    bool same = socket->remote.port == from->port && memcmp(socket->remote.ip, from->ip, 16) == 0;
+    const struct orr__place *remote = &socket->extras->remote;
+    bool same = remote->port == from->port && memcmp(remote->ip, from->ip, 16) == 0;
     return same ? exact + 2 : 0;
 }
 
@@ -142,7 +144,7 @@ static void unreachable_arrives(struct orr_world *world, void *object, uint64_t 
     orr__trace_hash(world, ORR__NET_UNREACHABLE, packet->link->id, number, 0);
     struct orr__socket *socket = find_socket(packet->origin, &packet->from, &packet->to);
     if (orr__stack_is_up(packet->origin) && socket != NULL && socket->phase == ORR__CONNECTED) {
-        socket->error = ECONNREFUSED;
+        socket->extras->error = ECONNREFUSED;
         something_arrived(socket);
     }
     take_packet(packet);
@@ -179,15 +181,16 @@ static void answer_unreachable(struct orr_world *world, struct orr__packet *pack
 
 static bool enqueue(struct orr__socket *socket, struct orr__packet *packet)
 {
-    if (socket->queue_first != NULL &&
-        socket->queued_bytes + packet->length > socket->queue_capacity)
+    struct orr__extras *extras = socket->extras;
+    if (extras->queue_first != NULL &&
+        extras->queued_bytes + packet->length > extras->queue_capacity)
         return false;
-    if (socket->queue_last != NULL)
-        socket->queue_last->next = packet;
+    if (extras->queue_last != NULL)
+        extras->queue_last->next = packet;
     else
-        socket->queue_first = packet;
-    socket->queue_last = packet;
-    socket->queued_bytes += packet->length + PACKET_OVERHEAD;
+        extras->queue_first = packet;
+    extras->queue_last = packet;
+    extras->queued_bytes += packet->length + PACKET_OVERHEAD;
     something_arrived(socket);
     return true;
 }
@@ -227,9 +230,9 @@ static void post(struct orr__socket *socket, struct orr__packet *packet, uint64_
     if (extra_ns > 0) {
         at_ns += extra_ns; /* and later ones overtake it */
     } else {
-        if (at_ns <= socket->departure_ns)
-            at_ns = socket->departure_ns + 1;
-        socket->departure_ns = at_ns;
+        if (at_ns <= socket->extras->departure_ns)
+            at_ns = socket->extras->departure_ns + 1;
+        socket->extras->departure_ns = at_ns;
     }
     orr__schedule(world, at_ns, datagram_arrives, NULL, packet, packet->occurrence);
 }
@@ -297,7 +300,7 @@ static void transmit(struct orr__socket *socket, const struct orr__place *to,
                                              OVERTAKEN_MEAN_NS);
     struct orr__packet *packet = address_packet(socket, link, to, span);
     record_packet(packet, ORR__RECORD_SEND, NULL);
-    if (stack == socket->stack && socket->departure_ns < orr__now(world) &&
+    if (stack == socket->stack && socket->extras->departure_ns < orr__now(world) &&
         arrives_at_once(world, link, number))
         datagram_arrives(world, packet, number);
     else
@@ -313,8 +316,8 @@ static void transmit(struct orr__socket *socket, const struct orr__place *to,
 
 static int64_t take_error(struct orr__socket *socket)
 {
-    int error = socket->error;
-    socket->error = 0;
+    int error = socket->extras->error;
+    socket->extras->error = 0;
     return -error;
 }
 
@@ -325,12 +328,12 @@ static int destination(const struct orr__socket *socket, const struct orr_datagr
     if (datagram == NULL || datagram->peer.length == 0) {
         if (socket->phase != ORR__CONNECTED)
             return -EDESTADDRREQ;
-        *ret_to = socket->remote;
+        *ret_to = socket->extras->remote;
         return 0;
     }
     enum orr_family family = orr_address_family(&datagram->peer);
     bool maps = socket->family == ORR_FAMILY_IP6 && family == ORR_FAMILY_IP4;
-    if (maps && socket->options[ORR_SOCKET_ONLY_IP6] != 0)
+    if (maps && orr__socket_has(socket, ORR_SOCKET_ONLY_IP6))
         return -ENETUNREACH;
     int status = orr__place_read(&datagram->peer, maps ? family : socket->family, ret_to);
     if (status == -EAFNOSUPPORT && socket->family == ORR_FAMILY_IP6)
@@ -361,7 +364,7 @@ static int64_t send_one(struct orr__socket *socket, const struct orr_completion 
     int status = destination(socket, datagram, &to);
     if (status < 0)
         return status;
-    if (socket->error != 0)
+    if (socket->extras->error != 0)
         return take_error(socket);
     if (socket->shut_send)
         return -EPIPE;
@@ -376,11 +379,12 @@ void orr__datagram_send(struct orr__socket *socket, struct orr_completion *compl
 
 static int64_t recv_one(struct orr__socket *socket, struct orr_completion *completion)
 {
-    struct orr__packet *packet = socket->queue_first;
-    socket->queue_first = packet->next;
+    struct orr__extras *extras = socket->extras;
+    struct orr__packet *packet = extras->queue_first;
+    extras->queue_first = packet->next;
     if (packet->next == NULL)
-        socket->queue_last = NULL;
-    socket->queued_bytes -= packet->length + PACKET_OVERHEAD;
+        extras->queue_last = NULL;
+    extras->queued_bytes -= packet->length + PACKET_OVERHEAD;
     struct orr_datagram *datagram =
         completion->request.op == ORR_OP_RECV_FROM ? completion->request.arguments.datagram : NULL;
     struct orr__span span;
@@ -397,14 +401,15 @@ static int64_t recv_one(struct orr__socket *socket, struct orr_completion *compl
 
 static void wake_receivers(struct orr__socket *socket)
 {
+    const struct orr__extras *extras = socket->extras;
     while (socket->in.head != NULL &&
-           (socket->error != 0 || socket->queue_first != NULL || socket->shut_receive)) {
+           (extras->error != 0 || extras->queue_first != NULL || socket->shut_receive)) {
         struct orr_completion *completion =
             orr__queue_take(&socket->in, orr__socket_overtaken(socket, &socket->in));
         int64_t result = 0;
-        if (socket->error != 0)
+        if (extras->error != 0)
             result = take_error(socket);
-        else if (socket->queue_first != NULL)
+        else if (extras->queue_first != NULL)
             result = recv_one(socket, completion);
         orr__ready(socket->process, completion, result);
     }
@@ -418,11 +423,12 @@ void orr__datagram_wake(struct orr__socket *socket)
 
 void orr__datagram_close(struct orr__socket *socket)
 {
-    while (socket->queue_first != NULL) {
-        struct orr__packet *packet = socket->queue_first;
-        socket->queue_first = packet->next;
+    struct orr__extras *extras = socket->extras;
+    while (extras->queue_first != NULL) {
+        struct orr__packet *packet = extras->queue_first;
+        extras->queue_first = packet->next;
         free(packet->bytes); /* not reused: at the end of the world its origin may be gone */
         free(packet);
     }
-    socket->queue_last = NULL;
+    extras->queue_last = NULL;
 }

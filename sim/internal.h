@@ -11,7 +11,8 @@
  *   ledger.c     the rolling trace hash, injected faults, the story
  *   recorder.c   events as records for those who show them; timeline.c shows them as text
  *   witness.c   what one of two runs leaves that are to be compared
- *   node.c       nodes and processes: boot, crash, restart, pause
+ *   node.c       nodes: boot, crash, restart, pause; when their loops make a pass
+ *   process.c    the loops of a node, and what they share
  *   clock.c      a node's clocks
  *   backend.c    the vtable of a process's loop: batch, ready list, descriptors
  *   operations.c an operation's faults, latency, effect and end; which room does what
@@ -275,6 +276,8 @@ bool orr__story_is_traced(const struct orr_world *world);
 /* A line about a node (NULL = the scenario). */
 void orr__record_text(struct orr_world *world, const struct orr_node *node, const char *format, ...)
     ORR_PRINTF(3, 4);
+/* About one loop of a node. */
+void orr__record_loop(const struct orr__process *process, const char *text);
 /* The same, and `who` is a node's name or "(world)". */
 void orr__record_line(struct orr_world *world, const char *who, const char *text);
 void orr__record_life(const struct orr_node *node, enum orr__record_kind kind, const char *text);
@@ -285,7 +288,7 @@ void orr__record_begun(const struct orr__process *process, const struct orr_comp
 void orr__record_ended(const struct orr__process *process, const struct orr_completion *completion,
                        int64_t result);
 /* The process is about to end, and takes what is in flight along. */
-void orr__record_dropped(const struct orr__process *process);
+void orr__record_dropped(const struct orr_node *node);
 /* `text`: what it is if it carries no bytes of the program ("SYN"), or why it is lost. */
 void orr__record_message(struct orr_world *world, enum orr__record_kind kind,
                          const struct orr__message *message, const char *text);
@@ -300,6 +303,9 @@ void orr__schedule(struct orr_world *world, uint64_t time_ns, orr__event_run run
                    void *object, uint64_t a);
 /* Drops all events of an owner: what a crash does. O(events). */
 void orr__forget(struct orr_world *world, const void *owner);
+/* Runs the first of an owner's events about some object at once, whenever it was due. False if
+ * there is none. O(events). */
+bool orr__hasten(struct orr_world *world, const void *owner);
 uint64_t orr__now(const struct orr_world *world);
 
 /* ---- processes and nodes --------------------------------------------------------------------- */
@@ -323,6 +329,7 @@ enum orr__descriptor_kind { ORR__DESCRIPTOR_FREE, ORR__DESCRIPTOR_SOCKET, ORR__D
 
 struct orr__descriptor {
     enum orr__descriptor_kind kind;
+    bool is_released; /* no loop has it; one may adopt it */
     union {
         struct orr__socket *socket;
         struct orr__file *file;
@@ -331,13 +338,41 @@ struct orr__descriptor {
     char *path;       /* of a file, where somebody wants to know it */
 };
 
-/* One life of a node: from boot to crash. The state behind a loop's vtable. Freed at its end;
- * events that point to it or its objects must have it as their owner. */
+/* One life of a node, from boot to crash: what its loops share. Freed with the last of them. */
+struct orr__life {
+    struct orr__process *processes; /* the one that boot got, then the others as they were opened */
+    void *application;              /* NULL until boot has returned */
+    int32_t lowest_free;            /* no descriptor below this one is free */
+    int32_t descriptor_count;
+    struct orr__descriptor *descriptors;
+    struct orr__allocation *allocations; /* the node's memory, a doubly linked list */
+    struct orr__watch *watches;          /* police.c: operations in flight, the newest first */
+    struct orr__watch *watches_free;
+};
+
+/* What names the nth loop of a node over all lives, and counts its choices. A loop that is closed
+ * leaves its seat to the next one that is opened. */
+struct orr__seat {
+    struct orr__seat *next;
+    const char *name; /* "server"; of the second loop: "server.2" */
+    uint64_t id;
+    uint32_t number; /* 1, 2, ... */
+    bool is_taken;
+    uint64_t opens;
+    uint64_t step_count;
+    uint64_t ready_count;
+    uint64_t flush_count;
+};
+
+/* One loop of a life: the state behind its vtable. Freed when it is closed, or at the end of the
+ * life; events that point to it or its objects must have it as their owner. */
 struct orr__process {
     struct orr_world *world;
     struct orr_node *node;
+    struct orr__life *life;
+    struct orr__process *next;
+    struct orr__seat *seat;
     struct orr_loop *loop;
-    void *application;
     struct orr_queue batch; /* submitted, not flushed */
     struct orr_queue ready; /* completed, not delivered; results are set */
     uint32_t batch_capacity;
@@ -345,15 +380,11 @@ struct orr__process {
     const struct orr_completion *starting; /* the operation that the flush is at */
     bool step_scheduled;
     bool wake_pending;
-    bool external;       /* run by its owner (orr_node_open_loop), not stepped by the world */
-    bool stepping;       /* inside a pass, or boot */
-    uint64_t timer_ns;   /* the earliest pass appointed for a timer; UINT64_MAX = none */
-    int32_t lowest_free; /* no descriptor below this one is free */
-    struct orr__descriptor *descriptors;
-    int32_t descriptor_count;
-    struct orr__allocation *allocations; /* the node's memory, a doubly linked list */
-    struct orr__watch *watches;          /* police.c: operations in flight, the newest first */
-    struct orr__watch *watches_free;
+    bool external;            /* run by its owner (orr_node_open_loop), not stepped by the world */
+    bool stepping;            /* inside a pass, or boot */
+    bool is_step_held;        /* a pass came while the node was paused */
+    bool is_over;             /* a further loop that was stopped: no pass comes any more */
+    uint64_t timer_ns;        /* the earliest pass appointed for a timer; UINT64_MAX = none */
     uint64_t callback;        /* the loop's number of the callback that is counted ... */
     uint64_t callback_blocks; /* ... and how often it has asked for memory */
     uint64_t submits_seen;    /* the loop's counts at the last flush */
@@ -378,7 +409,8 @@ struct orr_node {
     uint32_t index; /* 0, 1, ... in order of creation */
     const struct orr_program *program;
     void *config;
-    struct orr__process *process; /* NULL while down */
+    struct orr__process *process; /* of the loop that boot got; NULL while down */
+    struct orr__seat seat;        /* of that one; the others follow */
     struct orr__disk *disk;
     struct orr_disk_options disk_options; /* no defaults left open */
     struct orr__stack *stack;
@@ -387,9 +419,6 @@ struct orr_node {
     bool exited;                     /* ended by itself, and nobody boots it again */
     uint64_t op_count[ORR_OP_COUNT]; /* over all lives: the occurrence in "server/fsync#3" */
     uint64_t lives;
-    uint64_t step_count;
-    uint64_t ready_count;
-    uint64_t flush_count;
     uint64_t random_count;
     uint64_t port_count;
     uint64_t memory_count;
@@ -400,7 +429,6 @@ struct orr_node {
     uint64_t pauses_stated;
     uint64_t splits_stated;
     bool is_paused;
-    bool is_step_held;   /* a pass came while it was paused */
     bool is_damaged;     /* its disk, by chance */
     bool leaves_nothing; /* when it stops, all is closed and over */
     bool forbids_unwritten;
@@ -432,6 +460,8 @@ void orr__descriptor_remove(struct orr__process *process, int32_t descriptor);
 struct orr__point orr__op_point(const struct orr_node *node, enum orr__fault_kind kind,
                                 enum orr__site site, uint8_t op, uint64_t occurrence);
 /* A point of the node's own: "server/batch#2". */
+struct orr__point orr__seat_point(const struct orr__seat *seat, enum orr__fault_kind kind,
+                                  enum orr__site site, const char *part, uint64_t number);
 struct orr__point orr__node_point(const struct orr_node *node, enum orr__fault_kind kind,
                                   enum orr__site site, const char *part, uint64_t number);
 /* The length a transfer is cut to: `length`, or less (>= 1) if PARTIAL strikes this operation;
@@ -444,24 +474,29 @@ struct orr_node *orr__world_node(struct orr_world *world, uint32_t index);
 
 /* ---- network (network.c, socket.c, stream.c) ------------------------------------------------- */
 
-/* A directed pair of nodes. */
-struct orr__link {
-    const struct orr_node *from;
-    const struct orr_node *to;
-    const char *name;  /* "client->server" */
-    uint64_t id;       /* orr__actor_id(name) */
-    uint64_t segments; /* occurrence of "client->server/segment#17" */
-    uint64_t datagrams;
-    enum orr_latency distribution;
-    uint64_t latency_ns;
-    uint64_t spread_ns;
+/* What is wrong with a link. */
+struct orr__obstacle {
     uint64_t bytes_per_second; /* 0 = as many as one likes */
-    bool is_slow_by_chance;
     uint64_t busy_until_ns;    /* the line of a slow link */
     uint64_t cut_until_ns;     /* nothing passes before */
     uint64_t clogged_until_ns; /* nothing leaves before */
     uint64_t cuts_stated;      /* asked for by the scenario, whether they happened or not */
     uint64_t clogs_stated;
+    bool is_slow_by_chance;
+};
+
+/* A directed pair of nodes. */
+struct orr__link {
+    const struct orr_node *from;
+    const struct orr_node *to;
+    uint64_t id;       /* orr__actor_id(name) */
+    uint64_t segments; /* occurrence of "client->server/segment#17" */
+    uint64_t datagrams;
+    uint64_t latency_ns;
+    uint64_t spread_ns;
+    struct orr__obstacle *obstacle; /* NULL: there never was one */
+    uint8_t distribution;           /* enum orr_latency */
+    char name[];                    /* "client->server" */
 };
 
 struct orr__link *orr__world_link(struct orr_world *world, const struct orr_node *from,
@@ -477,12 +512,18 @@ uint64_t orr__link_delay(struct orr_world *world, struct orr__link *link, bool d
 struct orr__point orr__link_point(const struct orr__link *link, enum orr__fault_kind kind,
                                   enum orr__site site, bool datagram, uint64_t number);
 
+/* Memory of 2^bits bytes, FIRST to MAX, from what the world keeps; and back to it (ring.c). Takes
+ * NULL. */
+#define ORR__RING_BITS_FIRST 7
+#define ORR__RING_BITS_MAX 20
+uint8_t *orr__ring_take(struct orr_world *world, uint8_t bits);
+void orr__ring_give(struct orr_world *world, uint8_t *ring, uint8_t bits);
+
 struct orr__stack *orr__stack_create(struct orr_node *node);
 void orr__stack_destroy(struct orr__stack *stack);
-/* The process died: every socket of it ends. POWER: silently. PROCESS: the system closes them, as
+/* The life is over: every socket of it ends. POWER: silently. PROCESS: the system closes them, as
  * orr__socket_close. */
-void orr__stack_process_ended(struct orr__stack *stack, struct orr__process *process,
-                              enum orr_crash kind);
+void orr__stack_life_ended(struct orr__stack *stack, enum orr_crash kind);
 
 /* The bytes of a READV or WRITEV. */
 uint32_t orr__vectors_length(const struct orr_completion *completion);
@@ -499,6 +540,8 @@ void orr__socket_cancel(struct orr__process *process, struct orr__socket *socket
  * that). */
 void orr__socket_close(struct orr__process *process, struct orr__socket *socket);
 
+/* From now on its operations are that loop's. Nothing waits on it. */
+void orr__socket_move(struct orr__socket *socket, struct orr__process *process);
 bool orr__socket_is_stream(const struct orr__socket *socket);
 
 /* The immediate calls; results as in calls.h. */

@@ -8,6 +8,9 @@
  * that carries so many bytes a second, one packet after the other. A clogged link holds everything
  * back and loses nothing; a cut one loses everything. All of this is the link's alone: the way back
  * is another link.
+ *
+ * A link is made when something takes it first. Large worlds have many links and little wrong with
+ * most of them, so what is wrong (struct orr__obstacle) is apart.
  */
 #include "world.h"
 
@@ -25,23 +28,57 @@
 #define SLOW_DOUBLINGS 11u
 /* A datagram that would wait longer than that for the line is dropped. */
 #define LINE_QUEUE_NS (200 * ORR_MILLISECOND)
+#define NODES_FIRST 8u
+#define SLOTS_FIRST 4u
 
 /* ---- the table ------------------------------------------------------------------------------- */
 
-static void grow_links(struct orr_world *world)
+static void grow_nodes(struct orr_world *world)
 {
-    uint32_t stride = world->links_stride == 0 ? 8 : world->links_stride;
-    while (stride < world->node_count)
-        stride *= 2;
-    struct orr__link **links = calloc((size_t)stride * stride, sizeof *links);
-    if (links == NULL)
+    uint32_t count = world->links_from == 0 ? NODES_FIRST : world->links_from * 2;
+    while (count < world->node_count)
+        count *= 2;
+    struct orr__links *grown = realloc(world->links, count * sizeof *grown);
+    if (grown == NULL)
         orr_fatal("no memory for the links between %u nodes", world->node_count);
-    for (uint32_t from = 0; from < world->links_stride; from++)
-        for (uint32_t to = 0; to < world->links_stride; to++)
-            links[from * stride + to] = world->links[from * world->links_stride + to];
-    free(world->links);
-    world->links = links;
-    world->links_stride = stride;
+    memset(grown + world->links_from, 0, (count - world->links_from) * sizeof *grown);
+    world->links = grown;
+    world->links_from = count;
+}
+
+/* Where the link to that node is, or would be. There is a free slot. */
+static struct orr__link **find_slot(const struct orr__links *links, uint32_t to_index)
+{
+    uint32_t at = to_index & (links->size - 1);
+    while (links->slots[at] != NULL && links->slots[at]->to->index != to_index)
+        at = (at + 1) & (links->size - 1);
+    return &links->slots[at];
+}
+
+/* At most three slots of four are used. */
+static void make_room(struct orr__links *links)
+{
+    if (links->count < links->size / 4 * 3)
+        return;
+    struct orr__links grown = {.size = links->size == 0 ? SLOTS_FIRST : links->size * 2,
+                               .count = links->count};
+    grown.slots = calloc(grown.size, sizeof(struct orr__link *));
+    if (grown.slots == NULL)
+        orr_fatal("no memory for %u links from one node", grown.size);
+    for (uint32_t i = 0; i < links->size; i++)
+        if (links->slots[i] != NULL)
+            *find_slot(&grown, links->slots[i]->to->index) = links->slots[i];
+    free(links->slots);
+    *links = grown;
+}
+
+static struct orr__obstacle *obstacle_of(struct orr__link *link)
+{
+    if (link->obstacle == NULL)
+        link->obstacle = calloc(1, sizeof *link->obstacle);
+    if (link->obstacle == NULL)
+        orr_fatal("no memory for what is wrong with the link %s", link->name);
+    return link->obstacle;
 }
 
 /* While LATENCY is on, links differ in kind, and not in length only. */
@@ -51,8 +88,8 @@ static void choose_distribution(struct orr_world *world, struct orr__link *link)
     link->spread_ns = link->latency_ns / 4;
     if (!orr__family_on(world, ORR_FAMILY_LATENCY))
         return;
-    link->distribution = (enum orr_latency)orr__draw_below(world, ORR__SITE_LINK_LATENCY, link->id,
-                                                           1, ORR_LATENCY_COUNT);
+    link->distribution =
+        (uint8_t)orr__draw_below(world, ORR__SITE_LINK_LATENCY, link->id, 1, ORR_LATENCY_COUNT);
     if (link->distribution == ORR_LATENCY_EXPONENTIAL)
         link->spread_ns = link->latency_ns;
     else if (link->distribution == ORR_LATENCY_BIMODAL)
@@ -68,26 +105,25 @@ static void choose_bandwidth(struct orr_world *world, struct orr__link *link, bo
         return;
     uint64_t doublings =
         orr__draw_below(world, ORR__SITE_LINK_BANDWIDTH, link->id, 1, SLOW_DOUBLINGS + 1);
-    link->bytes_per_second = orr__extent(world, &point, SLOW_LEAST << doublings, SLOW_LEAST,
-                                         SLOW_LEAST << SLOW_DOUBLINGS);
-    link->is_slow_by_chance = true;
-    orr__fault(world, &point, link->bytes_per_second, "carries %" PRIu64 " KiB a second",
-               link->bytes_per_second >> 10);
+    struct orr__obstacle *obstacle = obstacle_of(link);
+    obstacle->bytes_per_second = orr__extent(world, &point, SLOW_LEAST << doublings, SLOW_LEAST,
+                                             SLOW_LEAST << SLOW_DOUBLINGS);
+    obstacle->is_slow_by_chance = true;
+    orr__fault(world, &point, obstacle->bytes_per_second, "carries %" PRIu64 " KiB a second",
+               obstacle->bytes_per_second >> 10);
 }
 
 static struct orr__link *make_link(struct orr_world *world, const struct orr_node *from,
                                    const struct orr_node *to)
 {
-    struct orr__link *link = calloc(1, sizeof *link);
     size_t size = strlen(from->name) + strlen(to->name) + sizeof "->";
-    char *name = malloc(size);
-    if (link == NULL || name == NULL)
+    struct orr__link *link = calloc(1, offsetof(struct orr__link, name) + size);
+    if (link == NULL)
         orr_fatal("no memory for the link %s->%s", from->name, to->name);
-    snprintf(name, size, "%s->%s", from->name, to->name);
+    snprintf(link->name, size, "%s->%s", from->name, to->name);
     link->from = from;
     link->to = to;
-    link->name = name;
-    link->id = orr__actor_id(name);
+    link->id = orr__actor_id(link->name);
     uint64_t low = from == to ? 5 * ORR_MICROSECOND : 50 * ORR_MICROSECOND;
     link->latency_ns =
         low + orr__draw_exponential(world, ORR__SITE_LINK_LATENCY, link->id, 0, low * 4);
@@ -99,20 +135,28 @@ static struct orr__link *make_link(struct orr_world *world, const struct orr_nod
 struct orr__link *orr__world_link(struct orr_world *world, const struct orr_node *from,
                                   const struct orr_node *to)
 {
-    if (world->node_count > world->links_stride)
-        grow_links(world);
-    struct orr__link **at = &world->links[from->index * world->links_stride + to->index];
-    if (*at == NULL)
+    if (world->node_count > world->links_from)
+        grow_nodes(world);
+    struct orr__links *links = &world->links[from->index];
+    make_room(links);
+    struct orr__link **at = find_slot(links, to->index);
+    if (*at == NULL) {
         *at = make_link(world, from, to);
+        links->count++;
+    }
     return *at;
 }
 
 void orr__links_free(struct orr_world *world)
 {
-    for (uint32_t i = 0; i < world->links_stride * world->links_stride; i++) {
-        if (world->links[i] != NULL)
-            free((char *)world->links[i]->name);
-        free(world->links[i]);
+    for (uint32_t from = 0; from < world->links_from; from++) {
+        struct orr__links *links = &world->links[from];
+        for (uint32_t i = 0; i < links->size; i++) {
+            if (links->slots[i] != NULL)
+                free(links->slots[i]->obstacle);
+            free(links->slots[i]);
+        }
+        free(links->slots);
     }
     free(world->links);
 }
@@ -121,12 +165,13 @@ void orr__links_free(struct orr_world *world)
 
 bool orr__link_is_cut(const struct orr_world *world, const struct orr__link *link)
 {
-    return link->cut_until_ns > orr__now(world);
+    return link->obstacle != NULL && link->obstacle->cut_until_ns > orr__now(world);
 }
 
 bool orr__link_is_full(const struct orr_world *world, const struct orr__link *link)
 {
-    return link->busy_until_ns > orr__now(world) + LINE_QUEUE_NS;
+    return link->obstacle != NULL &&
+           link->obstacle->busy_until_ns > orr__now(world) + LINE_QUEUE_NS;
 }
 
 struct orr__point orr__link_point(const struct orr__link *link, enum orr__fault_kind kind,
@@ -144,17 +189,20 @@ struct orr__point orr__link_point(const struct orr__link *link, enum orr__fault_
 }
 
 /* When the packet is on the line as a whole. */
-static uint64_t departure(struct orr_world *world, struct orr__link *link, uint32_t bytes)
+static uint64_t departure(const struct orr_world *world, struct orr__link *link, uint32_t bytes)
 {
+    struct orr__obstacle *obstacle = link->obstacle;
     uint64_t leaves_ns = orr__now(world);
-    if (link->clogged_until_ns > leaves_ns)
-        leaves_ns = link->clogged_until_ns;
-    if (link->bytes_per_second == 0)
+    if (obstacle == NULL)
         return leaves_ns;
-    if (link->busy_until_ns > leaves_ns)
-        leaves_ns = link->busy_until_ns;
-    leaves_ns += (bytes + HEADER_BYTES) * ORR_SECOND / link->bytes_per_second;
-    link->busy_until_ns = leaves_ns;
+    if (obstacle->clogged_until_ns > leaves_ns)
+        leaves_ns = obstacle->clogged_until_ns;
+    if (obstacle->bytes_per_second == 0)
+        return leaves_ns;
+    if (obstacle->busy_until_ns > leaves_ns)
+        leaves_ns = obstacle->busy_until_ns;
+    leaves_ns += (bytes + HEADER_BYTES) * ORR_SECOND / obstacle->bytes_per_second;
+    obstacle->busy_until_ns = leaves_ns;
     return leaves_ns;
 }
 
@@ -162,7 +210,7 @@ static uint64_t propagation(struct orr_world *world, const struct orr__link *lin
                             uint64_t occurrence)
 {
     uint64_t spread_ns = link->spread_ns;
-    switch (link->distribution) {
+    switch ((enum orr_latency)link->distribution) {
     case ORR_LATENCY_UNIFORM:
         return link->latency_ns +
                orr__draw_below(world, ORR__SITE_SEGMENT_LATENCY, actor, occurrence, spread_ns + 1);
@@ -213,26 +261,27 @@ void orr_world_set_link(struct orr_world *world, struct orr_node *from, struct o
                   from->name, to->name, (uint32_t)options->distribution, options->latency_ns,
                   options->spread_ns, (uint32_t)ORR_LATENCY_COUNT);
     struct orr__link *link = orr__world_link(world, from, to);
-    link->distribution = options->distribution;
+    link->distribution = (uint8_t)options->distribution;
     link->latency_ns = options->latency_ns;
     link->spread_ns = options->spread_ns;
-    link->bytes_per_second = options->bytes_per_second;
-    link->is_slow_by_chance = false;
+    struct orr__obstacle *obstacle = obstacle_of(link);
+    obstacle->bytes_per_second = options->bytes_per_second;
+    obstacle->is_slow_by_chance = false;
 }
 
 void orr__link_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to, uint64_t ns)
 {
-    struct orr__link *link = orr__world_link(world, from, to);
+    struct orr__obstacle *obstacle = obstacle_of(orr__world_link(world, from, to));
     uint64_t until_ns = orr__later(world, ns);
-    if (until_ns > link->cut_until_ns)
-        link->cut_until_ns = until_ns;
+    if (until_ns > obstacle->cut_until_ns)
+        obstacle->cut_until_ns = until_ns;
 }
 
 void orr_world_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to, uint64_t ns)
 {
     struct orr__link *link = orr__world_link(world, from, to);
-    struct orr__point point =
-        orr__link_point(link, ORR__FAULT_CUT, ORR__SITE_PARTITION, false, ++link->cuts_stated);
+    struct orr__point point = orr__link_point(link, ORR__FAULT_CUT, ORR__SITE_PARTITION, false,
+                                              ++obstacle_of(link)->cuts_stated);
     point.part = "cut";
     if (!orr__happens(world, &point))
         return;
@@ -244,18 +293,18 @@ void orr_world_cut(struct orr_world *world, struct orr_node *from, struct orr_no
 void orr__link_clog(struct orr_world *world, struct orr_node *from, struct orr_node *to,
                     uint64_t ns)
 {
-    struct orr__link *link = orr__world_link(world, from, to);
+    struct orr__obstacle *obstacle = obstacle_of(orr__world_link(world, from, to));
     uint64_t until_ns = orr__later(world, ns);
-    if (until_ns > link->clogged_until_ns)
-        link->clogged_until_ns = until_ns;
+    if (until_ns > obstacle->clogged_until_ns)
+        obstacle->clogged_until_ns = until_ns;
 }
 
 void orr_world_clog(struct orr_world *world, struct orr_node *from, struct orr_node *to,
                     uint64_t ns)
 {
     struct orr__link *link = orr__world_link(world, from, to);
-    struct orr__point point =
-        orr__link_point(link, ORR__FAULT_CLOGGED, ORR__SITE_CLOG, false, ++link->clogs_stated);
+    struct orr__point point = orr__link_point(link, ORR__FAULT_CLOGGED, ORR__SITE_CLOG, false,
+                                              ++obstacle_of(link)->clogs_stated);
     point.part = "clog";
     if (!orr__happens(world, &point))
         return;
@@ -264,29 +313,35 @@ void orr_world_clog(struct orr_world *world, struct orr_node *from, struct orr_n
     orr__fault(world, &point, ns, "clogged for %" PRIu64 " ms", ns / ORR_MILLISECOND);
 }
 
-static void mend(struct orr_world *world, struct orr__link *link)
+static void mend(const struct orr_world *world, struct orr__obstacle *obstacle)
 {
-    if (link == NULL)
+    if (obstacle == NULL)
         return;
-    if (link->cut_until_ns > world->now_ns)
-        link->cut_until_ns = world->now_ns;
-    if (link->clogged_until_ns > world->now_ns)
-        link->clogged_until_ns = world->now_ns;
+    if (obstacle->cut_until_ns > world->now_ns)
+        obstacle->cut_until_ns = world->now_ns;
+    if (obstacle->clogged_until_ns > world->now_ns)
+        obstacle->clogged_until_ns = world->now_ns;
 }
 
 void orr_world_mend(struct orr_world *world, struct orr_node *from, struct orr_node *to)
 {
-    mend(world, orr__world_link(world, from, to));
+    mend(world, orr__world_link(world, from, to)->obstacle);
+}
+
+static void mend_for_good(const struct orr_world *world, struct orr__link *link)
+{
+    if (link == NULL || link->obstacle == NULL)
+        return;
+    mend(world, link->obstacle);
+    if (link->obstacle->is_slow_by_chance)
+        link->obstacle->bytes_per_second = 0;
 }
 
 void orr__links_mend(struct orr_world *world)
 {
-    for (uint32_t i = 0; i < world->links_stride * world->links_stride; i++) {
-        struct orr__link *link = world->links[i];
-        mend(world, link);
-        if (link != NULL && link->is_slow_by_chance)
-            link->bytes_per_second = 0;
-    }
+    for (uint32_t from = 0; from < world->links_from; from++)
+        for (uint32_t i = 0; i < world->links[from].size; i++)
+            mend_for_good(world, world->links[from].slots[i]);
 }
 
 void orr_node_isolate(struct orr_node *node, uint64_t ns)

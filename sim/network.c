@@ -134,7 +134,7 @@ bool orr__socket_covers(const struct orr__socket *socket, const uint8_t ip[16])
     if (!orr__place_is_any(local))
         return false;
     return is_ip4(ip) == is_ip4(local->ip) ||
-           (!is_ip4(local->ip) && socket->options[ORR_SOCKET_ONLY_IP6] == 0);
+           (!is_ip4(local->ip) && !orr__socket_has(socket, ORR_SOCKET_ONLY_IP6));
 }
 
 struct orr__port *orr__port_find(struct orr__stack *stack, enum orr__transport transport,
@@ -157,7 +157,7 @@ static struct orr__port *make_port(struct orr__stack *stack, enum orr__transport
     if (port == NULL)
         orr_fatal("no memory for port %u of node %s", number, stack->node->name);
     struct orr__port **bucket = &stack->ports[number % ORR__PORT_BUCKETS];
-    *port = (struct orr__port){.next = *bucket, .number = number, .transport = transport};
+    *port = (struct orr__port){.next = *bucket, .number = number, .transport = (uint8_t)transport};
     *bucket = port;
     return port;
 }
@@ -186,10 +186,10 @@ static bool bound_conflict(const struct orr__socket *a, const struct orr__socket
         return false;
     if (!orr__socket_covers(a, b->local.ip) && !orr__socket_covers(b, a->local.ip))
         return false;
-    if (a->options[ORR_SOCKET_REUSE_PORT] != 0 && b->options[ORR_SOCKET_REUSE_PORT] != 0)
+    if (orr__socket_has(a, ORR_SOCKET_REUSE_PORT) && orr__socket_has(b, ORR_SOCKET_REUSE_PORT))
         return false;
-    bool may_share =
-        a->options[ORR_SOCKET_REUSE_ADDRESS] != 0 && b->options[ORR_SOCKET_REUSE_ADDRESS] != 0;
+    bool may_share = orr__socket_has(a, ORR_SOCKET_REUSE_ADDRESS) &&
+                     orr__socket_has(b, ORR_SOCKET_REUSE_ADDRESS);
     return to_listen ? b->listening : !may_share || b->listening;
 }
 
@@ -201,7 +201,7 @@ bool orr__port_conflicts(const struct orr__port *port, const struct orr__socket 
             return true;
     if (to_listen || socket->transport != ORR__TCP)
         return false;
-    bool reuses = socket->options[ORR_SOCKET_REUSE_ADDRESS] != 0;
+    bool reuses = orr__socket_has(socket, ORR_SOCKET_REUSE_ADDRESS);
     if (port->children > 0 && (!reuses || port->children_strict > 0))
         return true;
     return is_busy(port, socket->stack) && (!reuses || port->busy_strict);
@@ -241,7 +241,7 @@ static bool bind_ephemeral(struct orr__socket *socket)
 int orr__port_bind(struct orr__socket *socket)
 {
     if (socket->transport == ORR__UNIX)
-        socket->local.port = (uint16_t)socket->inode;
+        socket->local.port = (uint16_t)socket->extras->inode;
     else if (socket->local.port == 0)
         return bind_ephemeral(socket) ? 0 : -EADDRINUSE;
     struct orr__stack *stack = socket->stack;
@@ -257,7 +257,7 @@ void orr__port_adopt(struct orr__port *port, struct orr__socket *child)
 {
     child->port = port;
     child->is_child = true;
-    child->is_strict = child->options[ORR_SOCKET_REUSE_ADDRESS] == 0;
+    child->is_strict = !orr__socket_has(child, ORR_SOCKET_REUSE_ADDRESS);
     port->children++;
     port->children_strict += child->is_strict;
 }
@@ -272,7 +272,7 @@ static void note_time_wait(struct orr__port *port, const struct orr__socket *soc
     if (!is_busy(port, socket->stack))
         port->busy_strict = false;
     port->busy_until_ns = orr__now(socket->stack->node->world) + ORR_MINUTE;
-    port->busy_strict = port->busy_strict || socket->options[ORR_SOCKET_REUSE_ADDRESS] == 0;
+    port->busy_strict = port->busy_strict || !orr__socket_has(socket, ORR_SOCKET_REUSE_ADDRESS);
 }
 
 void orr__port_leave(struct orr__socket *socket)
@@ -300,7 +300,7 @@ struct orr__socket *orr__port_find_inode(struct orr__stack *stack, uint64_t inod
 {
     struct orr__port *port = orr__port_find(stack, ORR__UNIX, (uint16_t)inode);
     struct orr__socket *socket = port != NULL ? port->bound : NULL;
-    while (socket != NULL && socket->inode != inode)
+    while (socket != NULL && socket->extras->inode != inode)
         socket = socket->port_next;
     return socket;
 }
@@ -325,9 +325,12 @@ bool orr__stack_is_up(const struct orr__stack *stack)
  * completed. */
 static void forget_operations(struct orr__socket *socket)
 {
-    socket->in = socket->out = socket->polls = (struct orr_queue){0};
+    socket->in = socket->out = (struct orr_queue){0};
     socket->connecting = NULL;
-    socket->waits_at = NULL;
+    if (socket->extras == NULL)
+        return;
+    socket->extras->polls = (struct orr_queue){0};
+    socket->extras->waits_at = NULL;
 }
 
 static void lose_power(struct orr__stack *stack)
@@ -339,17 +342,14 @@ static void lose_power(struct orr__stack *stack)
         orr__connections_vanish(node->stack, stack);
 }
 
-void orr__stack_process_ended(struct orr__stack *stack, struct orr__process *process,
-                              enum orr_crash kind)
+void orr__stack_life_ended(struct orr__stack *stack, enum orr_crash kind)
 {
     if (kind == ORR_CRASH_POWER)
         lose_power(stack);
     for (struct orr__socket *socket = stack->sockets; socket != NULL; socket = socket->next)
         forget_operations(socket);
-    while (stack->sockets != NULL) {
-        orr__assert(stack->sockets->process == process);
+    while (stack->sockets != NULL)
         orr__socket_end(stack->sockets, kind == ORR_CRASH_POWER);
-    }
 }
 
 static void free_packets(struct orr__packet *packet)

@@ -5,6 +5,7 @@
  *   socket*.c     sockets: their life and operations; calls, connect and accept, who waits
  *   connection*.c connections: handshake, listeners; reset, close, retransmission, who vanishes
  *   stream.c      the bytes of a connection: buffers, segments, windows
+ *   ring.c        where they lie meanwhile
  *   datagram.c    datagrams
  *   span.c        the memory of a transfer
  *
@@ -19,12 +20,16 @@
  *
  * so that bytes are copied twice, once in and once out, and moving a segment moves a number. An
  * event carries the count of its bytes; order within a flow is kept by giving each arrival a later
- * time than the one before.
+ * time than the one before. The marks have 32 bits and wrap: only how far two of them are apart
+ * means something, and that is never more than the buffers hold.
  *
  * Lifetime: a connection is counted by its references: one for each event under way, each socket
  * at an end, and the listener that holds it. Nothing else points to it, so no event can meet a
  * freed one. Sockets are pointed to by no event at all. All are reused through free lists of their
  * stack, which owns the memory until the world ends.
+ *
+ * Worlds have many idle connections, so an idle one is small: a flow has a ring only while bytes
+ * lie in it, and what few sockets need (`struct orr__extras`) is apart from what all do.
  *
  * Loss is not simulated packet by packet. What a retransmission would repair shows as time only: a
  * flow whose path is cut, whose receiver is down or has no room to accept is `stalled`, its bytes
@@ -48,26 +53,26 @@ struct orr__connection;
 
 /* The bytes from one end to the other. */
 struct orr__flow {
-    uint8_t *ring;
-    uint32_t ring_size; /* a power of two; grows up to what the capacities need */
+    uint8_t *ring; /* NULL while it holds nothing */
+    struct orr__link *link;
+    uint64_t arrival_ns; /* of the last segment on its way */
+    uint32_t origin;     /* the position that lies at ring[0] */
+    uint32_t read;
+    uint32_t arrived;
+    uint32_t sent;
+    uint32_t written;
+    uint32_t read_seen; /* `read` as the sender knows it */
     uint32_t send_capacity;
     uint32_t receive_capacity;
-    uint64_t origin; /* the position that lies at ring[0] */
-    uint64_t read;
-    uint64_t arrived;
-    uint64_t sent;
-    uint64_t written;
-    uint64_t read_seen;  /* `read` as the sender knows it */
-    uint64_t arrival_ns; /* of the last segment on its way */
-    struct orr__link *link;
-    uint8_t epoch;        /* segments of an earlier one were lost */
-    bool stalled;         /* a retransmission is appointed */
-    bool window_underway; /* a window update is on its way to the sender */
-    bool hello_sent;      /* the handshake's last packet; later segments follow it */
-    bool hello_arrived;
-    bool fin_sent;
-    bool fin_arrived;
-    uint32_t retries;
+    uint8_t ring_bits; /* the ring has, or had last, 2 to that power bytes; it only grows */
+    uint8_t epoch;     /* segments of an earlier one were lost */
+    uint8_t retries;
+    bool stalled : 1;         /* a retransmission is appointed */
+    bool window_underway : 1; /* a window update is on its way to the sender */
+    bool hello_sent : 1;      /* the handshake's last packet; later segments follow it */
+    bool hello_arrived : 1;
+    bool fin_sent : 1;
+    bool fin_arrived : 1;
 };
 
 enum orr__end_state {
@@ -84,31 +89,30 @@ struct orr__end {
     struct orr__socket *socket; /* NULL: not accepted yet, or closed */
     struct orr__stack *stack;   /* NULL: an address where no node is */
     struct orr__place place;
-    uint64_t
+    uint8_t state; /* enum orr__end_state; ask orr__end_state */
+    bool shut_receive : 1;
+    bool shut_send : 1;
+    bool fin_received : 1;
+    bool closed_first : 1; /* its FIN was sent before the peer's arrived: TIME_WAIT is here */
+    uint32_t
         power_losses; /* the stack's when the end was made: another count now means it vanished */
-    enum orr__end_state state;
-    int error; /* positive errno, reported once: the kernel's sk_err */
-    bool shut_receive;
-    bool shut_send;
-    bool fin_received;
-    bool closed_first; /* its FIN was sent before the peer's arrived: TIME_WAIT is on this side */
+    int error;        /* positive errno, reported once: the kernel's sk_err */
 };
 
 struct orr__connection {
     struct orr__connection *next; /* of the stack's list, or its free list */
     struct orr__connection *previous;
-    struct orr__stack *stack; /* of the end that connected */
     struct orr_world *world;
     struct orr__socket *listener; /* while half open or not accepted */
     struct orr__connection *wait_next;
     struct orr__connection *wait_previous;
     uint64_t begun_ns;
     uint32_t references;
-    uint32_t syn_count;
-    bool instant;                  /* Unix: the bytes take no time */
-    struct orr_address *left_name; /* Unix: of the client that left before it was accepted */
-    bool severed;                  /* a reset by choice is on its way to both ends */
-    struct orr__end ends[2];       /* 0 connected, 1 accepted */
+    uint8_t syn_count;
+    bool instant;                /* Unix: the bytes take no time */
+    bool severed;                /* a reset by choice is on its way to both ends */
+    struct orr__name *left_name; /* Unix: of the client that left before it was accepted */
+    struct orr__end ends[2];     /* 0 connected, 1 accepted */
 };
 
 /* A doubly linked list of connections through wait_next and wait_previous. */
@@ -141,59 +145,90 @@ struct orr__port {
     uint32_t children;         /* accepted sockets, which share the listener's port */
     uint32_t children_strict;  /* those without SO_REUSEADDR */
     uint16_t number;
-    enum orr__transport transport;
-    bool busy_strict; /* a connection in TIME_WAIT was without SO_REUSEADDR */
+    uint8_t transport; /* enum orr__transport */
+    bool busy_strict;  /* a connection in TIME_WAIT was without SO_REUSEADDR */
 };
 
 /* What connect was told last: the kernel's SS_UNCONNECTED, SS_CONNECTING, SS_CONNECTED. */
 enum orr__phase { ORR__UNCONNECTED, ORR__CONNECTING, ORR__CONNECTED };
 
-struct orr__socket {
-    struct orr__end *end; /* of a stream that is or was connected */
-    struct orr__process *process;
-    struct orr_queue in; /* RECV, RECV_FROM, READ, READV, ACCEPT that wait */
-    struct orr_queue
-        out; /* SEND, SEND_TO, WRITE, WRITEV; of a Unix listener: CONNECT that waits for room */
+/* The name of a Unix socket: as much of an orr_address as there is. */
+struct orr__name {
+    uint32_t length;
+    uint8_t bytes[];
+};
+
+/* What few sockets need. */
+struct orr__extras {
     struct orr_queue polls;
-    struct orr_completion *connecting;
-    struct orr__stack *stack;
-    struct orr__socket *next; /* of the stack's list, or its free list */
-    struct orr__socket *previous;
-    enum orr__transport transport;
-    enum orr_family family;
-    enum orr__phase phase;
-    int32_t options[ORR_SOCKET_OPTION_COUNT]; /* as they are read back; buffers: 0 = the default */
-    bool shut_receive;                        /* of a stream: while it has no end */
-    bool shut_send;
 
-    struct orr__port *port;
-    struct orr__socket *port_next;
-    struct orr__socket *port_previous;
-    bool is_child;    /* of a listener on that port */
-    bool is_strict;   /* a child without SO_REUSEADDR */
-    bool ephemeral;   /* the port was chosen for it */
-    bool bound_again; /* after its connection was over */
-    bool failed_late; /* the connect, after a while: for listen, it connects still */
-    struct orr__place local;
-    struct orr__place remote;
-    struct orr_address name; /* of Unix sockets */
-    uint64_t inode;          /* that bind made under that name, whatever became of the name since */
-    struct orr_address peer_name;
-    struct orr__socket *waits_at; /* a Unix listener without room for this connect */
-
-    bool listening;
+    /* Of one that listens. */
     uint32_t backlog;
     struct orr__waiting half_open;
     struct orr__waiting arrived; /* to be accepted */
     uint64_t canceled_flush;     /* in which the first accept was canceled, + 1; 0 = in none */
 
-    int error; /* of datagrams */
+    /* Of Unix sockets. */
+    struct orr__name *name; /* NULL: none */
+    struct orr__name *peer_name;
+    uint64_t inode; /* that bind made under that name, whatever became of the name since */
+    struct orr__socket *waits_at; /* a listener without room for this connect */
+
+    /* Of datagrams. */
+    struct orr__place remote;
+    int error;
     uint64_t queued_bytes;
     uint64_t queue_capacity;
     uint64_t departure_ns; /* the arrival of the last datagram sent */
     struct orr__packet *queue_first;
     struct orr__packet *queue_last;
 };
+
+struct orr__socket {
+    struct orr__end *end; /* of a stream that is or was connected */
+    struct orr__process *process;
+    struct orr__stack *stack;
+    struct orr__extras *extras; /* NULL: a TCP socket that never listened and never was polled */
+    struct orr_queue in;        /* RECV, RECV_FROM, READ, READV, ACCEPT that wait */
+    struct orr_queue
+        out; /* SEND, SEND_TO, WRITE, WRITEV; of a Unix listener: CONNECT that waits for room */
+    struct orr_completion *connecting;
+    struct orr__socket *next; /* of the stack's list, or its free list */
+    struct orr__socket *previous;
+    struct orr__port *port;
+    struct orr__socket *port_next;
+    struct orr__socket *port_previous;
+    int32_t receive_buffer; /* as it is read back; 0 = the default */
+    int32_t send_buffer;
+    struct orr__place local;
+    uint8_t transport;     /* enum orr__transport */
+    uint8_t family;        /* enum orr_family */
+    uint8_t phase;         /* enum orr__phase */
+    uint8_t switches;      /* options that are on or off: 1 << enum orr_socket_option */
+    bool shut_receive : 1; /* of a stream: while it has no end */
+    bool shut_send : 1;
+    bool listening : 1;
+    bool is_child : 1;    /* of a listener on that port */
+    bool is_strict : 1;   /* a child without SO_REUSEADDR */
+    bool ephemeral : 1;   /* the port was chosen for it */
+    bool bound_again : 1; /* after its connection was over */
+    bool failed_late : 1; /* the connect, after a while: for listen, it connects still */
+};
+
+static inline bool orr__socket_has(const struct orr__socket *socket, enum orr_socket_option option)
+{
+    return (socket->switches >> option & 1) != 0;
+}
+
+/* The poll that waits longest, or NULL. */
+static inline struct orr_completion *orr__socket_poll(const struct orr__socket *socket)
+{
+    return socket->extras != NULL ? socket->extras->polls.head : NULL;
+}
+
+/* With their two links, a port and two descriptors: an idle connection takes less than 1 KiB. */
+_Static_assert(2 * sizeof(struct orr__socket) + sizeof(struct orr__connection) <= 648,
+               "worlds have many idle connections: keep them small");
 
 #define ORR__PORT_BUCKETS 256u
 
@@ -209,7 +244,7 @@ struct orr__stack {
     struct orr__packet *packets_free;
     uint64_t sockets_made;
     uint64_t listens;
-    uint64_t power_losses;
+    uint32_t power_losses;
     uint64_t dark_life; /* the life that the last power loss ended; 0 = none yet */
 };
 
@@ -254,13 +289,19 @@ struct orr__socket *orr__socket_new(struct orr__process *process, enum orr__tran
 void orr__socket_end(struct orr__socket *socket, bool vanishes);
 /* Lets go of the end of a connection that is over, or never came about. */
 void orr__socket_drop_end(struct orr__socket *socket);
+/* Makes them, if it has none. */
+struct orr__extras *orr__socket_extras(struct orr__socket *socket);
 
 /* ---- socket_calls.c -------------------------------------------------------------------------- */
 
-/* What is told of a Unix socket's name; of one without (NULL, or empty) just the family. */
-void orr__socket_name(const struct orr_address *name, struct orr_address *ret_address);
+/* What is told of a Unix socket's name; of one without (NULL) just the family. */
+void orr__socket_name(const struct orr__name *name, struct orr_address *ret_address);
 /* The path in a Unix socket's address: 0 or -EINVAL. */
 int orr__socket_path(const struct orr_address *address, char path[ORR_ADDRESS_TEXT_MAX]);
+/* A copy, for as long as the socket lives; NULL of an address without length. */
+struct orr__name *orr__name_keep(const struct orr_address *address);
+struct orr__name *orr__name_copy(const struct orr__name *name);
+void orr__name_write(const struct orr__name *name, struct orr_address *ret_address);
 
 /* ---- socket_connect.c ------------------------------------------------------------------------ */
 
@@ -317,8 +358,8 @@ void orr__span_copy(const struct orr__span *span, void *to, uint32_t length);
 
 /* ---- connection.c ---------------------------------------------------------------------------- */
 
-/* Starts to connect to socket->remote, from socket->local, which is bound. */
-void orr__connection_begin(struct orr__socket *socket);
+/* Starts to connect to `remote`, from socket->local, which is bound. */
+void orr__connection_begin(struct orr__socket *socket, const struct orr__place *remote);
 /* A connected pair with a Unix listener, at once. */
 void orr__connection_instant(struct orr__socket *socket, struct orr__socket *listener);
 void orr__connection_release(struct orr__connection *connection);
@@ -331,7 +372,7 @@ void orr__connection_syn_lost(struct orr__connection *connection, const char *wh
 /* The listener lets go of the connection; its reference stays with the caller. */
 void orr__connection_leave_listener(struct orr__connection *connection);
 /* The client of a Unix connection leaves: who accepts it later is still told its name. */
-void orr__connection_keep_name(struct orr__connection *connection, const struct orr_address *name);
+void orr__connection_keep_name(struct orr__connection *connection, const struct orr__name *name);
 /* The state; closed also for an end that went with a power loss. */
 static inline enum orr__end_state orr__end_state(const struct orr__end *end)
 {
@@ -350,7 +391,7 @@ void orr__listener_hand_over(const struct orr__socket *listener, struct orr__soc
 /* As in the kernel, one more than the backlog. */
 static inline bool orr__listener_has_room(const struct orr__socket *listener)
 {
-    return listener->arrived.count <= listener->backlog;
+    return listener->extras->arrived.count <= listener->extras->backlog;
 }
 
 /* ---- connection_end.c ------------------------------------------------------------------------ */
@@ -377,10 +418,13 @@ void orr__end_reset(struct orr__end *end);
 
 /* ---- stream.c -------------------------------------------------------------------------------- */
 
+void orr__flow_begin(struct orr__flow *flow);
+/* Gives its ring back: nothing lies in it any more, or nobody will read it. */
+void orr__flow_end(struct orr__end *end);
 /* True if a segment that leaves now takes no time. */
 bool orr__arrives_at_once(const struct orr__end *end, uint64_t number);
 /* Bytes that recv would find. */
-uint64_t orr__stream_readable(const struct orr__end *end);
+uint32_t orr__stream_readable(const struct orr__end *end);
 /* True if send would find a good part of the buffer free. */
 bool orr__stream_writable(const struct orr__end *end);
 /* Lets the waiting recvs, or sends, look again. */

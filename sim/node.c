@@ -1,8 +1,8 @@
 /*
- * node.c: nodes, and their processes: one process is one life of a node, from boot to crash.
+ * node.c: nodes: how they boot, crash and pause, and when their loops (process.c) make a pass.
  *
- * A crash drops the loop, its descriptors, timers and completions without a callback, and the
- * memory that the program took from the loop. What stays is the disk (after power loss: what the
+ * A crash drops the loops, their descriptors, timers and completions without a callback, and the
+ * memory that the program took from a loop. What stays is the disk (after power loss: what the
  * disk kept) and the counters that name the node's operations, so that "server/fsync#3" is the
  * third fsync of all its lives.
  */
@@ -43,6 +43,7 @@ static struct orr_node *make_node(struct orr_world *world, const char *name)
     node->world = world;
     node->name = name;
     node->id = orr__actor_id(name);
+    node->seat = (struct orr__seat){.name = name, .id = node->id, .number = 1};
     node->index = world->node_count++;
     if (world->last_node != NULL)
         world->last_node->next = node;
@@ -108,7 +109,7 @@ struct orr_node *orr__world_node_by_address(struct orr_world *world,
 
 void *orr_node_application(const struct orr_node *node)
 {
-    return node->process != NULL ? node->process->application : NULL;
+    return node->process != NULL ? node->process->life->application : NULL;
 }
 
 struct orr_loop *orr_node_loop(const struct orr_node *node)
@@ -133,60 +134,7 @@ int64_t orr_node_read_file(struct orr_node *node, const char *path, void *buffer
     return result;
 }
 
-/* ---- processes ------------------------------------------------------------------------------- */
-
-int orr__process_open(struct orr_node *node, const struct orr_options *options, bool external,
-                      struct orr__process **ret_process)
-{
-    struct orr__process *process = calloc(1, sizeof *process);
-    if (process == NULL)
-        orr_fatal("no memory for a process of node %s", node->name);
-    process->world = node->world;
-    process->node = node;
-    process->external = external;
-    process->timer_ns = UINT64_MAX;
-    int status = orr_loop_open_with(options, &orr__world_backend, process, &process->loop);
-    if (status < 0) {
-        free(process);
-        return status;
-    }
-    node->process = process;
-    node->libc.seeded = false;
-    node->lives++;
-    *ret_process = process;
-    return 0;
-}
-
-void orr__process_free(struct orr__process *process)
-{
-    while (process->allocations != NULL) {
-        struct orr__allocation *allocation = process->allocations;
-        process->allocations = allocation->next;
-        free(allocation);
-    }
-    for (int32_t i = 0; i < process->descriptor_count; i++)
-        free(process->descriptors[i].path);
-    free(process->descriptors);
-    orr__police_process_freed(process);
-    free(process);
-}
-
-/* What the system does when a process is gone: descriptors and waiting operations. */
-static void end_process(struct orr__process *process, enum orr_crash kind)
-{
-    struct orr_node *node = process->node;
-    struct orr_statistics statistics;
-    orr_loop_statistics(process->loop, &statistics);
-    node->world->completions += statistics.callbacks;
-    orr__forget(process->world, process);
-    orr__stack_process_ended(node->stack, process, kind);
-    for (int32_t i = 0; i < process->descriptor_count; i++)
-        if (process->descriptors[i].kind == ORR__DESCRIPTOR_FILE)
-            orr__file_close(process->descriptors[i].file);
-    node->process = NULL;
-    node->is_paused = false;
-    node->is_step_held = false;
-}
+/* ---- lives ----------------------------------------------------------------------------------- */
 
 static void boot_later(struct orr_world *world, void *object, uint64_t life)
 {
@@ -206,13 +154,14 @@ static void schedule_boot(struct orr_node *node)
     orr__schedule(world, world->now_ns + down_ns, boot_later, NULL, node, node->lives);
 }
 
-static void run_crash_function(struct orr__process *process)
+static void run_crash_function(struct orr_node *node)
 {
-    const struct orr_program *program = process->node->program;
-    if (program == NULL || program->crash == NULL || process->application == NULL)
+    const struct orr_program *program = node->program;
+    void *application = node->process->life->application;
+    if (program == NULL || program->crash == NULL || application == NULL)
         return;
-    struct orr__scope before = orr__scope_enter(process->world, process);
-    program->crash(process->application);
+    struct orr__scope before = orr__scope_enter(node->world, node->process);
+    program->crash(application);
     orr__scope_leave(before);
 }
 
@@ -232,7 +181,7 @@ void orr__node_crash(struct orr_node *node, const struct orr__point *point)
     struct orr__process *process = node->process;
     struct orr_world *world = node->world;
     orr__assert(process != NULL && !world->failed);
-    if (process->stepping)
+    if (orr__life_is_inside(process->life))
         orr_fatal("orr_node_crash: node %s is inside one of its own callbacks", node->name);
     if (process->external)
         orr_fatal("orr_node_crash: the loop of node %s was opened by orr_node_open_loop: close it "
@@ -242,35 +191,35 @@ void orr__node_crash(struct orr_node *node, const struct orr__point *point)
     enum orr_crash kind = power ? ORR_CRASH_POWER : ORR_CRASH_PROCESS;
     orr__fault(world, point, 0, power ? "loses power" : "is killed");
     orr__trace_hash(world, ORR__EVENT_CRASH, node->id, kind, node->lives);
-    orr__record_dropped(process);
-    run_crash_function(process);
-    end_process(process, kind);
+    orr__record_dropped(node);
+    run_crash_function(node);
+    struct orr__life *life = orr__life_end(node, kind);
     if (power) {
         orr__disk_power_loss(node->disk);
         orr__clock_restart(node);
     }
-    orr_loop_discard(process->loop); /* frees the process through the backend's close */
+    orr__life_discard(life);
     if (node->crash_kinds != 0)
         schedule_boot(node);
 }
 
 /* The program called orr_stop: its process exits. A supervisor boots it again if crashes are
  * allowed. */
-static void process_exits(struct orr__process *process, const char *why)
+static void program_exits(struct orr_node *node, const char *why)
 {
-    struct orr_node *node = process->node;
     orr__trace_hash(node->world, ORR__EVENT_CRASH, node->id, 0, node->lives);
     orr__story_life(node, ORR__RECORD_STOP, "%s", why);
-    orr__record_dropped(process);
-    if (process->application != NULL)
-        orr__police_stopped(process);
-    run_crash_function(process);
-    end_process(process, ORR_CRASH_PROCESS);
-    orr_loop_discard(process->loop);
+    orr__record_dropped(node);
+    if (node->process->life->application != NULL)
+        orr__police_stopped(node);
+    run_crash_function(node);
+    orr__life_discard(orr__life_end(node, ORR_CRASH_PROCESS));
     node->exited = node->crash_kinds == 0;
     if (!node->exited)
         schedule_boot(node);
 }
+
+static void look_after_further(struct orr_node *node);
 
 void orr_node_start(struct orr_node *node)
 {
@@ -288,17 +237,19 @@ void orr_node_start(struct orr_node *node)
     orr__story_life(node, ORR__RECORD_BOOT, "boots (life %" PRIu64 ")", node->lives);
     struct orr__scope before = orr__scope_enter(world, process);
     process->stepping = true;
-    process->application = node->program->boot(process->loop, node->config);
+    void *application = node->program->boot(process->loop, node->config);
+    process->life->application = application;
     process->stepping = false;
     orr__scope_leave(before);
-    if (process->application == NULL && node->lives == 1) /* else checks would hold for nothing */
+    if (application == NULL && node->lives == 1) /* else checks would hold for nothing */
         orr__world_fail(world, "every program starts", NULL, "boot of node %s returned NULL",
                         node->name);
-    if (process->application == NULL || orr_stopped(process->loop))
-        process_exits(process,
-                      process->application == NULL ? "cannot start: boot failed" : "stops");
-    else
-        orr__schedule_step(process);
+    if (application == NULL || orr_stopped(process->loop)) {
+        program_exits(node, application == NULL ? "cannot start: boot failed" : "stops");
+        return;
+    }
+    orr__schedule_step(process);
+    look_after_further(node);
 }
 
 /* ---- stepping -------------------------------------------------------------------------------- */
@@ -318,7 +269,31 @@ static void appoint(struct orr__process *process)
     if (wait_ns >= UINT64_MAX - now_ns || now_ns + wait_ns >= process->timer_ns)
         return;
     process->timer_ns = now_ns + wait_ns;
-    orr__schedule(process->world, process->timer_ns, step, process, process, process->node->id);
+    orr__schedule(process->world, process->timer_ns, step, process, process, process->seat->id);
+}
+
+/* The program may have stopped further loops, or submitted to them from a callback of another. */
+static void look_after_further(struct orr_node *node)
+{
+    for (struct orr__process *process = node->process->next; process != NULL;
+         process = process->next) {
+        process->is_over = process->is_over || orr_stopped(process->loop);
+        if (!process->is_over)
+            appoint(process);
+    }
+}
+
+/* A pass is over. Nothing ends while boot is still under way: it looks itself. */
+static void look_after(struct orr_node *node)
+{
+    if (node->process->stepping)
+        return;
+    if (orr_stopped(node->process->loop)) {
+        program_exits(node, "stops");
+        return;
+    }
+    appoint(node->process);
+    look_after_further(node);
 }
 
 static void step(struct orr_world *world, void *object, uint64_t a)
@@ -326,48 +301,47 @@ static void step(struct orr_world *world, void *object, uint64_t a)
     struct orr__process *process = object;
     (void)a;
     process->step_scheduled = false;
+    if (process->is_over)
+        return;
     if (process->node->is_paused) {
-        process->node->is_step_held = true;
+        process->is_step_held = true;
         return;
     }
     if (process->timer_ns <= world->now_ns) {
         process->timer_ns = UINT64_MAX;
-        orr__record_text(world, process->node, "a timer is due");
+        orr__record_loop(process, "a timer is due");
     }
-    orr__trace_hash(world, ORR__EVENT_STEP, process->node->id, 0, 0);
+    orr__trace_hash(world, ORR__EVENT_STEP, process->seat->id, 0, 0);
     struct orr__scope before = orr__scope_enter(world, process);
     process->stepping = true;
     orr_run_for_ns(process->loop, 0);
     process->stepping = false;
     orr__scope_leave(before);
-    if (orr_stopped(process->loop))
-        process_exits(process, "stops");
-    else
-        appoint(process);
+    look_after(process->node);
 }
 
 uint64_t orr__step_delay(struct orr__process *process)
 {
-    struct orr_node *node = process->node;
-    return orr__draw_range(process->world, ORR__SITE_STEP_DELAY, node->id, node->step_count++, 200,
+    struct orr__seat *seat = process->seat;
+    return orr__draw_range(process->world, ORR__SITE_STEP_DELAY, seat->id, seat->step_count++, 200,
                            5 * ORR_MICROSECOND);
 }
 
 void orr__schedule_step(struct orr__process *process)
 {
-    if (process->step_scheduled || process->external)
+    if (process->step_scheduled || process->external || process->is_over)
         return;
     process->step_scheduled = true;
-    struct orr_node *node = process->node;
     uint64_t delay_ns = orr__step_delay(process);
     orr__schedule(process->world, process->world->now_ns + delay_ns, step, process, process,
-                  node->id);
+                  process->seat->id);
 }
 
 void orr__clock_changed(struct orr_node *node)
 {
-    if (node->process != NULL && !node->process->external)
-        appoint(node->process);
+    for (struct orr__process *process = node->process; process != NULL; process = process->next)
+        if (!process->external && !process->is_over)
+            appoint(process);
 }
 
 /* ---- pauses ---------------------------------------------------------------------------------- */
@@ -413,9 +387,11 @@ void orr_node_resume(struct orr_node *node)
     node->is_paused = false;
     orr__trace_hash(node->world, ORR__EVENT_PAUSE, node->id, node->pauses, 0);
     orr__record_text(node->world, node, "goes on");
-    if (node->is_step_held)
-        orr__schedule_step(node->process);
-    node->is_step_held = false;
+    for (struct orr__process *process = node->process; process != NULL; process = process->next) {
+        if (process->is_step_held)
+            orr__schedule_step(process);
+        process->is_step_held = false;
+    }
 }
 
 bool orr_node_is_paused(const struct orr_node *node)
@@ -459,25 +435,14 @@ int orr_node_open_loop(struct orr_world *world, const char *name, const struct o
     return 0;
 }
 
-/* The loop of an external process is being closed by its owner. */
-void orr__process_closed(struct orr__process *process)
-{
-    if (process->node->process == process) {
-        orr__record_life(process->node, ORR__RECORD_STOP, "closes its loop");
-        end_process(process, ORR_CRASH_PROCESS);
-    }
-    orr__process_free(process);
-}
-
 void orr__node_end(struct orr_node *node)
 {
     struct orr__process *process = node->process;
     if (process != NULL && process->external)
         orr_fatal("orr_world_destroy: the loop of node %s is open: close it first", node->name);
     if (process != NULL) {
-        run_crash_function(process);
-        end_process(process, ORR_CRASH_POWER);
-        orr_loop_discard(process->loop);
+        run_crash_function(node);
+        orr__life_discard(orr__life_end(node, ORR_CRASH_POWER));
     }
 }
 
@@ -486,5 +451,6 @@ void orr__node_destroy(struct orr_node *node)
     orr__stack_destroy(node->stack);
     orr__disk_destroy(node->disk);
     orr__plans_free(node);
+    orr__seats_free(node);
     free(node);
 }

@@ -4,8 +4,8 @@
  *
  * Socket operations start at once, as a kernel tries them inline, and may wait at their socket.
  * File operations take effect after a latency, as a kernel's workers do them. Each operation of a
- * node has a number, counted per kind over all lives of the node: the occurrence that its faults
- * are named by and its choices are keyed by. It travels in completion->result until the end.
+ * node has a number, counted per kind over all lives and loops of the node: the occurrence that its
+ * faults are named by and its choices are keyed by. It travels in completion->result until the end.
  */
 #include "witness.h"
 #include "world.h"
@@ -34,6 +34,21 @@ struct orr__point orr__op_point(const struct orr_node *node, enum orr__fault_kin
         .number = occurrence,
         .actor = orr__op_actor(node, op),
         .occurrence = occurrence,
+    };
+}
+
+/* Of one loop. */
+struct orr__point orr__seat_point(const struct orr__seat *seat, enum orr__fault_kind kind,
+                                  enum orr__site site, const char *part, uint64_t number)
+{
+    return (struct orr__point){
+        .kind = kind,
+        .site = site,
+        .owner = seat->name,
+        .part = part,
+        .number = number,
+        .actor = seat->id,
+        .occurrence = number,
     };
 }
 
@@ -107,8 +122,9 @@ void orr__ready(struct orr__process *process, struct orr_completion *completion,
     completion->request.backend_bits = ORR__PLACE_READY;
     completion->next = NULL;
     completion->previous = NULL;
+    struct orr__seat *seat = process->seat;
     const struct orr__point point =
-        orr__node_point(node, ORR__FAULT_OVERTAKES, ORR__SITE_REORDER, "ready", node->ready_count);
+        orr__seat_point(seat, ORR__FAULT_OVERTAKES, ORR__SITE_REORDER, "ready", seat->ready_count);
     bool overtakes = process->ready.count > 0 && orr__strikes(world, &point);
     if (overtakes) {
         orr__fault(world, &point, 0, "%s overtakes %" PRIu64 " other%s",
@@ -118,7 +134,7 @@ void orr__ready(struct orr__process *process, struct orr_completion *completion,
     } else {
         orr_queue_push(&process->ready, completion);
     }
-    node->ready_count++;
+    seat->ready_count++;
     orr__schedule_step(process);
 }
 

@@ -40,19 +40,20 @@ const char *orr__police_site(const char *site)
 
 static struct orr__watch *take_watch(struct orr__process *process)
 {
-    struct orr__watch *watch = process->watches_free;
+    struct orr__life *life = process->life;
+    struct orr__watch *watch = life->watches_free;
     if (watch == NULL) {
         watch = calloc(1, sizeof *watch);
         if (watch == NULL)
             orr_fatal("no memory to watch another operation of node %s", process->node->name);
     } else {
-        process->watches_free = watch->next;
+        life->watches_free = watch->next;
     }
-    watch->next = process->watches;
+    watch->next = life->watches;
     watch->previous = NULL;
     if (watch->next != NULL)
         watch->next->previous = watch;
-    process->watches = watch;
+    life->watches = watch;
     return watch;
 }
 
@@ -65,11 +66,11 @@ static void free_watch(struct orr__watch *watch)
 
 static void give_back(struct orr__watch *watch)
 {
-    struct orr__process *process = watch->process;
+    struct orr__life *life = watch->process->life;
     if (watch->previous != NULL)
         watch->previous->next = watch->next;
     else
-        process->watches = watch->next;
+        life->watches = watch->next;
     if (watch->next != NULL)
         watch->next->previous = watch->previous;
     if (watch->copy_capacity > COPY_KEPT) {
@@ -78,13 +79,18 @@ static void give_back(struct orr__watch *watch)
     }
     free(watch->owned);
     watch->owned = NULL;
-    watch->next = process->watches_free;
-    process->watches_free = watch;
+    watch->next = life->watches_free;
+    life->watches_free = watch;
 }
 
 void orr__police_process_freed(struct orr__process *process)
 {
-    struct orr__watch *lists[] = {process->watches, process->watches_free};
+    free(process->close_sites);
+}
+
+void orr__police_life_freed(struct orr__life *life)
+{
+    struct orr__watch *lists[] = {life->watches, life->watches_free};
     for (int i = 0; i < 2; i++) {
         while (lists[i] != NULL) {
             struct orr__watch *watch = lists[i];
@@ -92,7 +98,6 @@ void orr__police_process_freed(struct orr__process *process)
             free_watch(watch);
         }
     }
-    free(process->close_sites);
 }
 
 /* In the place of the program's callback. */
@@ -260,7 +265,7 @@ void orr__police_submit(struct orr__process *process, struct orr_completion *com
 
 static const char *newest_site(const struct orr__process *process)
 {
-    const struct orr__watch *watch = process->watches;
+    const struct orr__watch *watch = process->life->watches;
     return orr__police_site(watch != NULL ? watch->completion->site : NULL);
 }
 
@@ -334,7 +339,7 @@ void orr__police_read(struct orr__process *process, const struct orr__file *file
 
 bool orr__police_free(struct orr__process *process, const void *memory, size_t size)
 {
-    const struct orr__watch *watch = process->watches;
+    const struct orr__watch *watch = process->life->watches;
     while (watch != NULL && !orr__watch_uses(watch, memory, size))
         watch = watch->next;
     if (watch == NULL)

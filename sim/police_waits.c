@@ -66,7 +66,7 @@ static void collect(void *context, const struct orr_completion *completion)
         waits->told[at] = wait;
 }
 
-static void describe(const struct orr__process *process, const struct waiter *wait, char *text,
+static void describe(const struct orr_node *node, const struct waiter *wait, char *text,
                      size_t size)
 {
     const struct orr_completion *completion = wait->completion;
@@ -74,7 +74,7 @@ static void describe(const struct orr__process *process, const struct waiter *wa
     char when[48] = "";
     if (completion->request.descriptor >= 0)
         snprintf(on, sizeof on, " on %d", completion->request.descriptor);
-    uint64_t now_ns = orr__node_clock(process->node, ORR_CLOCK_MONOTONIC);
+    uint64_t now_ns = orr__node_clock(node, ORR_CLOCK_MONOTONIC);
     uint64_t ns = wait->ns;
     if (wait->kind == TIMER)
         ns = ns > now_ns ? ns - now_ns : 0;
@@ -101,23 +101,29 @@ static void add(struct orr_world *world, const char *format, ...)
     va_end(arguments);
 }
 
-static void tell_node(struct orr_world *world, const struct orr_node *node)
+static void tell_loop(struct orr_world *world, const struct orr__process *process)
 {
+    const char *name = process->seat->name;
     struct waits waits = {.count = 0};
-    if (node->process == NULL) {
-        add(world, "  %s: is down\n", node->name);
-        return;
-    }
-    orr_loop_operations(node->process->loop, collect, &waits);
+    orr_loop_operations(process->loop, collect, &waits);
     if (waits.count == 0)
-        add(world, "  %s: nothing\n", node->name);
+        add(world, "  %s: nothing\n", name);
     for (uint64_t i = 0; i < waits.count && i < WAITS_TOLD; i++) {
         char text[LINE_MAX_BYTES];
-        describe(node->process, &waits.told[i], text, sizeof text);
-        add(world, "  %s: %s\n", node->name, text);
+        describe(process->node, &waits.told[i], text, sizeof text);
+        add(world, "  %s: %s\n", name, text);
     }
     if (waits.count > WAITS_TOLD)
-        add(world, "  %s: and %" PRIu64 " more\n", node->name, waits.count - WAITS_TOLD);
+        add(world, "  %s: and %" PRIu64 " more\n", name, waits.count - WAITS_TOLD);
+}
+
+static void tell_node(struct orr_world *world, const struct orr_node *node)
+{
+    if (node->process == NULL)
+        add(world, "  %s: is down\n", node->name);
+    for (const struct orr__process *process = node->process; process != NULL;
+         process = process->next)
+        tell_loop(world, process);
 }
 
 void orr__police_tell_waits(struct orr_world *world)
@@ -151,7 +157,7 @@ void orr__police_opened(struct orr__process *process, int32_t descriptor, const 
     if (copy == NULL)
         orr_fatal("no memory for a path of node %s", process->node->name);
     memcpy(copy, path, size);
-    process->descriptors[descriptor].path = copy;
+    process->life->descriptors[descriptor].path = copy;
 }
 
 static void describe_open(const struct orr__descriptor *descriptor, char *text, size_t size)
@@ -172,14 +178,14 @@ static void describe_open(const struct orr__descriptor *descriptor, char *text, 
 
 #define RULE "a node that stops leaves nothing open"
 
-void orr__police_stopped(struct orr__process *process)
+void orr__police_stopped(struct orr_node *node)
 {
-    struct orr_node *node = process->node;
+    const struct orr__life *life = node->process->life;
     char text[LINE_MAX_BYTES];
     if (!node->leaves_nothing || !node->world->policed)
         return;
-    for (int32_t i = 0; i < process->descriptor_count; i++) {
-        const struct orr__descriptor *descriptor = &process->descriptors[i];
+    for (int32_t i = 0; i < life->descriptor_count; i++) {
+        const struct orr__descriptor *descriptor = &life->descriptors[i];
         if (descriptor->kind == ORR__DESCRIPTOR_FREE)
             continue;
         describe_open(descriptor, text, sizeof text);
@@ -188,10 +194,11 @@ void orr__police_stopped(struct orr__process *process)
                         node->name, i, text);
     }
     struct waits waits = {.count = 0};
-    orr_loop_operations(process->loop, collect, &waits);
+    for (struct orr__process *process = life->processes; process != NULL; process = process->next)
+        orr_loop_operations(process->loop, collect, &waits);
     if (waits.count == 0)
         return;
-    describe(process, &waits.told[0], text, sizeof text);
+    describe(node, &waits.told[0], text, sizeof text);
     orr__world_fail(node->world, RULE, orr__police_site(waits.told[0].completion->site),
                     "node %s stops while %" PRIu64 " operation%s in flight, the first of them: %s; "
                     "cancel what is left and wait for its callbacks",

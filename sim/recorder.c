@@ -68,6 +68,16 @@ void orr__record_text(struct orr_world *world, const struct orr_node *node, cons
     report(world, &record);
 }
 
+void orr__record_loop(const struct orr__process *process, const char *text)
+{
+    if (!orr__tracing(process->world))
+        return;
+    struct orr__record record = begin(ORR__RECORD_TEXT, process->node);
+    record.who = process->seat->name;
+    record.text = text;
+    report(process->world, &record);
+}
+
 void orr__record_line(struct orr_world *world, const char *who, const char *text)
 {
     if (!orr__tracing(world))
@@ -90,8 +100,8 @@ void orr__record_failed(struct orr_world *world, const char *check)
     report(world, &record);
 }
 
-/* "server", or "server->client": that is the first one's. Of two names that fit the longer one is
- * meant. */
+/* "server", "server.2" of its second loop, or "server->client": that is the first one's. Of two
+ * names that fit the longer one is meant. */
 static const struct orr_node *node_of(const struct orr_world *world, const char *owner)
 {
     const struct orr_node *found = NULL;
@@ -99,7 +109,8 @@ static const struct orr_node *node_of(const struct orr_world *world, const char 
     for (const struct orr_node *node = world->nodes; node != NULL; node = node->next) {
         size_t length = strlen(node->name);
         bool fits = strncmp(owner, node->name, length) == 0 &&
-                    (owner[length] == '\0' || strncmp(owner + length, "->", 2) == 0);
+                    (owner[length] == '\0' || owner[length] == '.' ||
+                     strncmp(owner + length, "->", 2) == 0);
         if (fits && length > found_length) {
             found = node;
             found_length = length;
@@ -132,6 +143,7 @@ static void record_operation(const struct orr__process *process, enum orr__recor
     bool names = op == ORR_OP_OPEN || op == ORR_OP_RENAME || op == ORR_OP_LINK ||
                  op == ORR_OP_UNLINK || op == ORR_OP_MKDIR;
     struct orr__record record = begin(kind, process->node);
+    record.who = process->seat->name;
     record.op = orr_op_name(op);
     record.number = (uint64_t)completion->result;
     record.result = result;
@@ -159,14 +171,15 @@ void orr__record_ended(const struct orr__process *process, const struct orr_comp
 }
 
 /* The police knows what is in flight. */
-void orr__record_dropped(const struct orr__process *process)
+void orr__record_dropped(const struct orr_node *node)
 {
-    if (!orr__tracing(process->world))
+    if (!orr__tracing(node->world))
         return;
-    for (const struct orr__watch *watch = process->watches; watch != NULL; watch = watch->next) {
+    const struct orr__watch *watch = node->process->life->watches;
+    for (; watch != NULL; watch = watch->next) {
         uint8_t place = watch->completion->request.backend_bits & ORR__PLACE_MASK;
         if (place == ORR__PLACE_SOCKET || place == ORR__PLACE_LATER)
-            record_operation(process, ORR__RECORD_DROP, watch->completion, 0);
+            record_operation(watch->process, ORR__RECORD_DROP, watch->completion, 0);
     }
 }
 

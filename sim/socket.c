@@ -32,15 +32,38 @@ struct orr__socket *orr__socket_new(struct orr__process *process, enum orr__tran
         socket = malloc(sizeof *socket);
     if (socket == NULL)
         orr_fatal("no memory for a socket of node %s", process->node->name);
-    *socket = (struct orr__socket){
-        .process = process, .stack = stack, .transport = transport, .family = family};
+    *socket = (struct orr__socket){.process = process,
+                                   .stack = stack,
+                                   .transport = (uint8_t)transport,
+                                   .family = (uint8_t)family};
     if (family == ORR_FAMILY_IP4)
         socket->local.ip[10] = socket->local.ip[11] = 0xff;
     socket->next = stack->sockets;
     if (stack->sockets != NULL)
         stack->sockets->previous = socket;
     stack->sockets = socket;
+    if (transport != ORR__TCP)
+        (void)orr__socket_extras(socket);
     return socket;
+}
+
+struct orr__extras *orr__socket_extras(struct orr__socket *socket)
+{
+    if (socket->extras == NULL)
+        socket->extras = calloc(1, sizeof *socket->extras);
+    if (socket->extras == NULL)
+        orr_fatal("no memory for a socket of node %s", socket->stack->node->name);
+    return socket->extras;
+}
+
+static void free_extras(struct orr__socket *socket)
+{
+    if (socket->extras == NULL)
+        return;
+    free(socket->extras->name);
+    free(socket->extras->peer_name);
+    free(socket->extras);
+    socket->extras = NULL;
 }
 
 bool orr__socket_is_stream(const struct orr__socket *socket)
@@ -79,7 +102,7 @@ void orr__socket_end(struct orr__socket *socket, bool vanishes)
     if (socket->transport == ORR__UDP)
         orr__datagram_close(socket);
     if (socket->end != NULL && socket->transport == ORR__UNIX)
-        orr__connection_keep_name(socket->end->connection, &socket->name);
+        orr__connection_keep_name(socket->end->connection, socket->extras->name);
     if (socket->end != NULL && vanishes)
         orr__end_vanish(socket->end);
     else if (socket->end != NULL)
@@ -93,14 +116,22 @@ void orr__socket_end(struct orr__socket *socket, bool vanishes)
         stack->sockets = socket->next;
     if (socket->next != NULL)
         socket->next->previous = socket->previous;
+    free_extras(socket);
     socket->next = stack->sockets_free;
     stack->sockets_free = socket;
+}
+
+void orr__socket_move(struct orr__socket *socket, struct orr__process *process)
+{
+    orr__assert(socket->connecting == NULL && socket->in.count == 0 &&
+                orr__socket_poll(socket) == NULL);
+    socket->process = process;
 }
 
 void orr__socket_close(struct orr__process *process, struct orr__socket *socket)
 {
     orr__assert(socket->process == process && socket->connecting == NULL);
-    orr__assert(socket->in.count == 0 && socket->polls.count == 0);
+    orr__assert(socket->in.count == 0 && orr__socket_poll(socket) == NULL);
     orr__socket_end(socket, false);
 }
 
@@ -249,15 +280,15 @@ void orr__socket_cancel(struct orr__process *process, struct orr__socket *socket
     orr__assert(socket->process == process);
     switch (completion->request.op) {
     case ORR_OP_CONNECT:
-        if (socket->waits_at != NULL) {
-            orr_queue_remove(&socket->waits_at->out, completion);
-            socket->waits_at = NULL;
+        if (socket->extras != NULL && socket->extras->waits_at != NULL) {
+            orr_queue_remove(&socket->extras->waits_at->out, completion);
+            socket->extras->waits_at = NULL;
             socket->phase = ORR__UNCONNECTED;
         }
         socket->connecting = NULL;
         break;
     case ORR_OP_POLL:
-        orr_queue_remove(&socket->polls, completion);
+        orr_queue_remove(&socket->extras->polls, completion);
         break;
     case ORR_OP_SEND:
     case ORR_OP_SEND_TO:
@@ -267,7 +298,7 @@ void orr__socket_cancel(struct orr__process *process, struct orr__socket *socket
         break;
     default:
         if (socket->listening && socket->in.head == completion)
-            socket->canceled_flush = process->node->flush_count + 1;
+            socket->extras->canceled_flush = process->seat->flush_count + 1;
         orr_queue_remove(&socket->in, completion);
         break;
     }

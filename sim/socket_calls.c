@@ -7,6 +7,7 @@
 #include "network.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -31,6 +32,41 @@ int orr__socket_path(const struct orr_address *address, char path[ORR_ADDRESS_TE
     return 0;
 }
 
+struct orr__name *orr__name_copy(const struct orr__name *name)
+{
+    if (name == NULL)
+        return NULL;
+    struct orr__name *copy = malloc(sizeof *copy + name->length);
+    if (copy == NULL)
+        orr_fatal("no memory for the name of a socket");
+    copy->length = name->length;
+    memcpy(copy->bytes, name->bytes, name->length);
+    return copy;
+}
+
+struct orr__name *orr__name_keep(const struct orr_address *address)
+{
+    struct orr__name *name = NULL;
+    if (address->length == 0)
+        return NULL;
+    orr__assert(address->length <= sizeof address->storage.bytes);
+    name = malloc(sizeof *name + address->length);
+    if (name == NULL)
+        orr_fatal("no memory for the name of a socket");
+    name->length = address->length;
+    memcpy(name->bytes, address->storage.bytes, address->length);
+    return name;
+}
+
+void orr__name_write(const struct orr__name *name, struct orr_address *ret_address)
+{
+    memset(ret_address, 0, sizeof *ret_address);
+    if (name == NULL)
+        return;
+    ret_address->length = name->length;
+    memcpy(ret_address->storage.bytes, name->bytes, name->length);
+}
+
 /* The kernel looks at the name before it looks at the socket; a bind that fails leaves no name. */
 static int bind_name(struct orr__socket *socket, const struct orr_address *address)
 {
@@ -41,12 +77,13 @@ static int bind_name(struct orr__socket *socket, const struct orr_address *addre
         status = orr__disk_make_socket(disk, path, NULL);
     if (status < 0)
         return status;
-    if (socket->port != NULL || socket->name.length > 0) /* an accepted one has its listener's */
+    struct orr__extras *extras = socket->extras;
+    if (socket->port != NULL || extras->name != NULL) /* an accepted one has its listener's */
         return -EINVAL;
-    status = orr__disk_make_socket(disk, path, &socket->inode);
+    status = orr__disk_make_socket(disk, path, &extras->inode);
     if (status < 0)
         return status;
-    socket->name = *address;
+    extras->name = orr__name_keep(address);
     return orr__port_bind(socket);
 }
 
@@ -86,7 +123,8 @@ int orr__socket_bind(struct orr__process *process, struct orr__socket *socket,
     if (status < 0)
         socket->local = before;
     else if (socket->family == ORR_FAMILY_IP6 && !orr__place_is_any(&place))
-        socket->options[ORR_SOCKET_ONLY_IP6] = 1; /* it can have no other peers, says the kernel */
+        socket->switches |=
+            1u << ORR_SOCKET_ONLY_IP6; /* it can have no other peers, says the kernel */
     return status;
 }
 
@@ -127,19 +165,17 @@ int orr__socket_listen(struct orr__process *process, struct orr__socket *socket,
     if (!socket->listening && orr__port_conflicts(socket->port, socket, true))
         return -EADDRINUSE;
     orr__socket_drop_end(socket); /* of a connect that failed */
-    socket->backlog = draw_backlog(socket->stack, backlog);
+    orr__socket_extras(socket)->backlog = draw_backlog(socket->stack, backlog);
     socket->listening = true;
     return 0;
 }
 
-void orr__socket_name(const struct orr_address *name, struct orr_address *ret_address)
+void orr__socket_name(const struct orr__name *name, struct orr_address *ret_address)
 {
-    if (name != NULL && name->length > 0) {
-        *ret_address = *name;
-        return;
-    }
     sa_family_t family = AF_UNIX;
-    memset(ret_address, 0, sizeof *ret_address);
+    orr__name_write(name, ret_address);
+    if (name != NULL)
+        return;
     memcpy(ret_address->storage.bytes, &family, sizeof family);
     ret_address->length = sizeof family;
 }
@@ -150,7 +186,7 @@ int orr__socket_local(struct orr__socket *socket, struct orr_address *ret_addres
         orr__place_write(&socket->local, socket->family, ret_address);
         return 0;
     }
-    orr__socket_name(&socket->name, ret_address);
+    orr__socket_name(socket->extras->name, ret_address);
     return 0;
 }
 
@@ -159,13 +195,15 @@ int orr__socket_peer(struct orr__socket *socket, struct orr_address *ret_address
     if (socket->phase != ORR__CONNECTED)
         return -ENOTCONN;
     if (socket->transport == ORR__UNIX) {
-        *ret_address = socket->peer_name;
+        orr__name_write(socket->extras->peer_name, ret_address);
         return 0;
     }
     if (socket->transport == ORR__TCP &&
         (orr__end_state(socket->end) != ORR__END_OPEN || orr__end_is_finished(socket->end)))
         return -ENOTCONN;
-    orr__place_write(&socket->remote, socket->family, ret_address);
+    const struct orr__place *remote =
+        socket->transport == ORR__TCP ? &socket->end->peer->place : &socket->extras->remote;
+    orr__place_write(remote, socket->family, ret_address);
     return 0;
 }
 
@@ -193,10 +231,10 @@ static int32_t buffer_size(int32_t value, int32_t min)
 
 static void apply_buffers(struct orr__socket *socket)
 {
-    uint32_t receive = (uint32_t)socket->options[ORR_SOCKET_RECEIVE_BUFFER] / 2;
-    uint32_t send = (uint32_t)socket->options[ORR_SOCKET_SEND_BUFFER] / 2;
+    uint32_t receive = (uint32_t)socket->receive_buffer / 2;
+    uint32_t send = (uint32_t)socket->send_buffer / 2;
     if (socket->transport == ORR__UDP && receive > 0)
-        socket->queue_capacity = receive;
+        socket->extras->queue_capacity = receive;
     if (socket->end == NULL)
         return;
     if (receive > 0)
@@ -212,11 +250,11 @@ int orr__socket_option_set(struct orr__socket *socket, enum orr_socket_option op
         return -ENOPROTOOPT;
     switch (option) {
     case ORR_SOCKET_RECEIVE_BUFFER:
-        socket->options[option] = buffer_size(value, RECEIVE_BUFFER_MIN);
+        socket->receive_buffer = buffer_size(value, RECEIVE_BUFFER_MIN);
         apply_buffers(socket);
         return 0;
     case ORR_SOCKET_SEND_BUFFER:
-        socket->options[option] = buffer_size(value, SEND_BUFFER_MIN);
+        socket->send_buffer = buffer_size(value, SEND_BUFFER_MIN);
         apply_buffers(socket);
         return 0;
     case ORR_SOCKET_ONLY_IP6:
@@ -226,8 +264,14 @@ int orr__socket_option_set(struct orr__socket *socket, enum orr_socket_option op
     default:
         break;
     }
-    socket->options[option] = value != 0;
+    uint8_t bit = (uint8_t)(1u << option);
+    socket->switches = value != 0 ? socket->switches | bit : socket->switches & (uint8_t)~bit;
     return 0;
+}
+
+static int32_t buffer_told(int32_t size, int32_t by_default)
+{
+    return size != 0 ? size : by_default;
 }
 
 int orr__socket_option_get(struct orr__socket *socket, enum orr_socket_option option,
@@ -235,11 +279,14 @@ int orr__socket_option_get(struct orr__socket *socket, enum orr_socket_option op
 {
     if (!has_option(socket, option))
         return -ENOPROTOOPT;
-    int32_t value = socket->options[option];
-    if (value == 0 && option == ORR_SOCKET_RECEIVE_BUFFER)
-        value = socket->transport == ORR__TCP ? RECEIVE_BUFFER_DEFAULT : OTHER_BUFFER_DEFAULT;
-    if (value == 0 && option == ORR_SOCKET_SEND_BUFFER)
-        value = socket->transport == ORR__TCP ? SEND_BUFFER_DEFAULT : OTHER_BUFFER_DEFAULT;
-    *ret_value = value;
+    bool tcp = socket->transport == ORR__TCP;
+    if (option == ORR_SOCKET_RECEIVE_BUFFER)
+        *ret_value = buffer_told(socket->receive_buffer,
+                                 tcp ? RECEIVE_BUFFER_DEFAULT : OTHER_BUFFER_DEFAULT);
+    else if (option == ORR_SOCKET_SEND_BUFFER)
+        *ret_value =
+            buffer_told(socket->send_buffer, tcp ? SEND_BUFFER_DEFAULT : OTHER_BUFFER_DEFAULT);
+    else
+        *ret_value = orr__socket_has(socket, option);
     return 0;
 }

@@ -26,7 +26,7 @@ void orr__socket_connected(struct orr__socket *socket, int error)
 
 static void connect_name_now(struct orr__socket *socket, struct orr__socket *listener)
 {
-    socket->peer_name = listener->name;
+    socket->extras->peer_name = orr__name_copy(listener->extras->name);
     orr__connection_instant(socket, listener);
     orr__socket_connected(socket, 0);
 }
@@ -54,21 +54,23 @@ static int64_t connect_name(struct orr__socket *socket, struct orr_completion *c
     if (orr__listener_has_room(listener)) {
         connect_name_now(socket, listener);
     } else {
-        socket->waits_at = listener;
+        socket->extras->waits_at = listener;
         orr_queue_push(&listener->out, completion);
     }
     return -EINPROGRESS;
 }
 
 /* The address to go to and to come from. */
-static int route(struct orr__socket *socket, const struct orr_address *target)
+static int route(struct orr__socket *socket, const struct orr_address *target,
+                 struct orr__place *ret_remote)
 {
     struct orr__place remote;
     bool maps = socket->transport == ORR__UDP && socket->family == ORR_FAMILY_IP6 &&
                 orr_address_family(target) == ORR_FAMILY_IP4;
-    if (maps && socket->options[ORR_SOCKET_ONLY_IP6] != 0)
+    if (maps && orr__socket_has(socket, ORR_SOCKET_ONLY_IP6))
         return -EAFNOSUPPORT;
-    int status = orr__place_read(target, maps ? ORR_FAMILY_IP4 : socket->family, &remote);
+    enum orr_family family = maps ? ORR_FAMILY_IP4 : socket->family;
+    int status = orr__place_read(target, family, &remote);
     if (status < 0)
         return status;
     struct orr__place source;
@@ -85,7 +87,7 @@ static int route(struct orr__socket *socket, const struct orr_address *target)
     }
     if (orr__place_is_any(&socket->local))
         memcpy(socket->local.ip, source.ip, sizeof source.ip);
-    socket->remote = remote;
+    *ret_remote = remote;
     return 0;
 }
 
@@ -110,7 +112,7 @@ static int64_t connect_place(struct orr__socket *socket, struct orr_completion *
     if (target->length < sizeof(sa_family_t))
         return -EINVAL;
     if (socket->transport == ORR__UDP) {
-        int status = route(socket, target);
+        int status = route(socket, target, &socket->extras->remote);
         if (status == 0)
             socket->phase = ORR__CONNECTED;
         return status;
@@ -119,7 +121,8 @@ static int64_t connect_place(struct orr__socket *socket, struct orr_completion *
         return -EISCONN;
     if (socket->phase == ORR__CONNECTING)
         return connect_again(socket);
-    int status = route(socket, target);
+    struct orr__place remote;
+    int status = route(socket, target, &remote);
     if (status < 0)
         return status;
     orr__socket_drop_end(socket); /* of an earlier connect that failed */
@@ -127,7 +130,7 @@ static int64_t connect_place(struct orr__socket *socket, struct orr_completion *
     socket->failed_late = false;
     socket->connecting = completion;
     socket->phase = ORR__CONNECTING;
-    orr__connection_begin(socket);
+    orr__connection_begin(socket, &remote);
     return -EINPROGRESS;
 }
 
@@ -148,25 +151,33 @@ static void admit_waiting(struct orr__socket *listener)
         struct orr_completion *waiting = orr__queue_take(&listener->out, 0);
         struct orr__socket *socket =
             orr__descriptor_get(listener->process, waiting->request.descriptor)->socket;
-        socket->waits_at = NULL;
+        socket->extras->waits_at = NULL;
         connect_name_now(socket, listener);
     }
+}
+
+/* What accept tells of who connected, even if that one is closed again. */
+static struct orr__name *peer_name(const struct orr__end *end)
+{
+    const struct orr__socket *peer = end->peer->socket;
+    struct orr_address address;
+    orr__socket_name(peer != NULL ? peer->extras->name : end->connection->left_name, &address);
+    return orr__name_keep(&address);
 }
 
 static struct orr__socket *child_of(struct orr__socket *listener, struct orr__end *end)
 {
     struct orr__socket *child =
         orr__socket_new(listener->process, listener->transport, listener->family);
-    memcpy(child->options, listener->options, sizeof child->options);
+    child->switches = listener->switches;
+    child->receive_buffer = listener->receive_buffer;
+    child->send_buffer = listener->send_buffer;
     child->phase = ORR__CONNECTED;
     child->end = end;
     child->local = end->place;
-    child->remote = end->peer->place;
     if (listener->transport == ORR__UNIX) {
-        const struct orr__socket *peer = end->peer->socket;
-        child->name = listener->name;
-        orr__socket_name(peer != NULL ? &peer->name : end->connection->left_name,
-                         &child->peer_name);
+        child->extras->name = orr__name_copy(listener->extras->name);
+        child->extras->peer_name = peer_name(end);
     } else {
         orr__port_adopt(listener->port, child);
     }
@@ -184,7 +195,7 @@ static int64_t accept_first(struct orr__socket *listener, const struct orr_compl
     int error = orr__error_at(node->world, &point, EMFILE, ENFILE);
     if (error < 0)
         return error;
-    struct orr__connection *connection = listener->arrived.first;
+    struct orr__connection *connection = listener->extras->arrived.first;
     struct orr__socket *child = child_of(listener, &connection->ends[1]);
     int32_t descriptor =
         orr__descriptor_add(listener->process, ORR__DESCRIPTOR_SOCKET, child, completion->site);
@@ -197,9 +208,9 @@ static int64_t accept_first(struct orr__socket *listener, const struct orr_compl
     if (completion->request.arguments.peer.accepted != NULL) {
         struct orr_address *accepted = completion->request.arguments.peer.accepted;
         if (listener->transport == ORR__UNIX)
-            *accepted = child->peer_name;
+            orr__name_write(child->extras->peer_name, accepted);
         else
-            orr__place_write(&child->remote, child->family, accepted);
+            orr__place_write(&child->end->peer->place, child->family, accepted);
     }
     admit_waiting(listener);
     return descriptor;
@@ -207,7 +218,7 @@ static int64_t accept_first(struct orr__socket *listener, const struct orr_compl
 
 void orr__socket_admit(struct orr__socket *listener)
 {
-    while (listener->in.head != NULL && listener->arrived.count > 0) {
+    while (listener->in.head != NULL && listener->extras->arrived.count > 0) {
         struct orr_completion *completion =
             orr__queue_take(&listener->in, orr__socket_overtaken(listener, &listener->in));
         orr__ready(listener->process, completion, accept_first(listener, completion));
@@ -229,14 +240,15 @@ void orr__socket_look_again(struct orr__socket *listener)
 static bool wakes_a_canceled_one(struct orr__socket *listener)
 {
     struct orr_node *node = listener->stack->node;
-    if (listener->in.head == NULL || listener->canceled_flush != node->flush_count + 1)
+    uint64_t flush = listener->process->seat->flush_count;
+    if (listener->in.head == NULL || listener->extras->canceled_flush != flush + 1)
         return false;
     const struct orr__point point =
         orr__op_point(node, ORR__FAULT_NOT_WOKEN, ORR__SITE_WAKE, ORR_OP_ACCEPT,
                       (uint64_t)listener->in.head->result);
     if (!orr__strikes(node->world, &point))
         return false;
-    listener->canceled_flush = 0;
+    listener->extras->canceled_flush = 0;
     orr__fault(node->world, &point, 0, "is not woken: one that was canceled is");
     return true;
 }
@@ -255,7 +267,7 @@ void orr__socket_submit_accept(struct orr__socket *socket, struct orr_completion
                    socket->transport == ORR__UDP ? -EOPNOTSUPP : -EINVAL);
         return;
     }
-    if (socket->arrived.count > 0) {
+    if (socket->extras->arrived.count > 0) {
         orr__ready(socket->process, completion, accept_first(socket, completion));
         return;
     }
@@ -275,7 +287,7 @@ void orr__socket_refuse_waiting(struct orr__socket *socket)
         struct orr__socket *connects =
             orr__descriptor_get(socket->process, waiting->request.descriptor)->socket;
         orr_queue_remove(&socket->out, waiting);
-        connects->waits_at = NULL;
+        connects->extras->waits_at = NULL;
         orr__socket_connected(connects, ECONNREFUSED);
     }
 }

@@ -124,7 +124,7 @@ bool orr__socket_hears_twice(const struct orr__socket *socket)
 
 static uint32_t listener_events(const struct orr__socket *socket)
 {
-    uint32_t events = socket->arrived.count > 0 || socket->shut_receive ? ORR_POLL_IN : 0;
+    uint32_t events = socket->extras->arrived.count > 0 || socket->shut_receive ? ORR_POLL_IN : 0;
     return events | (socket->shut_receive && socket->shut_send ? ORR_POLL_HANGUP : 0u);
 }
 
@@ -149,9 +149,9 @@ static uint32_t stream_events(const struct orr__socket *socket)
 static uint32_t datagram_events(const struct orr__socket *socket)
 {
     uint32_t events = ORR_POLL_OUT;
-    if (socket->queue_first != NULL || socket->shut_receive)
+    if (socket->extras->queue_first != NULL || socket->shut_receive)
         events |= ORR_POLL_IN;
-    if (socket->error != 0)
+    if (socket->extras->error != 0)
         events |= ORR_POLL_ERROR;
     if (socket->shut_receive && socket->shut_send)
         events |= ORR_POLL_HANGUP;
@@ -169,12 +169,12 @@ static uint32_t events_wanted(const struct orr__socket *socket,
 
 static void answer_polls(struct orr__socket *socket)
 {
-    struct orr_completion *completion = socket->polls.head;
+    struct orr_completion *completion = orr__socket_poll(socket);
     while (completion != NULL) {
         struct orr_completion *next = completion->next;
         uint32_t events = events_wanted(socket, completion);
         if (events != 0) {
-            orr_queue_remove(&socket->polls, completion);
+            orr_queue_remove(&socket->extras->polls, completion);
             orr__ready(socket->process, completion, events);
         }
         completion = next;
@@ -186,14 +186,14 @@ static void answer_polls(struct orr__socket *socket)
 void orr__socket_polls_hear_of_error(struct orr__socket *socket)
 {
     struct orr_node *node = socket->stack->node;
-    while (socket->polls.head != NULL) {
-        struct orr_completion *completion = socket->polls.head;
+    struct orr_completion *completion;
+    while ((completion = orr__socket_poll(socket)) != NULL) {
         const struct orr__point point = orr__op_point(node, ORR__FAULT_ERROR_ALONE, ORR__SITE_POLL,
                                                       ORR_OP_POLL, (uint64_t)completion->result);
         if (!orr__strikes(node->world, &point))
             return;
         orr__fault(node->world, &point, 0, "is told of an error alone");
-        orr_queue_remove(&socket->polls, completion);
+        orr_queue_remove(&socket->extras->polls, completion);
         orr__ready(socket->process, completion, ORR_POLL_ERROR);
     }
 }
@@ -208,7 +208,7 @@ static void polls_woken(struct orr_world *world, void *process, uint64_t descrip
 
 void orr__socket_changed(struct orr__socket *socket)
 {
-    if (!wake_later(socket, socket->polls.head, polls_woken))
+    if (!wake_later(socket, orr__socket_poll(socket), polls_woken))
         answer_polls(socket);
 }
 
@@ -218,5 +218,5 @@ void orr__socket_submit_poll(struct orr__socket *socket, struct orr_completion *
     if (events != 0)
         orr__ready(socket->process, completion, events);
     else
-        orr_queue_push(&socket->polls, completion);
+        orr_queue_push(&orr__socket_extras(socket)->polls, completion);
 }

@@ -7,9 +7,8 @@
  * what has arrived; if somebody waits for the room it makes, a window update travels back. So
  * there is one event for each segment, and one more only under backpressure.
  *
- * The ring is as large as what lies in it, up to the capacities, and starts over at its beginning
- * whenever it runs empty: a connection that exchanges small messages touches the same few cache
- * lines for ever.
+ * The ring is as large as the most that lay in it at once, and is given back whenever it runs
+ * empty: connections that exchange small messages in turn touch the same few cache lines for ever.
  *
  * A Unix connection is `instant`: its segments arrive in the call that sends them.
  */
@@ -22,7 +21,8 @@
 #include <sys/socket.h>
 
 #define SEGMENT_MAX 16384u
-#define RING_FIRST_SIZE 1024u
+/* Just before the marks wrap: every connection of some length lives through it. */
+#define POSITION_FIRST (UINT32_MAX - 200)
 #define CAPACITY_LOW 16384u
 #define CAPACITY_HIGH 65536u
 #define CAPACITY_SMALL_LOW 128u
@@ -37,46 +37,85 @@
 
 /* ---- the ring -------------------------------------------------------------------------------- */
 
-static void grow_ring(struct orr__flow *flow, uint64_t needed)
+static uint32_t ring_size(const struct orr__flow *flow)
 {
-    uint32_t size = flow->ring_size == 0 ? RING_FIRST_SIZE : flow->ring_size;
-    while (size < needed)
-        size *= 2;
-    uint8_t *ring = malloc(size);
-    if (ring == NULL)
-        orr_fatal("no memory for %u bytes of a simulated connection", size);
-    uint64_t kept = flow->written - flow->read;
-    for (uint64_t i = 0; i < kept; i++)
-        ring[i] = flow->ring[(flow->read - flow->origin + i) & (flow->ring_size - 1)];
-    free(flow->ring);
+    return UINT32_C(1) << flow->ring_bits;
+}
+
+/* The bytes in the ring from a position on, up to its end: the rest, if there is one, lies at its
+ * beginning. */
+static uint8_t *ring_at(const struct orr__flow *flow, uint32_t position, uint32_t length,
+                        uint32_t *ret_first)
+{
+    uint32_t at = (position - flow->origin) & (ring_size(flow) - 1);
+    uint32_t to_end = ring_size(flow) - at;
+    *ret_first = to_end < length ? to_end : length;
+    return flow->ring + at;
+}
+
+static void ring_read(const struct orr__flow *flow, uint8_t *buffer, uint32_t length)
+{
+    const uint8_t *ring = flow->ring;
+    uint32_t first;
+    orr__assert(ring != NULL);
+    const uint8_t *at = ring_at(flow, flow->read, length, &first);
+    memcpy(buffer, at, first);
+    if (first < length)
+        memcpy(buffer + first, ring, length - first);
+}
+
+static void grow_ring(struct orr_world *world, struct orr__flow *flow, uint32_t needed)
+{
+    uint8_t bits = flow->ring_bits;
+    while (UINT32_C(1) << bits < needed)
+        bits++;
+    uint8_t *ring = orr__ring_take(world, bits);
+    if (flow->ring != NULL)
+        ring_read(flow, ring, flow->written - flow->read);
+    orr__ring_give(world, flow->ring, flow->ring_bits);
     flow->ring = ring;
-    flow->ring_size = size;
+    flow->ring_bits = bits;
     flow->origin = flow->read;
 }
 
-static void ring_put(struct orr__flow *flow, const void *data, uint32_t length)
+static void ring_put(struct orr__end *end, const void *data, uint32_t length)
 {
+    struct orr__flow *flow = &end->out;
     if (flow->read == flow->written)
         flow->origin = flow->written;
-    uint64_t needed = flow->written - flow->read + length;
-    if (needed > flow->ring_size)
-        grow_ring(flow, needed);
-    uint32_t at = (uint32_t)(flow->written - flow->origin) & (flow->ring_size - 1);
-    uint32_t first = flow->ring_size - at < length ? flow->ring_size - at : length;
-    memcpy(flow->ring + at, data, first);
+    uint32_t needed = flow->written - flow->read + length;
+    if (needed > ring_size(flow))
+        grow_ring(end->connection->world, flow, needed);
+    else if (flow->ring == NULL)
+        flow->ring = orr__ring_take(end->connection->world, flow->ring_bits);
+    uint32_t first;
+    uint8_t *at = ring_at(flow, flow->written, length, &first);
+    memcpy(at, data, first);
     if (first < length)
         memcpy(flow->ring, (const uint8_t *)data + first, length - first);
     flow->written += length;
 }
 
-static void ring_take(struct orr__flow *flow, void *buffer, uint32_t length)
+static void ring_take(struct orr__end *end, void *buffer, uint32_t length)
 {
-    uint32_t at = (uint32_t)(flow->read - flow->origin) & (flow->ring_size - 1);
-    uint32_t first = flow->ring_size - at < length ? flow->ring_size - at : length;
-    memcpy(buffer, flow->ring + at, first);
-    if (first < length)
-        memcpy((uint8_t *)buffer + first, flow->ring, length - first);
+    struct orr__flow *flow = &end->out;
+    ring_read(flow, buffer, length);
     flow->read += length;
+    if (flow->read == flow->written)
+        orr__flow_end(end);
+}
+
+void orr__flow_begin(struct orr__flow *flow)
+{
+    flow->ring_bits = ORR__RING_BITS_FIRST;
+    flow->origin = POSITION_FIRST;
+    flow->read = flow->arrived = flow->sent = flow->written = flow->read_seen = POSITION_FIRST;
+}
+
+void orr__flow_end(struct orr__end *end)
+{
+    orr__ring_give(end->connection->world, end->out.ring, end->out.ring_bits);
+    end->out.ring = NULL;
 }
 
 /* ---- capacities ------------------------------------------------------------------------------ */
@@ -85,11 +124,6 @@ static uint32_t capacity(int32_t option, uint32_t drawn)
 {
     uint32_t set = (uint32_t)option / 2;
     return set == 0 || (drawn < CAPACITY_LOW && drawn < set) ? drawn : set;
-}
-
-static uint32_t option_of(const struct orr__socket *socket, enum orr_socket_option option)
-{
-    return socket != NULL ? (uint32_t)socket->options[option] : 0;
 }
 
 void orr__stream_buffers(struct orr__connection *connection, const struct orr__socket *listener,
@@ -114,16 +148,15 @@ void orr__stream_buffers(struct orr__connection *connection, const struct orr__s
             orr__draw_range(world, ORR__SITE_BUFFER, link->id + 1 + i * 2, occurrence, low, high);
         uint64_t receive =
             orr__draw_range(world, ORR__SITE_BUFFER, link->id + 2 + i * 2, occurrence, low, high);
-        flow->send_capacity =
-            capacity((int32_t)option_of(sender, ORR_SOCKET_SEND_BUFFER), (uint32_t)send);
+        flow->send_capacity = capacity(sender != NULL ? sender->send_buffer : 0, (uint32_t)send);
         flow->receive_capacity =
-            capacity((int32_t)option_of(receiver, ORR_SOCKET_RECEIVE_BUFFER), (uint32_t)receive);
+            capacity(receiver != NULL ? receiver->receive_buffer : 0, (uint32_t)receive);
     }
 }
 
-static uint32_t free_part(uint32_t limit, uint64_t used)
+static uint32_t free_part(uint32_t limit, uint32_t used)
 {
-    return used >= limit ? 0 : limit - (uint32_t)used;
+    return used >= limit ? 0 : limit - used;
 }
 
 /* Room for a send. What has left does not count; an instant flow has no such place, and counts
@@ -131,7 +164,7 @@ static uint32_t free_part(uint32_t limit, uint64_t used)
 static uint32_t room(const struct orr__end *end)
 {
     const struct orr__flow *flow = &end->out;
-    uint64_t used = flow->written - (end->connection->instant ? flow->read : flow->sent);
+    uint32_t used = flow->written - (end->connection->instant ? flow->read : flow->sent);
     return free_part(flow->send_capacity, used);
 }
 
@@ -146,7 +179,7 @@ static uint32_t window(struct orr__end *end)
     return free_part(flow->receive_capacity, flow->sent - flow->read_seen);
 }
 
-uint64_t orr__stream_readable(const struct orr__end *end)
+uint32_t orr__stream_readable(const struct orr__end *end)
 {
     const struct orr__flow *flow = &end->peer->out;
     return flow->arrived - flow->read;
@@ -184,7 +217,8 @@ static void deliver(struct orr__end *from, uint32_t bytes, uint32_t flags)
         to->shut_receive = true;
     }
     if (to->socket != NULL) {
-        if (to->socket->polls.head != NULL) /* they see what a waiting recv is about to take */
+        if (orr__socket_poll(to->socket) !=
+            NULL) /* they see what a waiting recv is about to take */
             orr__socket_changed(to->socket);
         if (!orr__socket_notices_later(to->socket))
             orr__stream_wake_receivers(to->socket);
@@ -339,9 +373,9 @@ static uint32_t cut_segment(const struct orr__end *end, uint32_t bytes)
 
 static uint32_t next_segment(struct orr__end *end)
 {
-    uint64_t unsent = end->out.written - end->out.sent;
+    uint32_t unsent = end->out.written - end->out.sent;
     uint32_t allowed = window(end);
-    uint32_t bytes = unsent < allowed ? (uint32_t)unsent : allowed;
+    uint32_t bytes = unsent < allowed ? unsent : allowed;
     return cut_segment(end, bytes < SEGMENT_MAX ? bytes : SEGMENT_MAX);
 }
 
@@ -366,7 +400,7 @@ void orr__stream_transmit(struct orr__end *end)
         if (!flow->hello_sent || flow->stalled)
             return;
     }
-    while (flow->sent < flow->written) {
+    while (flow->sent != flow->written) {
         uint32_t bytes = next_segment(end);
         if (bytes == 0) {
             probe_window(end);
@@ -413,8 +447,8 @@ static void open_window(struct orr__end *end)
 {
     struct orr__flow *flow = &end->out;
     const struct orr__socket *socket = end->socket;
-    bool waits = flow->sent < flow->written ||
-                 (socket != NULL && (socket->out.head != NULL || socket->polls.head != NULL));
+    bool waits = flow->sent != flow->written ||
+                 (socket != NULL && (socket->out.head != NULL || orr__socket_poll(socket) != NULL));
     if (!waits || flow->stalled || flow->window_underway)
         return;
     if (end->connection->instant) {
@@ -444,10 +478,10 @@ static int64_t take_error(struct orr__end *end)
 }
 
 static uint32_t cut_transfer(const struct orr__socket *socket,
-                             const struct orr_completion *completion, uint64_t possible,
+                             const struct orr_completion *completion, uint32_t possible,
                              uint32_t wanted)
 {
-    uint32_t length = possible < wanted ? (uint32_t)possible : wanted;
+    uint32_t length = possible < wanted ? possible : wanted;
     return orr__cut_transfer(socket->stack->node, completion->request.op,
                              (uint64_t)completion->result, length);
 }
@@ -464,8 +498,9 @@ static void forget_datagram(const struct orr_completion *completion)
 /* Unlike TCP, a Unix stream tells whose bytes they are, if the peer has a name. */
 static void name_sender(const struct orr__socket *socket, struct orr_datagram *datagram)
 {
-    if (socket->peer_name.length > sizeof(sa_family_t))
-        datagram->peer = socket->peer_name;
+    const struct orr__name *name = socket->extras->peer_name;
+    if (name != NULL && name->length > sizeof(sa_family_t))
+        orr__name_write(name, &datagram->peer);
 }
 
 static int64_t recv_bytes(struct orr__socket *socket, struct orr_completion *completion)
@@ -479,7 +514,7 @@ static int64_t recv_bytes(struct orr__socket *socket, struct orr_completion *com
     for (const struct orr_vector *piece = span.pieces; left > 0; piece++) {
         uint32_t step = orr__span_step(piece, left);
         if (step > 0)
-            ring_take(&end->peer->out, piece->base, step);
+            ring_take(end->peer, piece->base, step);
         left -= step;
     }
     if (length > 0 && completion->request.op == ORR_OP_RECV_FROM && end->connection->instant)
@@ -536,7 +571,7 @@ static int64_t send_bytes(struct orr__socket *socket, struct orr_completion *com
     for (const struct orr_vector *piece = span.pieces; left > 0; piece++) {
         uint32_t step = orr__span_step(piece, left);
         if (step > 0)
-            ring_put(&end->out, piece->base, step);
+            ring_put(end, piece->base, step);
         left -= step;
     }
     return length;

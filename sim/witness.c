@@ -70,12 +70,13 @@ static void copy_text(char *to, size_t size, const char *from)
 static const char *name_of(const struct orr_world *world, uint64_t actor)
 {
     for (const struct orr_node *node = world->nodes; node != NULL; node = node->next)
-        if (node->id == actor)
-            return node->name;
-    uint64_t count = world->links != NULL ? (uint64_t)world->links_stride * world->links_stride : 0;
-    for (uint64_t i = 0; i < count; i++)
-        if (world->links[i] != NULL && world->links[i]->id == actor)
-            return world->links[i]->name;
+        for (const struct orr__seat *seat = &node->seat; seat != NULL; seat = seat->next)
+            if (seat->id == actor)
+                return seat->name;
+    for (uint32_t from = 0; from < world->links_from; from++)
+        for (uint32_t i = 0; i < world->links[from].size; i++)
+            if (world->links[from].slots[i] != NULL && world->links[from].slots[i]->id == actor)
+                return world->links[from].slots[i]->name;
     return "(world)";
 }
 

@@ -107,6 +107,29 @@ void orr__forget(struct orr_world *world, const void *owner)
     }
 }
 
+/* What an owner appoints for itself, its next pass, has it as the object. */
+static bool is_about_object(const struct orr__event *event, const void *owner)
+{
+    return event->owner == owner && event->run != NULL && event->object != owner;
+}
+
+bool orr__hasten(struct orr_world *world, const void *owner)
+{
+    const struct orr__heap_node *first = NULL;
+    for (uint32_t i = 0; i < world->heap_count; i++) {
+        const struct orr__heap_node *node = &world->heap[i];
+        if (is_about_object(&world->events[node->event], owner) &&
+            (first == NULL || before(node, first)))
+            first = node;
+    }
+    if (first == NULL)
+        return false;
+    struct orr__event event = world->events[first->event];
+    world->events[first->event].run = NULL; /* as if it was forgotten */
+    event.run(world, event.object, event.a);
+    return true;
+}
+
 uint64_t orr__now(const struct orr_world *world)
 {
     return world->now_ns;
@@ -172,10 +195,12 @@ uint64_t orr__world_completions(const struct orr_world *world)
 {
     uint64_t completions = world->completions;
     for (const struct orr_node *node = world->nodes; node != NULL; node = node->next) {
-        struct orr_statistics statistics = {0};
-        if (node->process != NULL)
-            orr_loop_statistics(node->process->loop, &statistics);
-        completions += statistics.callbacks;
+        const struct orr__process *process = node->process;
+        for (; process != NULL; process = process->next) {
+            struct orr_statistics statistics;
+            orr_loop_statistics(process->loop, &statistics);
+            completions += statistics.callbacks;
+        }
     }
     return completions;
 }
@@ -188,6 +213,7 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
     if (world == NULL)
         orr_fatal("no memory for a world");
     orr__interpose();
+    orr__process_host();
     world->seed = seed;
     world->hash = orr__mix(seed, ORR__SITE_COUNT);
     world->events_max = ORR_EVENTS_MAX_DEFAULT;
@@ -248,14 +274,17 @@ void orr_world_destroy(struct orr_world *world)
 {
     if (world == NULL)
         return;
-    for (struct orr_node *node = world->nodes; node != NULL; node = node->next)
+    struct orr_node *nodes = world->nodes;
+    world->nodes = NULL; /* nobody is left to notice that the others vanish */
+    for (struct orr_node *node = nodes; node != NULL; node = node->next)
         orr__node_end(node);
-    while (world->nodes != NULL) {
-        struct orr_node *node = world->nodes;
-        world->nodes = node->next;
-        orr__node_destroy(node);
+    while (nodes != NULL) {
+        struct orr_node *next = nodes->next;
+        orr__node_destroy(nodes);
+        nodes = next;
     }
     orr__links_free(world);
+    orr__rings_free(world);
     orr__rulings_free(world->rulings);
     orr__lanes_close(world);
     free(world->heap);

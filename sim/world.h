@@ -49,6 +49,16 @@ struct orr__sometimes {
     uint64_t seen;
 };
 
+/* The links that lead from one node: a hash table by the number of the node that they lead to. */
+struct orr__links {
+    struct orr__link **slots;
+    uint32_t size; /* a power of two; 0 = there is none yet */
+    uint32_t count;
+};
+
+struct orr__ring; /* memory for the bytes in a connection, that nobody uses (ring.c) */
+#define ORR__RING_SIZES (ORR__RING_BITS_MAX - ORR__RING_BITS_FIRST + 1)
+
 /* A run of the same fault, or of boots and stops of one node, that the story folds. */
 #define ORR__FOLD_LIVES ORR_FAMILY_COUNT
 struct orr__fold {
@@ -78,8 +88,9 @@ struct orr_world {
     struct orr_node *nodes; /* in order of creation */
     struct orr_node *last_node;
     uint32_t node_count;
-    struct orr__link **links; /* node_count x node_count, from * count + to */
-    uint32_t links_stride;
+    struct orr__links *links; /* by the number of the node that they lead from */
+    uint32_t links_from;      /* nodes that `links` has room for */
+    struct orr__ring *rings[ORR__RING_SIZES];
 
     uint32_t rates[ORR_FAMILY_COUNT];
     uint64_t faults_from_ns;  /* none strikes before it, ... */
@@ -138,6 +149,9 @@ void orr__world_record(struct orr_world *world, struct orr__recorder *recorders)
 /* Runs the next event if its time is <= limit_ns; else moves the clock to limit_ns. False when it
  * did not run one. */
 bool orr__world_step(struct orr_world *world, uint64_t limit_ns);
+
+/* ring.c */
+void orr__rings_free(struct orr_world *world);
 
 /* link.c */
 /* Nothing passes from one to the other for a while. */
@@ -198,21 +212,30 @@ void orr__lanes_close(struct orr_world *world);
 /* node.c: what an event or a scenario does, as the fault of a point that has been decided */
 void orr__node_crash(struct orr_node *node, const struct orr__point *point);
 void orr__node_pause(struct orr_node *node, const struct orr__point *point, uint64_t ns);
-/* Ends the node's process for good; its connections go on to know the other nodes'. So this comes
- * for all nodes before the first is destroyed. */
+/* The world is being destroyed. First every node's program ends, for connections lead from one node
+ * to another; then the nodes go. */
 void orr__node_end(struct orr_node *node);
 void orr__node_destroy(struct orr_node *node);
-/* A fresh process on the node: loop, memory, descriptors. */
-int orr__process_open(struct orr_node *node, const struct orr_options *options, bool external,
-                      struct orr__process **ret_process);
-void orr__process_free(struct orr__process *process);
-/* The backend's close: the loop is gone, and so is the process. */
-void orr__process_closed(struct orr__process *process);
 /* How long it is until the next pass of a process that has something to do: a choice. */
 uint64_t orr__step_delay(struct orr__process *process);
 void orr__schedule_step(struct orr__process *process);
 /* The node's clock runs differently: its timers are appointed again. */
 void orr__clock_changed(struct orr_node *node);
+
+/* process.c */
+/* Opens a loop on the node: the first of a new life if it is down, else a further one. */
+int orr__process_open(struct orr_node *node, const struct orr_options *options, bool external,
+                      struct orr__process **ret_process);
+/* The backend's close: the loop is gone. */
+void orr__process_closed(struct orr__process *process);
+/* What the system does when the node's program is gone. The loops are left to orr__life_discard. */
+struct orr__life *orr__life_end(struct orr_node *node, enum orr_crash kind);
+void orr__life_discard(struct orr__life *life);
+/* True while a callback of the life runs, or its boot. */
+bool orr__life_is_inside(const struct orr__life *life);
+/* From now on orr_loop_open, called by a program on a node, opens a loop of that node. */
+void orr__process_host(void);
+void orr__seats_free(struct orr_node *node);
 
 /* Where an operation is (request.backend_bits), and whether its cancel was asked for. */
 enum orr__place {
@@ -265,6 +288,7 @@ void orr__police_allocate(struct orr__process *process);
 /* A pass begins. */
 void orr__police_pass(struct orr__process *process);
 void orr__police_process_freed(struct orr__process *process);
+void orr__police_life_freed(struct orr__life *life);
 /* An operation names a handle whose close was submitted. */
 void orr__police_stale(struct orr__process *process, const struct orr_completion *completion,
                        const struct orr_completion *closer, uint32_t slot);
@@ -272,8 +296,8 @@ void orr__police_stale(struct orr__process *process, const struct orr_completion
 /* police_waits.c */
 /* A file was opened under that path. */
 void orr__police_opened(struct orr__process *process, int32_t descriptor, const char *path);
-/* The program has stopped, and its process is about to end. */
-void orr__police_stopped(struct orr__process *process);
+/* The program has stopped, and its life is about to end. */
+void orr__police_stopped(struct orr_node *node);
 /* Adds to the report of the check that has failed what every node waits for. */
 void orr__police_tell_waits(struct orr_world *world);
 

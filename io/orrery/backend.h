@@ -98,6 +98,9 @@ struct orr_backend {
                           void *context);
     /* A foreign descriptor becomes one of the backend's, or -errno. */
     int32_t (*adopt)(void *state, int32_t descriptor);
+    /* Lets go of a descriptor that stays open, with nothing in flight on it: another loop may adopt
+     * it, on another thread. NULL = there is nothing to forget. */
+    void (*release)(void *state, int32_t descriptor);
     /* An operation names a handle that was open once: its close is under way (then `closer` is
      * that) or over (NULL). `slot` is the one that request.slot was. It ends with -EBADF; this is
      * for a backend that tells the program more. NULL = it does not. */
@@ -111,11 +114,27 @@ struct orr_backend {
 ORR_API int orr_loop_open_with(const struct orr_options *options, const struct orr_backend *backend,
                                void *argument, struct orr_loop **ret_loop);
 
+/*
+ * A host is asked before any backend of this system: the simulated world, for the programs that it
+ * runs. It answers an orr_loop_open of its programs, with what that shall return; any other, with
+ * ORR_HOST_ELSEWHERE. There is one for the whole process; NULL = none, as ever in production.
+ */
+typedef int (*orr_loop_host)(const struct orr_options *options, struct orr_loop **ret_loop);
+#define ORR_HOST_ELSEWHERE 1
+
+/* From now on this one is asked. */
+ORR_API void orr_loop_set_host(orr_loop_host host);
+/* What the host answers; ORR_HOST_ELSEWHERE if there is none. */
+ORR_API int orr_loop_open_hosted(const struct orr_options *options, struct orr_loop **ret_loop);
+
 /* Shows what is in flight in the loop: for each handle the newest first, timers in no order, waits
  * for a wake; but no next ticks and no cancels, which wait for nothing of their own. */
 typedef void (*orr_operation_visit)(void *context, const struct orr_completion *completion);
 ORR_API void orr_loop_operations(const struct orr_loop *loop, orr_operation_visit visit,
                                  void *context);
+
+/* True while the loop is being drained: each operation has been canceled, and is waited for. */
+ORR_API bool orr_loop_draining(const struct orr_loop *loop);
 
 /* The line of the call under way, as orr_at noted it, or NULL. */
 ORR_API const char *orr_loop_site(const struct orr_loop *loop);

@@ -82,10 +82,17 @@ ORR_API int orr_peer_address(struct orr_loop *loop, orr_handle socket,
 /*
  * Gives the loop a descriptor that something else opened (a pipe, a terminal, a library's socket).
  * On success, the loop owns it: orr_close closes it. On epoll and kqueue it is in non-blocking mode
- * until then, and so is every duplicate of it. Returns a handle; -EMFILE, -EBADF. Under the world:
- * -ENOTSUP.
+ * until then, and so is every duplicate of it. Returns a handle; -EMFILE, -EBADF. Under the world
+ * only what orr_release of a loop of the same node gave: anything else is -ENOTSUP.
  */
 ORR_API orr_handle orr_adopt(struct orr_loop *loop, int32_t descriptor);
+/*
+ * Takes a handle out of the loop without closing it: the handle is gone, and the system's number
+ * that this returns is the caller's, for orr_adopt by another loop, which may run on another
+ * thread. So an accepted connection gets to the loop that serves it. Returns the number; -EBADF;
+ * -EBUSY (operations are in flight on it: cancel them first, and wait for their ends).
+ */
+ORR_API int32_t orr_release(struct orr_loop *loop, orr_handle handle);
 /* The system's own number of a handle, for calls that this interface lacks. -EBADF. */
 ORR_API int32_t orr_descriptor(struct orr_loop *loop, orr_handle handle);
 

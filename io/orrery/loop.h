@@ -44,7 +44,8 @@ struct orr_options {
  * need is allocated here; on epoll and kqueue four threads for operations on files are started,
  * which take no signals. Returns 0; -EINVAL (an option is out of bounds, or no such backend);
  * -ENOMEM; -ENOSYS or -EPERM (no backend is there, or all are forbidden: the sentence says which
- * were tried and why each was refused), or what the system said. options may be NULL.
+ * were tried and why each was refused), or what the system said. options may be NULL. A program
+ * that runs in a simulated world gets a further loop of its node there.
  */
 ORR_API int orr_loop_open(const struct orr_options *options, struct orr_loop **ret_loop);
 
@@ -70,8 +71,8 @@ ORR_API void orr_run_until_idle(struct orr_loop *loop);
 
 /*
  * Makes the run call that is under way return after the current callback; outside of a run call,
- * the next one returns at once. What is in flight stays in flight. Under the world this ends the
- * process.
+ * the next one returns at once. What is in flight stays in flight. Under the world, which makes the
+ * run calls, this ends the process; a further loop that the program has opened just runs no more.
  */
 ORR_API void orr_stop(struct orr_loop *loop);
 

@@ -66,6 +66,16 @@ ORR_API uint64_t orr_parameter_number(struct orr_world *world, const char *name)
  * it cannot start. It keeps no state in globals: several nodes share the process. `crash`, if not
  * NULL, frees what the application holds outside the loop's memory (orr_malloc is freed by the
  * world); it must not use the loop.
+ *
+ * A program may have any number of loops: where its code, in boot or in a callback, calls
+ * orr_loop_open, it gets a further loop of its node. In production it would run that one on a
+ * thread of its own, or inside another; here the world runs it, as the first. The loops share the
+ * node's disk, address, ports, clocks and memory; handles belong to one loop, as everywhere. They
+ * wake one another by orr_wake. A crash ends them all, and so does orr_stop of the first; orr_stop
+ * of a further one ends its passes. From a callback orr_run_for_ns(other, 0), orr_drain(other) and
+ * then orr_loop_close(other) work as on a kernel (the drain takes no virtual time); a run call that
+ * has to wait there is a caught error. Traces and reports call the second loop of the node "server"
+ * "server.2"; its operations are counted with the node's: "server/fsync#3".
  */
 struct orr_program {
     void *(*boot)(struct orr_loop *loop, void *config);
@@ -83,7 +93,8 @@ ORR_API struct orr_address orr_node_address(const struct orr_node *node, uint16_
 ORR_API const char *orr_node_name(const struct orr_node *node);
 /* What boot returned, or NULL while the node is down. */
 ORR_API void *orr_node_application(const struct orr_node *node);
-/* The loop of the running node, or NULL while it is down: tests may submit on it from outside. */
+/* The loop that boot got, or NULL while the node is down: tests may submit on it from outside.
+ */
 ORR_API struct orr_loop *orr_node_loop(const struct orr_node *node);
 ORR_API bool orr_node_is_up(const struct orr_node *node);
 

@@ -155,6 +155,33 @@ static void adopted_descriptors(void)
     EXPECT(-EBADF, orr_adopt(ground.loop, -1));
 }
 
+/* A connection that one loop has accepted is served by another. A world has the case among its own
+ * tests: there a second loop belongs to a program. */
+static void a_handle_moves_to_another_loop(void)
+{
+    struct pair pair;
+    struct probe probe = {.calls = 0};
+    reset();
+    ck_assert(ground_pair(ORR_FAMILY_IP4, &pair));
+    struct orr_loop *second = ground_open_loop(NULL);
+    START(&probes[0], orr_recv, pair.server, in, sizeof in); /* so that a poller knows it */
+    ground_settle();
+    EXPECT(1, END_OF(orr_send, pair.client, "1", 1));
+    EXPECT_END(1, &probes[0]);
+    orr_handle moved = orr_adopt(second, orr_release(ground.loop, pair.server));
+    ck_assert_int_gt(moved, 0);
+    orr_recv(second, &probe.completion, moved, in, sizeof in, probe_called, &probe);
+    orr_run_for_ns(second, 0);
+    ck_assert_uint_eq(probe.calls, 0);
+    EXPECT(2, END_OF(orr_send_all, pair.client, "23", 2));
+    orr_run_until_idle(second);
+    probe_check(&probe, 2);
+    orr_loop_close(second); /* and closes what it has */
+    EXPECT(0, END_OF(orr_recv, pair.client, in, sizeof in));
+    ground_close(pair.client);
+    ground_close(pair.listener);
+}
+
 /* Other processes may share the open file: whether it blocks is theirs to say. The loop does not
  * block, either way, and leaves the mode as it was when the handle is closed; in between a backend
  * may need the other one. */
@@ -438,6 +465,7 @@ const struct conformance_case cases_descriptor[] = {
     {.name = "a_loop_leaves_no_descriptor", .run = a_loop_leaves_no_descriptor},
     /* Foreign descriptors: a world adopts none, for nothing outside of it may act in it. */
     {.name = "adopted_descriptors", .run = adopted_descriptors},
+    {.name = "a_handle_moves_to_another_loop", .run = a_handle_moves_to_another_loop},
     {.name = "adoption_gives_the_mode_back", .run = adoption_gives_the_mode_back},
     {.name = "two_descriptors_of_one_file", .run = two_descriptors_of_one_file},
     /* Pipes are adopted, and signals are this system's. */

@@ -220,6 +220,51 @@ static void a_listener_on_the_number_of_another(void)
     }
 }
 
+/* ---- handles that leave the loop ------------------------------------------------------------- */
+
+/* The number that a released handle had is adopted again: the same stream, under a new handle. */
+static void a_released_handle_is_adopted(void)
+{
+    struct pair pair;
+    reset();
+    ck_assert(ground_pair(ORR_FAMILY_IP4, &pair));
+    START(&probes[0], orr_recv, pair.server, in, 100);
+    EXPECT(-EBUSY, orr_release(ground.loop, pair.server));
+    EXPECT(1, END_OF(orr_send, pair.client, "1", 1));
+    EXPECT_END(1, &probes[0]);
+    EXPECT(2, END_OF(orr_send_all, pair.client, "23", 2));
+    int32_t number = orr_release(ground.loop, pair.server);
+    ck_assert_int_ge(number, 0);
+    EXPECT(-EBADF, orr_release(ground.loop, pair.server));
+    EXPECT(-EBADF, orr_descriptor(ground.loop, pair.server));
+    orr_handle adopted = orr_adopt(ground.loop, number);
+    ck_assert(adopted > 0 && adopted != pair.server);
+    EXPECT(2, END_OF(orr_recv_exact, adopted, in, 2));
+    ck_assert_mem_eq(in, "23", 2);
+    START(&probes[1], orr_recv, adopted, in, 100);
+    ground_settle();
+    EXPECT(1, END_OF(orr_send, pair.client, "4", 1));
+    EXPECT_END(1, &probes[1]);
+    ground_close(adopted);
+    EXPECT(0, END_OF(orr_recv, pair.client, in, 1));
+    ground_close(pair.client);
+    ground_close(pair.listener);
+}
+
+/* Files, too: where a read stands is the operation's own. */
+static void a_released_file_is_adopted(void)
+{
+    orr_handle file = ground_file("moves");
+    EXPECT(5, END_OF(orr_write_all, file, "hello", 5, 0));
+    int32_t number = orr_release(ground.loop, file);
+    ck_assert_int_ge(number, 0);
+    file = orr_adopt(ground.loop, number);
+    ck_assert_int_gt(file, 0);
+    EXPECT(5, END_OF(orr_read_exact, file, in, 5, 0));
+    ck_assert_mem_eq(in, "hello", 5);
+    ground_close(file);
+}
+
 const struct conformance_case cases_reuse[] = {
     {.name = "a_reused_descriptor_gets_nothing_of_the_old",
      .run = a_reused_descriptor_gets_nothing_of_the_old},
@@ -228,5 +273,7 @@ const struct conformance_case cases_reuse[] = {
     {.name = "closed_and_reused_inside_one_pass", .run = closed_and_reused_inside_one_pass},
     {.name = "a_callback_closes_its_own_handle", .run = a_callback_closes_its_own_handle},
     {.name = "a_listener_on_the_number_of_another", .run = a_listener_on_the_number_of_another},
+    {.name = "a_released_handle_is_adopted", .run = a_released_handle_is_adopted},
+    {.name = "a_released_file_is_adopted", .run = a_released_file_is_adopted},
     {.name = NULL},
 };

@@ -413,6 +413,14 @@ static int32_t adopt(void *state, int32_t foreign)
     return result < 0 ? result : stub_descriptor(state);
 }
 
+static void release_call(void *state, int32_t on)
+{
+    struct stub *stub = state;
+    stub_assert(stub->descriptors[on], "descriptor %d is released, but closed", on);
+    stub->descriptors[on] = false;
+    (void)called(state, "release", on, 0);
+}
+
 static void discard(void *state, int32_t on)
 {
     struct stub *stub = state;
@@ -444,6 +452,7 @@ const struct orr_backend stub_backend = {
     .peer_address = peer_address,
     .directory_list = directory_list,
     .adopt = adopt,
+    .release = release_call,
     .discard = discard,
 };
 

@@ -77,6 +77,28 @@ START_TEST(arguments_and_answers_are_passed_on)
 }
 END_TEST
 
+START_TEST(release_lets_go_of_a_handle)
+{
+    struct probe probe = {.calls = 0};
+    char byte;
+    setup();
+    int32_t number = orr_descriptor(loop, handle);
+    orr_recv(loop, &probe.completion, handle, &byte, 1, probe_called, &probe);
+    stub.call = "none";
+    ck_assert_int_eq(orr_release(loop, handle), -EBUSY);
+    ck_assert_str_eq(stub.call, "none");
+    orr_drain(loop);
+    ck_assert_int_eq(orr_release(loop, handle), number);
+    ck_assert_str_eq(stub.call, "release");
+    ck_assert_int_eq(stub.call_descriptor, number);
+    ck_assert_int_eq(orr_release(loop, handle), -EBADF);
+    ck_assert_int_eq(orr_descriptor(loop, handle), -EBADF);
+    ck_assert_int_eq(orr_release(loop, ORR_HANDLE_NONE), -EBADF);
+    stub_close(&stub);
+    ck_assert_uint_eq(stub.discards, 1); /* the other handle's */
+}
+END_TEST
+
 START_TEST(options_that_are_none)
 {
     static const int numbers[] = {ORR_SOCKET_OPTION_COUNT, ORR_SOCKET_OPTION_COUNT + 1, -1,
@@ -148,5 +170,5 @@ START_TEST(memory_of_no_size_is_caught)
 }
 END_TEST
 
-PROBE_MAIN("calls", arguments_and_answers_are_passed_on, options_that_are_none,
-           clocks_and_random_bytes, memory, memory_of_no_size_is_caught)
+PROBE_MAIN("calls", arguments_and_answers_are_passed_on, release_lets_go_of_a_handle,
+           options_that_are_none, clocks_and_random_bytes, memory, memory_of_no_size_is_caught)

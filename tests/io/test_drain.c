@@ -77,6 +77,27 @@ START_TEST(ends_everything)
 }
 END_TEST
 
+static void must_be_draining(struct probe *probe)
+{
+    must(orr_loop_draining(loop) == (probe != &probes[0]));
+}
+
+START_TEST(tells_the_backend)
+{
+    setup(0);
+    orr_next_tick(loop, &probes[0].completion, probe_called, &probes[0]);
+    probes[0].then = probes[1].then = must_be_draining;
+    orr_run_for_ns(loop, 0);
+    receive(&probes[1]);
+    ck_assert(!orr_loop_draining(loop));
+    drain();
+    ck_assert(!orr_loop_draining(loop));
+    probe_check(&probes[0], 0);
+    probe_check(&probes[1], -ECANCELED);
+    stub_close(&stub);
+}
+END_TEST
+
 START_TEST(of_an_empty_loop)
 {
     setup(0);
@@ -332,8 +353,9 @@ START_TEST(a_callback_that_never_stops_is_caught)
 }
 END_TEST
 
-PROBE_MAIN("drain", ends_everything, of_an_empty_loop, operations_that_were_over_keep_their_results,
-           waits_for_closes, cancels_that_find_the_batch_full_are_sent_again,
+PROBE_MAIN("drain", ends_everything, tells_the_backend, of_an_empty_loop,
+           operations_that_were_over_keep_their_results, waits_for_closes,
+           cancels_that_find_the_batch_full_are_sent_again,
            an_accept_that_wins_the_race_leaves_no_descriptor,
            interrupted_and_partial_operations_are_not_tried_again,
            whatever_is_submitted_meanwhile_is_canceled, closes_submitted_meanwhile_are_done,

@@ -9,7 +9,7 @@
 
 #include "backends/pool.h"
 
-#include <orrery/io.h>
+#include <orrery/backend.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -190,6 +190,38 @@ static void check_error(int status)
                   (int)call_to_fail, status);
 }
 
+static int answer;
+static uint32_t asked;
+
+static int host(const struct orr_options *options, struct orr_loop **ret_loop)
+{
+    (void)options;
+    (void)ret_loop;
+    asked++;
+    return answer;
+}
+
+/* A simulated world is asked before anything else, and answers for what runs in it only. */
+START_TEST(test_open__a_host_comes_first)
+{
+    struct orr_loop *loop = NULL;
+    orr_loop_set_host(host);
+    answer = ORR_HOST_ELSEWHERE;
+    takes("epoll", "epoll", NULL);
+    ck_assert_uint_eq(asked, 1);
+    answer = -EMFILE;
+    ck_assert_int_eq(open_with("epoll", NULL, &loop), -EMFILE);
+    ck_assert_int_eq(open_with("none that there is", NULL, &loop), -EMFILE);
+    answer = 0;
+    ck_assert_int_eq(open_with(NULL, "epoll", &loop), 0);
+    ck_assert_ptr_null(loop);
+    ck_assert_uint_eq(asked, 4);
+    orr_loop_set_host(NULL);
+    takes("epoll", "epoll", NULL);
+    ck_assert_uint_eq(asked, 4);
+}
+END_TEST
+
 /* Whichever call fails, nothing stays: no memory, descriptor, thread or blocked signal. */
 START_TEST(test_open__failures_leave_nothing)
 {
@@ -226,6 +258,7 @@ int main(void)
     tcase_add_loop_test(tests, test_open__falls_through_what_is_refused, 0, 3);
     tcase_add_loop_test(tests, test_open__does_not_fall_through_what_is_used_up, 0, 4);
     tcase_add_test(tests, test_open__needs_no_options);
+    tcase_add_test(tests, test_open__a_host_comes_first);
     tcase_add_test(tests, test_open__failures_leave_nothing);
     return suite_run("open", tests);
 }
