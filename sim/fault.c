@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define MILLION 1000000u
+#define SWEPT_DELAY_MS 100
 #define RARE_ONE_IN 4u
 
 static const struct {
@@ -116,12 +117,38 @@ static bool is_ruled(struct orr_world *world, const struct orr__point *point, bo
     return ruling != NULL || orr__rulings_only(world->rulings);
 }
 
+/* What a sweep will try. Families on request only where the scenario has asked. */
+static void note_point(const struct orr_world *world, const struct orr__point *point)
+{
+    static const int errors[ORR__FAULT_KIND_COUNT] = {
+        [ORR__FAULT_ERROR] = EIO,
+        [ORR__FAULT_FULL] = ENOSPC,
+        [ORR__FAULT_HANDLES] = EMFILE,
+        [ORR__FAULT_MEMORY] = ENOMEM,
+    };
+    enum orr_fault_family family = kinds[point->kind].family;
+    if (world->points == NULL || world->failed ||
+        (orr_fault_family_is_on_request(family) && world->rates[family] == 0))
+        return;
+    char name[ORR__POINT_NAME_MAX];
+    orr__point_name(point, name);
+    if (point->kind == ORR__FAULT_LONGER)
+        fprintf(world->points, "%s += %dms\n", name, SWEPT_DELAY_MS);
+    else if (kinds[point->kind].unit == ORR__UNIT_ERROR)
+        fprintf(world->points, "%s = %s\n", name, orr_error_name(errors[point->kind]));
+    else if (kinds[point->kind].unit == ORR__UNIT_ASTRAY)
+        fprintf(world->points, "%s = doubled\n%s = overtaken\n", name, name);
+    else
+        fprintf(world->points, "%s = %s\n", name, kinds[point->kind].word);
+}
+
 bool orr__strikes(struct orr_world *world, const struct orr__point *point)
 {
     uint32_t rate = world->rates[kinds[point->kind].family];
     bool strikes = false;
     if ((rate == 0 && world->rulings == NULL) || !may_strike_now(world))
         return false;
+    note_point(world, point);
     if (is_ruled(world, point, &strikes))
         return strikes;
     return rate > 0 &&
@@ -131,6 +158,7 @@ bool orr__strikes(struct orr_world *world, const struct orr__point *point)
 bool orr__happens(struct orr_world *world, const struct orr__point *point)
 {
     bool strikes = true;
+    note_point(world, point);
     return !is_ruled(world, point, &strikes) || strikes;
 }
 

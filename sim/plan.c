@@ -129,8 +129,21 @@ static void crash_as_appointed(struct orr_world *world, void *object, uint64_t k
         orr__node_crash(node, &point);
 }
 
+/* For a sweep: the node could crash here. */
+static void note_crashes(const struct orr_node *node, uint8_t op, uint64_t occurrence)
+{
+    FILE *out = node->world->points;
+    if (out == NULL || node->world->failed || node->world->healed)
+        return;
+    if ((node->crash_kinds & ORR_CRASH_POWER) != 0)
+        fprintf(out, "%s crash @ after %s#%" PRIu64 "\n", node->name, orr_op_name(op), occurrence);
+    if ((node->crash_kinds & ORR_CRASH_PROCESS) != 0)
+        fprintf(out, "%s kill @ after %s#%" PRIu64 "\n", node->name, orr_op_name(op), occurrence);
+}
+
 void orr__plan_ended(struct orr_node *node, uint8_t op, uint64_t occurrence)
 {
+    note_crashes(node, op, occurrence);
     struct orr__plan *plan = take(node, op, occurrence, false);
     if (plan == NULL)
         return;

@@ -214,6 +214,7 @@ int orr__scenario_run(const struct orr_scenario *scenario, const struct orr_run_
     world->witness = options->witness;
     world->rulings = rulings;
     world->ledger = options->ledger;
+    world->points = options->points;
     if (options->untold != NULL)
         world->untold = options->untold;
     if (options->events_max > 0)

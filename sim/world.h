@@ -118,6 +118,7 @@ struct orr_world {
     struct orr__timeline lines;     /* the recorder of who wants a trace as lines */
     FILE *story;
     FILE *ledger; /* gets every fault as a line of a replay file, or NULL */
+    FILE *points; /* gets every fault that could strike, or NULL */
     bool story_begun;
     struct orr__fold fold;
     char *untold; /* ORR_UNTOLD_MAX bytes: untold_own, or of who called us */

@@ -13,7 +13,8 @@
  *   replay.c     one seed with its story; replay_source.c: out of a file; trace.c: its traces
  *                (trace.h has a map of their files)
  *   replay_folder.c all the replay files of a folder, as tests
- *   shrink.c     a failing seed down to the faults that it needs
+ *   shrink.c     a failing seed down to the faults that it needs; sweep.c: a passing one with
+ *                every single fault; private.c: memory that seeds do not notice
  *   group.c      which failures have one cause; frame.c: the frames of a sanitizer's report
  *   crash.c      where in the program a signal struck
  *   twice.c      seeds that are run twice, and where two runs differ; disturb.c: other memory for
@@ -66,6 +67,7 @@ struct orr__job {
     bool trace;          /* the story includes every event */
     const char *faults;  /* the text of a replay file that says which strike, or NULL */
     const char *record;  /* a replay file of the run is written there, or NULL */
+    const char *points;  /* the faults that could strike are written there, or NULL */
     struct orr__recorder *recorders; /* what writes the traces; NULL = nothing does */
 };
 
@@ -288,7 +290,8 @@ struct orr__command {
     char *file_text;
     size_t file_bytes;
     struct orr__replay_head *file_head;
-    const char *output; /* where `shrink` writes, or NULL */
+    const char *output; /* where `shrink` and `sweep` write, or NULL */
+    uint64_t pairs;     /* of faults that `sweep` tries */
 };
 
 /* Writes the command line that brings a seed back, without an end of line. */
@@ -317,6 +320,7 @@ int orr__list(struct orr__command *command);
 int orr__campaign(struct orr__command *command);
 int orr__replay(struct orr__command *command);
 int orr__shrink(struct orr__command *command);
+int orr__sweep(struct orr__command *command);
 int orr__merge(struct orr__command *command);
 
 /* The pages of --help (help.c). */
@@ -325,7 +329,17 @@ void orr__help_list(const struct orr__command *command);
 void orr__help_run(const struct orr__command *command);
 void orr__help_replay(const struct orr__command *command);
 void orr__help_shrink(const struct orr__command *command);
+void orr__help_sweep(const struct orr__command *command);
 void orr__help_merge(const struct orr__command *command);
+
+/* ---- private.c ------------------------------------------------------------------------------- */
+
+/* Zeroed memory in a mapping of its own, with a byte to spare; NULL: there is none. */
+void *orr__private_map(size_t bytes);
+/* Reads a whole file into such memory, ended by a NUL, and removes it. Returns 0 or -errno. */
+int orr__private_take(const char *path, char **ret_text, size_t *ret_bytes);
+/* A path in the folder for temporary files that no other process uses. */
+void orr__private_path(char *path, size_t size);
 
 /* ---- replay files (replay_source.c) ---------------------------------------------------------- */
 

@@ -29,7 +29,15 @@ enum {
 };
 
 /* Where an option may stand. */
-enum { IN_MAIN = 1, IN_LIST = 2, IN_RUN = 4, IN_REPLAY = 8, IN_SHRINK = 16, IN_MERGE = 32 };
+enum {
+    IN_MAIN = 1,
+    IN_LIST = 2,
+    IN_RUN = 4,
+    IN_REPLAY = 8,
+    IN_SHRINK = 16,
+    IN_MERGE = 32,
+    IN_SWEEP = 64
+};
 
 enum option_value {
     OPTION_HELP = 256,
@@ -46,6 +54,7 @@ enum option_value {
     OPTION_TWICE,
     OPTION_RECORD,
     OPTION_OUTPUT,
+    OPTION_PAIRS,
     OPTION_SHARD,
 };
 
@@ -56,22 +65,24 @@ static const struct {
     uint32_t where;
 } known_options[] = {
     {"help", no_argument, OPTION_HELP,
-     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_MERGE},
+     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_MERGE | IN_SWEEP},
     {"version", no_argument, OPTION_VERSION, IN_MAIN},
-    {"load", required_argument, OPTION_LOAD, IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK},
+    {"load", required_argument, OPTION_LOAD,
+     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP},
     {"json", no_argument, OPTION_JSON, IN_LIST},
     {"json", optional_argument, OPTION_JSON, IN_RUN | IN_MERGE},
     {"seeds", required_argument, OPTION_SEEDS, IN_RUN},
-    {"time", required_argument, OPTION_TIME, IN_RUN},
-    {"jobs", required_argument, OPTION_JOBS, IN_RUN | IN_SHRINK},
+    {"time", required_argument, OPTION_TIME, IN_RUN | IN_SWEEP},
+    {"jobs", required_argument, OPTION_JOBS, IN_RUN | IN_SHRINK | IN_SWEEP},
     {"failures", required_argument, OPTION_FAILURES, IN_RUN},
-    {"timeout", required_argument, OPTION_TIMEOUT, IN_RUN | IN_REPLAY | IN_SHRINK},
-    {"seed", required_argument, OPTION_SEED, IN_RUN | IN_REPLAY | IN_SHRINK},
+    {"timeout", required_argument, OPTION_TIMEOUT, IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP},
+    {"seed", required_argument, OPTION_SEED, IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP},
     {"trace", optional_argument, OPTION_TRACE, IN_REPLAY},
     {"twice", optional_argument, OPTION_TWICE, IN_RUN},
     {"twice", no_argument, OPTION_TWICE, IN_REPLAY},
     {"record", required_argument, OPTION_RECORD, IN_REPLAY},
-    {"output", required_argument, OPTION_OUTPUT, IN_SHRINK},
+    {"output", required_argument, OPTION_OUTPUT, IN_SHRINK | IN_SWEEP},
+    {"pairs", required_argument, OPTION_PAIRS, IN_SWEEP},
     {"shard", required_argument, OPTION_SHARD, IN_RUN},
 };
 enum { OPTIONS = sizeof known_options / sizeof *known_options };
@@ -88,6 +99,7 @@ static const struct verb verbs[] = {
     {"run", IN_RUN, orr__help_run, orr__campaign},
     {"replay", IN_REPLAY, orr__help_replay, orr__replay},
     {"shrink", IN_SHRINK, orr__help_shrink, orr__shrink},
+    {"sweep", IN_SWEEP, orr__help_sweep, orr__sweep},
     {"merge", IN_MERGE, orr__help_merge, orr__merge},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
@@ -294,6 +306,10 @@ static enum next take_option(struct orr__command *command, int value, const char
         return NEXT_GO_ON;
     case OPTION_OUTPUT:
         command->output = text;
+        return NEXT_GO_ON;
+    case OPTION_PAIRS:
+        if (!orr__parse_number(text, &command->pairs))
+            return wrong_value(command, "pairs", text, "a number");
         return NEXT_GO_ON;
     case OPTION_SHARD:
         return take_shard(command, text);
@@ -511,7 +527,8 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
     if (next != NEXT_GO_ON)
         return finish(command, &in_main, next);
     if (optind >= argc)
-        return orr__usage_error(command, "which command? list, run, replay, shrink or merge");
+        return orr__usage_error(command,
+                                "which command? list, run, replay, shrink, sweep or merge");
     nearest = (struct orr__nearest){.wanted = argv[optind]};
     for (uint32_t i = 0; i < VERBS; i++) {
         if (strcmp(verbs[i].name, argv[optind]) == 0)
@@ -521,9 +538,9 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
     if (nearest.name != NULL)
         return orr__usage_error(command, "unknown command '%s': did you mean '%s'?", argv[optind],
                                 nearest.name);
-    return orr__usage_error(command,
-                            "unknown command '%s': there are list, run, replay, shrink and merge",
-                            argv[optind]);
+    return orr__usage_error(
+        command, "unknown command '%s': there are list, run, replay, shrink, sweep and merge",
+        argv[optind]);
 }
 
 int orr_command_line(int argc, char **argv, const struct orr_scenario *const *scenarios)

@@ -76,6 +76,7 @@ void orr__help(const struct orr__command *command)
            "  run      a campaign: many seeds of a scenario\n"
            "  replay   one seed again, with its story\n"
            "  shrink   a failing seed down to the faults that it needs\n"
+           "  sweep    a seed with every single fault that could strike in it\n"
            "  merge    campaigns of several machines as one\n"
            "\n"
            "Options:\n"
@@ -195,6 +196,32 @@ void orr__help_shrink(const struct orr__command *command)
         command->program, ORR__JOBS_MAX);
     print_example(command, "shrink");
     puts(" --seed 17 -o 17.replay");
+}
+
+void orr__help_sweep(const struct orr__command *command)
+{
+    printf(
+        "usage: %s sweep SCENARIO [name=value ...] [--seed N] [OPTION ...]\n"
+        "\n"
+        "Runs a seed without faults to see where one could strike, then once with each of them:\n"
+        "an error of each operation, a delay of each segment, a crash after each operation ...\n"
+        "Ends with a statement: all of them survived, or which did not, each as a replay file.\n"
+        "\n"
+        "Options:\n"
+        "  --seed N         decimal or 0x hexadecimal, 64 bits (default 1)\n"
+        "  --pairs N        then N pairs of them, drawn by the seed\n"
+        "  --time D         stops after this time: 90s, 5m, 2h\n"
+        "  -o PREFIX        replay files are PREFIX-1.replay ... (default: the scenario's name)\n"
+        "  --jobs J         runs at the same time, 1 to %d (default: the processors)\n"
+        "  --timeout D      a run that takes longer is a hang (default 30s); 0 = no limit\n"
+        "  --load FILE.so   adds the scenarios of a shared object\n"
+        "\n"
+        "Exit status: 0 all survived, 1 a fault is not survived, 2 wrong usage.\n"
+        "\n"
+        "Example:\n",
+        command->program, ORR__JOBS_MAX);
+    print_example(command, "sweep");
+    puts(" --seed 1 --time 60s");
 }
 
 void orr__help_merge(const struct orr__command *command)

@@ -267,6 +267,11 @@ static FILE *open_record(const struct orr__job *job, uint64_t seed)
     return record;
 }
 
+static FILE *open_points(const struct orr__job *job)
+{
+    return job->points != NULL ? fopen(job->points, "we") : NULL;
+}
+
 /* What a child is for. */
 struct errand {
     struct orr__slot *slot;
@@ -291,6 +296,7 @@ static void run_seed(void *context)
         .live_hash = &slot->live_hash,
         .replay = job->faults,
         .ledger = open_record(job, errand->seed),
+        .points = open_points(job),
     };
     if (job->record != NULL && options.ledger == NULL) {
         outcome->failed = true;
@@ -302,6 +308,8 @@ static void run_seed(void *context)
     int status = orr__scenario_run(job->scenario, &options, job->recorders, outcome);
     if (options.ledger != NULL)
         fclose(options.ledger);
+    if (options.points != NULL)
+        fclose(options.points);
     if (status < 0) {
         outcome->failed = true;
         snprintf(outcome->check, sizeof outcome->check, "the scenario cannot run: %s",

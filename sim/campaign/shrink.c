@@ -13,21 +13,14 @@
  * So the result is the same with one job and with many. Lines, texts and results lie in mappings
  * of their own, see campaign.h.
  */
-#define _GNU_SOURCE 1 /* mkostemp, MAP_ANONYMOUS */
-
 #include "campaign.h"
 
 #include "sim/replay_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     PATH_BYTES_MAX = 4096,
@@ -76,13 +69,6 @@ struct shrink {
 static bool stopped(void)
 {
     return orr__nursery_signal() != 0;
-}
-
-static void *map(size_t bytes)
-{
-    void *memory = mmap(NULL, bytes + 1, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return memory != MAP_FAILED ? memory : NULL;
 }
 
 /* ---- runs ------------------------------------------------------------------------------------ */
@@ -298,24 +284,6 @@ static void take_faults(struct shrink *shrink)
     }
 }
 
-static int read_record(struct shrink *shrink)
-{
-    struct stat status;
-    int descriptor = open(shrink->record_path, O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0 || fstat(descriptor, &status) < 0)
-        return -errno;
-    shrink->recorded_bytes = (size_t)status.st_size;
-    shrink->recorded = map(shrink->recorded_bytes);
-    size_t at = 0;
-    ssize_t got = 1;
-    while (shrink->recorded != NULL && got > 0 && at < shrink->recorded_bytes) {
-        got = read(descriptor, shrink->recorded + at, shrink->recorded_bytes - at);
-        at += got > 0 ? (size_t)got : 0;
-    }
-    close(descriptor);
-    return shrink->recorded != NULL ? 0 : -ENOMEM;
-}
-
 /* Runs the seed with `faults` (NULL: its own) and reads what it wrote. */
 static int record(struct shrink *shrink, const char *faults)
 {
@@ -323,10 +291,8 @@ static int record(struct shrink *shrink, const char *faults)
     job.record = shrink->record_path;
     job.faults = faults;
     int status = run(shrink, &job, 1);
-    if (status == 0)
-        status = read_record(shrink);
-    (void)unlink(shrink->record_path);
-    return status;
+    int taken = orr__private_take(shrink->record_path, &shrink->recorded, &shrink->recorded_bytes);
+    return status == 0 ? taken : status;
 }
 
 static int prepare(struct shrink *shrink)
@@ -335,9 +301,9 @@ static int prepare(struct shrink *shrink)
     for (const char *at = shrink->recorded; *at != '\0'; at++)
         lines += *at == '\n';
     shrink->text_bytes = shrink->recorded_bytes + lines * SIZE_BYTES_MAX + 64;
-    shrink->faults = map(lines * sizeof *shrink->faults);
-    shrink->kept = map(lines * sizeof *shrink->kept);
-    shrink->texts = map(shrink->text_bytes * shrink->nursery.count);
+    shrink->faults = orr__private_map(lines * sizeof *shrink->faults);
+    shrink->kept = orr__private_map(lines * sizeof *shrink->kept);
+    shrink->texts = orr__private_map(shrink->text_bytes * shrink->nursery.count);
     if (shrink->faults == NULL || shrink->kept == NULL || shrink->texts == NULL)
         return -ENOMEM;
     take_faults(shrink);
@@ -459,22 +425,15 @@ static int finish(const struct shrink *shrink, int status)
     return tell(shrink);
 }
 
-static void name_record(struct shrink *shrink)
-{
-    const char *folder = getenv("TMPDIR");
-    snprintf(shrink->record_path, sizeof shrink->record_path, "%s/orrery-%ld.record",
-             folder != NULL && folder[0] != '\0' ? folder : "/tmp", (long)getpid());
-}
-
 int orr__shrink(struct orr__command *command)
 {
-    struct shrink *shrink = map(sizeof *shrink);
+    struct shrink *shrink = orr__private_map(sizeof *shrink);
     void *results;
     if (shrink == NULL)
         return orr__error(command, "no memory");
     shrink->command = command;
     shrink->begin_ns = orr__clock_ns();
-    name_record(shrink);
+    orr__private_path(shrink->record_path, sizeof shrink->record_path);
     int status = orr__nursery_open(&shrink->nursery, command->jobs,
                                    command->jobs * sizeof *shrink->results, &results);
     if (status < 0)

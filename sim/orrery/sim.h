@@ -366,6 +366,7 @@ struct orr_run_options {
     const char *replay; /* the text of a replay file (docs/replay.md), whose faults strike; its
                            scenario, parameters and seed are not looked at; NULL = none */
     FILE *ledger;        /* gets every fault as a line of a replay file; NULL = none */
+    FILE *points;        /* the same of every fault that could strike: what a sweep tries */
     uint64_t events_max; /* more than this is a hang; 0 = ORR_EVENTS_MAX_DEFAULT */
     char *untold; /* ORR_UNTOLD_MAX bytes: gets the line that the story holds back at the moment,
                      the last of a run of the same fault, for whoever watches from another process;

@@ -67,5 +67,19 @@ done <"$work/lines"
 [ -z "$needless" ]
 check "without any of its faults it does not fail so" $?
 
+"$orrery" sweep echo messages=2 --seed 1 --pairs 50 --jobs 1 >"$work/log" 2>&1 &&
+    grep -q '^all [0-9]* single faults and 50 pairs survived' "$work/log"
+check "echo survives every single fault" $?
+counted=$(sed 's/ survived.*//' "$work/log")
+"$orrery" sweep echo messages=2 --seed 1 --pairs 50 --jobs 3 >"$work/log" 2>&1
+[ "$counted" = "$(sed 's/ survived.*//' "$work/log")" ]
+check "with more jobs as many" $?
+"$orrery" sweep kv bug=short-recv --seed 2 --time 3s -o "$work/swept" >"$work/log" 2>&1
+[ $? -eq 1 ] && grep -q 'every reply answers its command' "$work/log" && grep -q 'replay: ' "$work/log"
+check "a sweep finds the fault that a bug does not survive" $?
+"$orrery" replay "$work/swept-1.replay" >"$work/log" 2>&1
+[ $? -eq 1 ] && grep -q "^check " "$work/swept-1.replay" && ! grep -q '^unused' "$work/log"
+check "and its replay file brings it back" $?
+
 echo "1..$number"
 [ "$failures" -eq 0 ]
