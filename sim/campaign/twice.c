@@ -369,6 +369,7 @@ int orr__twice_locate(struct orr__nursery *nursery, const struct orr__job *job,
     quiet.replay = false;
     quiet.trace = false;
     quiet.record = NULL;
+    quiet.recorders = NULL;
     struct search context = {.nursery = nursery, .job = &quiet, .result = result};
     return orr__nursery_aside(nursery, search, &context);
 }

@@ -256,6 +256,19 @@ START_TEST(test_share__is_the_same_seeds_always)
 }
 END_TEST
 
+/* What looks for the difference writes no trace: that is the first run's. */
+START_TEST(test_replay__has_the_trace_of_one_run)
+{
+    char line[256];
+    snprintf(line, sizeof line,
+             "%s replay leaks leak=memory --seed 5 --twice --trace=html:%s/page >%s/told; "
+             "grep -c '^\\[\"n\",0,0,' %s/page",
+             program, directory, directory, directory);
+    command_shell(&command, line);
+    ck_assert_str_eq(command.out, "1\n");
+}
+END_TEST
+
 static const char *const examples[] = {"echo", "kv", "register"};
 
 START_TEST(test_examples__are_deterministic)
@@ -281,6 +294,7 @@ int main(void)
     tcase_add_test(tests, test_leak__that_does_not_show_again);
     tcase_add_test(tests, test_clean__passes);
     tcase_add_test(tests, test_clean__counts_once);
+    tcase_add_test(tests, test_replay__has_the_trace_of_one_run);
     tcase_add_loop_test(tests, test_share__is_the_same_seeds_always, 0,
                         (int)(sizeof shares / sizeof *shares));
     const char *orrery = getenv("TWICE_ORRERY");
