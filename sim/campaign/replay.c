@@ -21,7 +21,7 @@ static bool wait_for(struct orr__nursery *nursery, const struct orr__job *job,
             return false;
         orr__nursery_wait(nursery, job, UINT64_MAX);
     }
-    return true;
+    return orr__flush() == 0;
 }
 
 static void print_untold(const struct orr__child *child)
