@@ -125,6 +125,8 @@ void orr__socket_move(struct orr__socket *socket, struct orr__process *process)
 {
     orr__assert(socket->connecting == NULL && socket->in.count == 0 &&
                 orr__socket_poll(socket) == NULL);
+    if (socket->extras != NULL)
+        socket->extras->canceled_flush = 0; /* it counts the flushes of one loop */
     socket->process = process;
 }
 

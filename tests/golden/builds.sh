@@ -18,7 +18,7 @@ cd "$(dirname "$0")/../.." || exit 1
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 sources=$(printf '%s\n' io/*.c sim/*.c sim/libc/*.c examples/*/*.c tests/golden/hashes.c |
-    grep -Ev '/(main|process)\.c$')
+    grep -Ev '^examples/.*/(main|process)\.c$')
 libraries='-lz -ldl -lpthread'
 jobs=$(nproc)
 export work

@@ -447,6 +447,87 @@ static void on_named(void *context, struct orr_completion *completion, int64_t r
     office->plan->ended += result == 0 ? 1 : 0;
 }
 
+/*
+ * A listener that moves to another loop, after an accept on it was canceled. Which pass that was
+ * in is nothing to the other loop, however many passes it has made by itself: the accept there gets
+ * the only connection. The desk makes `rounds` passes more than it must, before all that.
+ */
+static void on_accepted_after_move(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    (void)completion;
+    office->plan->ended += result >= 0 ? 1 : 0;
+}
+
+static void on_connected_at_last(void *context, struct orr_completion *completion, int64_t result)
+{
+    (void)context;
+    (void)completion;
+    ck_assert_int_eq(result, 0);
+}
+
+static void on_connect_after_move(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    (void)result;
+    office->client = orr_socket(office->desk, ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
+    orr_connect(office->desk, completion, office->client, &office->address, on_connected_at_last,
+                office);
+}
+
+static void on_listener_moves(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    (void)result;
+    office->server = orr_adopt(office->worker, office->handed);
+    orr_accept(office->worker, completion, office->server, NULL, on_accepted_after_move, office);
+}
+
+static void on_accept_canceled(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    ck_assert_int_eq(result, -ECANCELED);
+    office->handed = orr_release(office->desk, office->listener);
+    ck_assert_int_ge(office->handed, 0);
+    orr_wake(office->worker);
+    orr_timeout(office->desk, completion, ORR_SECOND, on_connect_after_move, office);
+}
+
+static void on_tick_before_cancel(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct office *office = context;
+    (void)result;
+    if (office->plan->rounds-- > 0) {
+        orr_timeout(office->desk, completion, ORR_MILLISECOND, on_tick_before_cancel, office);
+        return;
+    }
+    orr_cancel(office->desk, completion, &office->desk_io[0], on_named, office);
+}
+
+static void move_listener(struct office *office)
+{
+    (void)orr_address_parse("127.0.0.1:7000", &office->address);
+    office->listener = listen_on(office->desk, "0.0.0.0:7000");
+    orr_accept(office->desk, &office->desk_io[0], office->listener, NULL, on_accept_canceled,
+               office);
+    orr_wait_wake(office->worker, &office->worker_io[0], on_listener_moves, office);
+    orr_timeout(office->desk, &office->desk_io[1], ORR_MILLISECOND, on_tick_before_cancel, office);
+}
+
+START_TEST(test_loops__a_listener_that_moves_leaves_its_passes_behind)
+{
+    for (uint32_t rounds = 0; rounds < ROUNDS; rounds++) {
+        struct plan plan = {.begin = move_listener, .rounds = rounds};
+        struct orr_world *world = orr_world_create(1, NULL);
+        orr_world_set_rate(world, ORR_FAMILY_REORDER, 1000000);
+        (void)make(world, &plan);
+        orr_world_run_for(world, ORR_MINUTE);
+        ck_assert_msg(plan.ended == 2, "after %u passes: %u", rounds, plan.ended);
+        orr_world_destroy(world);
+    }
+}
+END_TEST
+
 static void on_accepted_by_name(void *context, struct orr_completion *completion, int64_t result)
 {
     struct office *office = context;
@@ -1138,6 +1219,7 @@ int main(void)
     tcase_add_test(tests, test_loops__accept_on_one_port);
     tcase_add_test(tests, test_loops__hand_connections_over);
     tcase_add_test(tests, test_loops__a_released_handle_outlives_its_loop);
+    tcase_add_test(tests, test_loops__a_listener_that_moves_leaves_its_passes_behind);
     tcase_add_test(tests, test_loops__connect_by_name);
     tcase_add_test(tests, test_loops__share_the_disk);
     tcase_add_test(tests, test_loops__share_the_numbers_of_operations);
