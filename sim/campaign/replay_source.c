@@ -108,7 +108,7 @@ int orr__replay_file_open(struct orr__command *command)
     if (command->seed_given)
         return orr__usage_error(command, "--seed: the seed stands in %s", command->file);
     int status = read_file(command);
-    if (status != 0)
+    if (status != 0 || command->file_head == NULL)
         return status;
     if (!orr__replay_head_parse(command->file_text, command->file_head, why))
         return orr__error(command, "%s: %s", command->file, why);

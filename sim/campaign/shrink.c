@@ -172,10 +172,10 @@ static bool try_chunks(struct shrink *shrink, size_t size, int *ret_status)
     while (at < shrink->kept_count && *ret_status == 0) {
         struct trial trials[ORR__JOBS_MAX];
         uint32_t count = 0;
-        for (size_t from = at; from < shrink->kept_count && count < shrink->nursery.count;
-             from += size) {
-            size_t to = from + size < shrink->kept_count ? from + size : shrink->kept_count;
-            trials[count++] = (struct trial){.from = from, .to = to, .time_ns = UINT64_MAX};
+        size_t next = at;
+        for (; next < shrink->kept_count && count < shrink->nursery.count; next += size) {
+            size_t to = next + size < shrink->kept_count ? next + size : shrink->kept_count;
+            trials[count++] = (struct trial){.from = next, .to = to, .time_ns = UINT64_MAX};
         }
         int found = first_that_fails(shrink, trials, count);
         if (found < -1)
@@ -185,7 +185,7 @@ static bool try_chunks(struct shrink *shrink, size_t size, int *ret_status)
             drop(shrink, at, trials[found].to);
             dropped = true;
         } else {
-            at = trials[count - 1].to;
+            at = next;
         }
     }
     return dropped;
@@ -212,7 +212,7 @@ static int shorten(struct shrink *shrink, size_t index)
     static const uint64_t divisors[SHORTER_COUNT] = {0, 8, 4, 2};
     struct fault *fault = &shrink->faults[shrink->kept[index]];
     for (int round = 0; round < SHORTER_ROUNDS && fault->time_ns > 0; round++) {
-        struct trial trials[SHORTER_COUNT];
+        struct trial trials[SHORTER_COUNT] = {0};
         for (uint32_t i = 0; i < SHORTER_COUNT; i++)
             trials[i] = (struct trial){
                 .changed = index,

@@ -149,11 +149,11 @@ static uint64_t scramble(uint64_t x)
 /* Trials below line_count are the single faults; those above it are pairs, drawn by the seed. */
 static struct trial trial_at(const struct sweep *sweep, uint64_t index)
 {
+    uint64_t count = sweep->line_count > 0 ? sweep->line_count : 1;
     if (index < sweep->line_count)
         return (struct trial){sweep->lines[index], sweep->lines[index]};
     uint64_t draw = scramble(sweep->command->seed_first + scramble(index));
-    return (struct trial){sweep->lines[draw % sweep->line_count],
-                          sweep->lines[scramble(draw) % sweep->line_count]};
+    return (struct trial){sweep->lines[draw % count], sweep->lines[scramble(draw) % count]};
 }
 
 static const char *compose(const struct sweep *sweep, uint32_t job, uint64_t index)
