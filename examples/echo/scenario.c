@@ -48,7 +48,7 @@ static void run(struct orr_world *world)
 }
 
 static const struct orr_parameter parameters[] = {
-    {.name = "messages", .value = "50", .summary = "messages that each client sends"},
+    {.name = "messages", .value = "50", .summary = "messages that each client sends", .least = "1"},
     {.name = NULL},
 };
 

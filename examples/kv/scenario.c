@@ -235,7 +235,10 @@ static const struct orr_parameter parameters[] = {
      .allowed = "none|ack-before-fsync|short-send|short-recv|ignore-torn-tail|rename-before-fsync|"
                 "fsync-retry|log-gap",
      .summary = "a planted bug of the server"},
-    {.name = "ms", .value = "1000", .summary = "virtual milliseconds in which faults strike"},
+    {.name = "ms",
+     .value = "1000",
+     .summary = "virtual milliseconds in which faults strike",
+     .least = "1"},
     {.name = "compact",
      .value = "4096",
      .summary = "bytes of a log that is written anew; 0 = never"},

@@ -4,7 +4,8 @@
  * The model: the seed's run is recorded, every fault a line of a replay file. Then runs with fewer
  * lines are tried: without all, without a half, a quarter ... and at last without each single one.
  * What still fails in the same check stays away. In the end no fault can be left out: the set is
- * 1-minimal. Then what takes time is made shorter, as far as it goes.
+ * 1-minimal. Then the scenario is made smaller where it says how (orr_parameter.least), and what
+ * takes time shorter, as far as that goes.
  *
  *     kept   ====----====----====      trials of one round, as many at a time as there are jobs:
  *                 ^    ^    ^          each leaves another chunk out; the first that still fails
@@ -27,7 +28,10 @@ enum {
     SIZE_BYTES_MAX = 32, /* of a time: "61234567ns" */
     SHORTER_COUNT = 4,   /* of a time: none of it, an eighth, a quarter, a half */
     SHORTER_ROUNDS = 8,  /* a time that has been made 2^8 times shorter is short enough */
-    CHECK_ROUNDS = 100,  /* passes over single faults; each but the last takes one away */
+    PARAMETERS_MAX = 64,
+    NUMBER_BYTES_MAX = 24,
+    HALVINGS_MAX = 16,  /* of a parameter */
+    CHECK_ROUNDS = 100, /* passes over single faults; each but the last takes one away */
 };
 
 /* A fault of the recorded run. */
@@ -47,6 +51,9 @@ struct trial {
 
 struct shrink {
     const struct orr__command *command;
+    struct orr__job job; /* the command's, with smaller parameters */
+    struct orr_parameter_value values[PARAMETERS_MAX];
+    char numbers[PARAMETERS_MAX][NUMBER_BYTES_MAX]; /* of values that were made smaller */
     struct orr__nursery nursery;
     struct orr__result *results; /* one for each job */
     char *texts;                 /* the replay file of each job, text_bytes each */
@@ -143,7 +150,7 @@ static int first_that_fails(struct shrink *shrink, const struct trial *trials, u
     if (count == 0)
         return -1;
     for (uint32_t i = 0; i < count; i++) {
-        jobs[i] = shrink->command->job;
+        jobs[i] = shrink->job;
         jobs[i].faults = compose(shrink, i, &trials[i]);
     }
     int status = run(shrink, jobs, count);
@@ -244,6 +251,74 @@ static int shorten_all(struct shrink *shrink)
     return status;
 }
 
+/* ---- smaller parameters ---------------------------------------------------------------------- */
+
+static const struct trial nothing = {.time_ns = UINT64_MAX};
+
+/* The place of a parameter's value among those of the job; a new one for what is not given. */
+static size_t place_of(const struct shrink *shrink, const char *name)
+{
+    size_t i = 0;
+    while (i < shrink->job.parameter_count && strcmp(shrink->values[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+/* Keeps the value if it still fails so. Returns whether it does, or -errno - 1. */
+static int try_value(struct shrink *shrink, const struct orr_parameter *parameter, uint64_t number)
+{
+    size_t place = place_of(shrink, parameter->name);
+    struct orr__job before = shrink->job;
+    struct orr_parameter_value value_before = shrink->values[place];
+    char number_before[NUMBER_BYTES_MAX];
+    memcpy(number_before, shrink->numbers[place], sizeof number_before);
+    snprintf(shrink->numbers[place], NUMBER_BYTES_MAX, "%" PRIu64, number);
+    shrink->values[place] =
+        (struct orr_parameter_value){.name = parameter->name, .value = shrink->numbers[place]};
+    if (place == shrink->job.parameter_count)
+        shrink->job.parameter_count++;
+    int found = first_that_fails(shrink, &nothing, 1);
+    if (found == 0)
+        return 1;
+    memcpy(shrink->numbers[place], number_before, sizeof number_before);
+    shrink->values[place] = value_before;
+    shrink->job = before;
+    return found == -1 ? 0 : found;
+}
+
+/* The least, else what halving comes to. One of a list of words is the least of them or stays. */
+static int lower_parameter(struct shrink *shrink, const struct orr_parameter *parameter)
+{
+    uint64_t low;
+    uint64_t high;
+    if (!orr__parse_number(parameter->least, &low) ||
+        !orr__parse_number(orr__parameter_value(&shrink->job, parameter), &high) || low >= high)
+        return 0;
+    int found = try_value(shrink, parameter, low);
+    for (int i = 0; i < HALVINGS_MAX && found == 0 && parameter->allowed == NULL; i++) {
+        uint64_t middle = low + (high - low) / 2;
+        if (middle == low)
+            break;
+        found = try_value(shrink, parameter, middle);
+        if (found == 0)
+            low = middle;
+        else if (found == 1)
+            high = middle;
+        found = found == 1 ? 0 : found;
+    }
+    return found < -1 ? found + 1 : 0;
+}
+
+static int lower_parameters(struct shrink *shrink)
+{
+    const struct orr_parameter *parameter = shrink->job.scenario->parameters;
+    int status = 0;
+    for (; status == 0 && parameter != NULL && parameter->name != NULL; parameter++)
+        if (parameter->least != NULL && shrink->job.parameter_count < PARAMETERS_MAX - 1)
+            status = lower_parameter(shrink, parameter);
+    return status;
+}
+
 /* ---- the recorded run ------------------------------------------------------------------------ */
 
 /* "NAME += 40ms": the time of a line, which is then cut off. */
@@ -287,7 +362,7 @@ static void take_faults(struct shrink *shrink)
 /* Runs the seed with `faults` (NULL: its own) and reads what it wrote. */
 static int record(struct shrink *shrink, const char *faults)
 {
-    struct orr__job job = shrink->command->job;
+    struct orr__job job = shrink->job;
     job.record = shrink->record_path;
     job.faults = faults;
     int status = run(shrink, &job, 1);
@@ -332,7 +407,7 @@ static int write_file(const struct shrink *shrink, const char *path)
         return -errno;
     fprintf(out, "# Needs exactly %zu of %zu faults. orrery replay tells the story.\n",
             shrink->kept_count, shrink->fault_count);
-    orr__replay_file_begin(out, &shrink->command->job, shrink->command->seed_first, shrink->check);
+    orr__replay_file_begin(out, &shrink->job, shrink->command->seed_first, shrink->check);
     write_faults(out, shrink->recorded, "");
     return fclose(out) == 0 ? 0 : -errno;
 }
@@ -375,8 +450,6 @@ static int tell(const struct shrink *shrink)
 
 /* ---- all of it ------------------------------------------------------------------------------- */
 
-static const struct trial nothing = {.time_ns = UINT64_MAX};
-
 /* The kept faults, run once more: what they are called and when they strike. */
 static int confirm(struct shrink *shrink)
 {
@@ -402,6 +475,8 @@ static int work(struct shrink *shrink)
         status = confirm(shrink);
     if (status == 0)
         status = drop_faults(shrink);
+    if (status == 0)
+        status = lower_parameters(shrink);
     if (status == 0)
         status = shorten_all(shrink);
     if (status == 0) /* what was needed only because another took long */
@@ -433,6 +508,12 @@ int orr__shrink(struct orr__command *command)
         return orr__error(command, "no memory");
     shrink->command = command;
     shrink->begin_ns = orr__clock_ns();
+    shrink->job = command->job;
+    shrink->job.parameters = shrink->values;
+    if (command->job.parameter_count >= PARAMETERS_MAX)
+        return orr__error(command, "no more than %d parameters", PARAMETERS_MAX - 1);
+    memcpy(shrink->values, command->job.parameters,
+           command->job.parameter_count * sizeof *shrink->values);
     orr__private_path(shrink->record_path, sizeof shrink->record_path);
     int status = orr__nursery_open(&shrink->nursery, command->jobs,
                                    command->jobs * sizeof *shrink->results, &results);

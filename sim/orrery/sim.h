@@ -45,6 +45,8 @@ struct orr_parameter {
     const char *value;   /* the default */
     const char *allowed; /* "a|b|c": only these; NULL: a number from 0 to 2^63 - 1 */
     const char *summary;
+    const char *least; /* of one that says how much there is: how little `orrery shrink` may make of
+                          it; NULL: it stays */
 };
 
 struct orr_scenario {
@@ -363,7 +365,7 @@ struct orr_run_options {
     const uint8_t
         *bytes; /* a fuzzer's choices in lanes (see docs/fuzzing.md), NULL = the seed alone */
     size_t byte_count;
-    const char *replay; /* the text of a replay file (docs/replay.md), whose faults strike; its
+    const char *replay;  /* the text of a replay file (docs/replay.md), whose faults strike; its
                            scenario, parameters and seed are not looked at; NULL = none */
     FILE *ledger;        /* gets every fault as a line of a replay file; NULL = none */
     FILE *points;        /* the same of every fault that could strike: what a sweep tries */

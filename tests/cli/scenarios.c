@@ -333,25 +333,28 @@ static void run_hostile(struct orr_world *world)
 }
 
 static const struct orr_parameter choosy_parameters[] = {
-    {"bug", "none", "none|one-off|two-off", "a planted bug"},
-    {"size", "3", NULL, "how much"},
-    {NULL, NULL, NULL, NULL},
+    {.name = "bug", .value = "none", .allowed = "none|one-off|two-off", .summary = "a planted bug"},
+    {.name = "size", .value = "3", .summary = "how much"},
+    {.name = NULL},
 };
 
 static const struct orr_parameter slow_parameters[] = {
-    {"faults", "20", NULL, "how many"},
-    {"end", "calm", "calm|check|crash", "what comes after them"},
-    {NULL, NULL, NULL, NULL},
+    {.name = "faults", .value = "20", .summary = "how many"},
+    {.name = "end",
+     .value = "calm",
+     .allowed = "calm|check|crash",
+     .summary = "what comes after them"},
+    {.name = NULL},
 };
 
 static const struct orr_parameter one_late_parameters[] = {
-    {"ms", "300", NULL, "milliseconds of real time that seed 2 takes"},
-    {NULL, NULL, NULL, NULL},
+    {.name = "ms", .value = "300", .summary = "milliseconds of real time that seed 2 takes"},
+    {.name = NULL},
 };
 
 static const struct orr_parameter exits_parameters[] = {
-    {"status", "3", NULL, "the exit status"},
-    {NULL, NULL, NULL, NULL},
+    {.name = "status", .value = "3", .summary = "the exit status"},
+    {.name = NULL},
 };
 
 #define SCENARIO(text, ...)        \

@@ -67,6 +67,10 @@ done <"$work/lines"
 [ -z "$needless" ]
 check "without any of its faults it does not fail so" $?
 
+"$orrery" shrink register bug=minority nodes=5 --seed 1 -o "$work/small.replay" >"$work/log" 2>&1
+grep -q '^parameter nodes=3$' "$work/small.replay" && grep -q '^parameter ms=[0-9]\{1,2\}$' "$work/small.replay"
+check "what a scenario says may be less is made less" $?
+
 "$orrery" sweep echo messages=2 --seed 1 --pairs 50 --jobs 1 >"$work/log" 2>&1 &&
     grep -q '^all [0-9]* single faults and 50 pairs survived' "$work/log"
 check "echo survives every single fault" $?

@@ -297,11 +297,12 @@ static void run(struct orr_world *world)
 }
 
 static const struct orr_parameter parameters[] = {
-    {"leak", "none",
-     "none|clock|address|entropy|order|directory|name|once|memory|heap|large|stack|crash|peer|"
-     "cancel|early",
-     "what is let in"},
-    {NULL, NULL, NULL, NULL},
+    {.name = "leak",
+     .value = "none",
+     .allowed = "none|clock|address|entropy|order|directory|name|once|memory|heap|large|stack|"
+                "crash|peer|cancel|early",
+     .summary = "what is let in"},
+    {.name = NULL},
 };
 
 static const struct orr_scenario leaks = {
