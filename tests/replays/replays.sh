@@ -1,9 +1,10 @@
 #!/bin/sh
-# replays.sh ORRERY FILE: every replay file beside FILE still fails in the check that it was kept for, and passes without
+# replays.sh ORRERY FILE SEEDS: every replay file beside FILE still fails in the check that it was kept for, and passes without
 # the bug that was planted; recorded runs replay to the same hash; shrinking ends with what each single fault is needed
 # for, with any number of jobs. Prints TAP.
 set -u
 orrery=$1
+seeds=$3
 folder=$(dirname "$2")
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
@@ -40,13 +41,13 @@ hash_of() # WORD ...
 
 for scenario in echo kv register; do
     differ=
-    for seed in 1 2 3 4 5 6 7 8 9 10 11 12; do
-        first=$(hash_of $scenario --seed $seed --record "$work/$seed.replay")
+    for seed in $(seq 1 "$seeds"); do
+        first=$(hash_of $scenario --seed "$seed" --record "$work/$seed.replay")
         [ -n "$first" ] && [ "$first" = "$(hash_of "$work/$seed.replay")" ] || differ="$differ $seed"
     done
     echo "differ:$differ" >"$work/log"
     [ -z "$differ" ]
-    check "$scenario: what was recorded of 12 seeds is those runs again" $?
+    check "$scenario: what was recorded of $seeds seeds is those runs again" $?
 done
 
 "$orrery" shrink kv bug=short-recv --seed 2 --jobs 1 -o "$work/one.replay" >"$work/log" 2>&1
