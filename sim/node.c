@@ -27,6 +27,10 @@ static void check_name(struct orr_world *world, const char *name)
     size_t length = strlen(name);
     if (length == 0 || length > ORR_NODE_NAME_MAX)
         orr_fatal("node \"%s\": a name has 1 to %u bytes", name, ORR_NODE_NAME_MAX);
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    if (name[strspn(name, allowed)] != '\0') /* else a fault of it could not be named in a file */
+        orr_fatal("node \"%s\": a name has letters, digits, '-' and '_'", name);
     for (const struct orr_node *node = world->nodes; node != NULL; node = node->next)
         if (strcmp(node->name, name) == 0)
             orr_fatal("node \"%s\" exists already: names are unique in a world", name);

@@ -85,7 +85,7 @@ struct orr_program {
 };
 
 /* Makes a machine with its own disk, clock and address (10.0.0.N), and boots it. `name` (at most
- * ORR_NODE_NAME_MAX bytes, unique) and `config` must outlive the world. */
+ * ORR_NODE_NAME_MAX letters, digits, '-' and '_', unique) and `config` must outlive the world. */
 ORR_API struct orr_node *orr_node_create(struct orr_world *world, const char *name,
                                          const struct orr_program *program, void *config);
 #define ORR_NODE_NAME_MAX 31u

@@ -1210,6 +1210,28 @@ START_TEST(test_loops__every_seed_replays)
 }
 END_TEST
 
+/* Nor any that a line of a replay file could not name. */
+static void *boot_nothing(struct orr_loop *loop, void *config)
+{
+    (void)config;
+    return loop;
+}
+
+static void name_a_node(void *context)
+{
+    static const struct orr_program nothing = {.boot = boot_nothing};
+    struct orr_world *world = orr_world_create(1, NULL);
+    orr_node_create(world, context, &nothing, NULL);
+}
+
+START_TEST(test_loops__no_node_has_the_name_of_a_loop)
+{
+    static const char *const names[] = {"server.2", "a b", "a#1", "a/b", "a->b", ""};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        DIES(name_a_node, (void *)names[i], names[i], "a name has");
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("loops");
@@ -1236,5 +1258,6 @@ int main(void)
     tcase_add_test(tests, test_loops__the_police_looks_at_all);
     tcase_add_test(tests, test_loops__crash_together);
     tcase_add_test(tests, test_loops__every_seed_replays);
+    tcase_add_test(tests, test_loops__no_node_has_the_name_of_a_loop);
     return suite_run("loops", tests);
 }
