@@ -165,13 +165,16 @@ static void add_transfer(struct maker *maker)
                              .offset = some_offset(maker)});
 }
 
-/* Several at once, to places that do not meet: `apart` bytes each. */
+/* Several at once, to places that do not meet: `apart` bytes each. Two bursts of writes in flight
+ * would meet, which the interface forbids, and which ends in more ways than worlds are tried. */
 static void add_burst(struct maker *maker)
 {
     uint8_t slot = pick(maker, A_FILE);
     uint32_t count = 2 + throw_die(&maker->dice, 5);
     uint32_t apart = one_in(&maker->dice, 2) ? 100 : 4096;
     bool reads = one_in(&maker->dice, 2);
+    if (!reads)
+        add(maker, (struct step){.op = STEP_WAIT});
     for (uint32_t i = 0; i < count; i++)
         add(maker, (struct step){.op = reads ? STEP_READ_EXACT : STEP_WRITE_ALL,
                                  .slot = slot,
