@@ -79,7 +79,7 @@ counted=$(sed 's/ survived.*//' "$work/log")
 "$orrery" sweep echo messages=2 --seed 1 --pairs 50 --jobs 3 >"$work/log" 2>&1
 [ "$counted" = "$(sed 's/ survived.*//' "$work/log")" ]
 check "with more jobs as many" $?
-"$orrery" sweep kv bug=short-recv --seed 2 --time 3s -o "$work/swept" >"$work/log" 2>&1
+"$orrery" sweep kv bug=short-recv ms=1 --seed 2 -o "$work/swept" >"$work/log" 2>&1
 [ $? -eq 1 ] && grep -q 'every reply answers its command' "$work/log" && grep -q 'replay: ' "$work/log"
 check "a sweep finds the fault that a bug does not survive" $?
 "$orrery" replay "$work/swept-1.replay" >"$work/log" 2>&1
