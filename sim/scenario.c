@@ -112,11 +112,8 @@ uint64_t orr_parameter_number(struct orr_world *world, const char *name)
 
 /* ---- the run --------------------------------------------------------------------------------- */
 
-void orr__story_begin(struct orr_world *world)
+static void tell_families(const struct orr_world *world)
 {
-    if (world->story == NULL || world->story_begun)
-        return;
-    world->story_begun = true;
     fprintf(world->story, "seed %" PRIu64 " lets these faults strike, per million chances:\n",
             world->seed);
     int column = 0;
@@ -131,8 +128,20 @@ void orr__story_begin(struct orr_world *world)
             fprintf(world->story, "%s%s %u", column == 0 ? "  " : ", ",
                     orr_fault_family_name((enum orr_fault_family)family), world->rates[family]);
     }
-    fprintf(world->story, "%s\n%s, in virtual time (! marks faults):\n",
-            column == 0 ? "  none" : "",
+    fprintf(world->story, "%s\n", column == 0 ? "  none" : "");
+}
+
+void orr__story_begin(struct orr_world *world)
+{
+    if (world->story == NULL || world->story_begun)
+        return;
+    world->story_begun = true;
+    if (world->rulings != NULL && orr__rulings_only(world->rulings))
+        fprintf(world->story, "seed %" PRIu64 ", and no fault but those of the replay file\n",
+                world->seed);
+    else
+        tell_families(world);
+    fprintf(world->story, "%s, in virtual time (! marks faults):\n",
             orr__story_is_traced(world) ? "every event" : "what happened");
 }
 
