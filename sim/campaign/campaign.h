@@ -177,6 +177,10 @@ void orr__nursery_kill(struct orr__child *child);
 /* Waits until a child ended, printed, or ran out of time (then it is killed), `wake_ns` has come,
  * or a signal asks for the end; takes in what was printed, and passes it on if `replay`. */
 void orr__nursery_wait(struct orr__nursery *nursery, const struct orr__job *job, uint64_t wake_ns);
+/* Runs one seed to its end, in the first place. Returns 0, or -errno: -EINTR when a signal asked
+ * for the end. */
+int orr__nursery_run(struct orr__nursery *nursery, const struct orr__job *job, uint64_t seed,
+                     struct orr__result *ret_result);
 /* If the child has ended: frees its place and says what became of the seed. */
 bool orr__nursery_reap(struct orr__child *child, const struct orr__job *job,
                        struct orr__result *ret_result);
@@ -294,6 +298,8 @@ struct orr__command {
     uint64_t pairs;     /* of faults that `sweep` tries */
 };
 
+/* Prints the command line that replays a file, without what follows the file. */
+void orr__command_of_file(const struct orr__command *command, const char *path);
 /* Writes the command line that brings a seed back, without an end of line. */
 void orr__command_again(FILE *out, const struct orr__command *command, uint64_t seed);
 
@@ -336,7 +342,10 @@ void orr__help_merge(const struct orr__command *command);
 
 /* Zeroed memory in a mapping of its own, with a byte to spare; NULL: there is none. */
 void *orr__private_map(size_t bytes);
-/* Reads a whole file into such memory, ended by a NUL, and removes it. Returns 0 or -errno. */
+/* Reads a whole regular file into such memory, ended by a NUL; the caller unmaps it. Returns 0 or
+ * -errno: -EISDIR if it is no regular file, -EFBIG if it is larger than that. */
+int orr__private_read(const char *path, size_t bytes_max, char **ret_text, size_t *ret_bytes);
+/* The same of a file of any size, and removes it. */
 int orr__private_take(const char *path, char **ret_text, size_t *ret_bytes);
 /* A path in the folder for temporary files that no other process uses. */
 void orr__private_path(char *path, size_t size);

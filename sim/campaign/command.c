@@ -448,6 +448,15 @@ void orr__command_again(FILE *out, const struct orr__command *command, uint64_t 
     fputs(command->replay_tail, out);
 }
 
+void orr__command_of_file(const struct orr__command *command, const char *path)
+{
+    orr__text_quote(stdout, command->program);
+    fputs(" replay ", stdout);
+    if (!orr__is_replay_file(path))
+        fputs("./", stdout);
+    orr__text_quote(stdout, path);
+}
+
 /* ---- verbs ----------------------------------------------------------------------------------- */
 
 /* What the options leave open. */

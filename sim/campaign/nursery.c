@@ -488,6 +488,19 @@ bool orr__nursery_reap(struct orr__child *child, const struct orr__job *job,
     return true;
 }
 
+int orr__nursery_run(struct orr__nursery *nursery, const struct orr__job *job, uint64_t seed,
+                     struct orr__result *ret_result)
+{
+    struct orr__child *child = &nursery->children[0];
+    int status = orr__nursery_start(nursery, child, job, seed);
+    while (status == 0 && !orr__nursery_reap(child, job, ret_result)) {
+        if (orr__nursery_signal() != 0)
+            return -EINTR;
+        orr__nursery_wait(nursery, job, UINT64_MAX);
+    }
+    return status;
+}
+
 int orr__nursery_aside(struct orr__nursery *nursery, void (*function)(const void *context),
                        const void *context)
 {

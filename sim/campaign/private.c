@@ -20,11 +20,15 @@ void *orr__private_map(size_t bytes)
     return memory != MAP_FAILED ? memory : NULL;
 }
 
-static int read_all(int descriptor, char **ret_text, size_t *ret_bytes)
+static int read_all(int descriptor, size_t bytes_max, char **ret_text, size_t *ret_bytes)
 {
     struct stat status;
     if (fstat(descriptor, &status) < 0)
         return -errno;
+    if (!S_ISREG(status.st_mode))
+        return -EISDIR;
+    if ((uint64_t)status.st_size > bytes_max)
+        return -EFBIG;
     size_t bytes = (size_t)status.st_size;
     char *text = orr__private_map(bytes);
     if (text == NULL)
@@ -40,13 +44,19 @@ static int read_all(int descriptor, char **ret_text, size_t *ret_bytes)
     return 0;
 }
 
-int orr__private_take(const char *path, char **ret_text, size_t *ret_bytes)
+int orr__private_read(const char *path, size_t bytes_max, char **ret_text, size_t *ret_bytes)
 {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
         return -errno;
-    int status = read_all(descriptor, ret_text, ret_bytes);
+    int status = read_all(descriptor, bytes_max, ret_text, ret_bytes);
     close(descriptor);
+    return status;
+}
+
+int orr__private_take(const char *path, char **ret_text, size_t *ret_bytes)
+{
+    int status = orr__private_read(path, SIZE_MAX, ret_text, ret_bytes);
     (void)unlink(path);
     return status;
 }

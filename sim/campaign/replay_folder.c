@@ -38,14 +38,7 @@ static int run(const struct orr__command *command, struct orr__result *ret_resul
     int status = orr__nursery_open(&nursery, 1, sizeof *ret_result, &memory);
     if (status < 0)
         return status;
-    struct orr__child *child = &nursery.children[0];
-    status = orr__nursery_start(&nursery, child, &command->job, command->seed_first);
-    while (status == 0 && !orr__nursery_reap(child, &command->job, memory)) {
-        if (orr__nursery_signal() != 0)
-            status = -EINTR;
-        else
-            orr__nursery_wait(&nursery, &command->job, UINT64_MAX);
-    }
+    status = orr__nursery_run(&nursery, &command->job, command->seed_first, memory);
     if (status == 0)
         memcpy(ret_result, memory, sizeof *ret_result);
     int number = orr__nursery_signal();
@@ -65,9 +58,7 @@ static void tell(const struct orr__command *command, const struct orr__result *r
     bool again = strcmp(check, result->outcome.check) == 0;
     printf("FAILS   %s: %s%s\n  ", command->file, result->outcome.check,
            check[0] == '\0' || again ? "" : " (not what it was kept for)");
-    orr__text_quote(stdout, command->program);
-    fputs(" replay ", stdout);
-    orr__text_quote(stdout, command->file);
+    orr__command_of_file(command, command->file);
     for (uint32_t i = 1; i < command->words_given; i++) {
         putchar(' ');
         orr__text_quote(stdout, command->words[i]);

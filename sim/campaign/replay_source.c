@@ -6,19 +6,14 @@
  * The text lies in a mapping of its own, and reading it here allocates nothing: a seed's own memory
  * has the addresses that it has without a file, see campaign.h.
  */
-#define _GNU_SOURCE 1 /* MAP_ANONYMOUS */
-
 #include "campaign.h"
 
 #include "sim/replay_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 /* A file by hand has a few lines; one with every fault of a run, some hundred thousand. */
 #define FILE_BYTES_MAX ((size_t)64 << 20)
@@ -32,44 +27,13 @@ bool orr__is_replay_file(const char *word)
             (length > ending && strcmp(word + length - ending, ".replay") == 0));
 }
 
-/* Maps the head and the text. Returns 0 or -errno. */
-static int map(struct orr__command *command, size_t length)
-{
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-    void *head = mmap(NULL, sizeof *command->file_head, PROT_READ | PROT_WRITE, flags, -1, 0);
-    void *text = mmap(NULL, length + 1, PROT_READ | PROT_WRITE, flags, -1, 0);
-    command->file_head = head != MAP_FAILED ? head : NULL;
-    command->file_text = text != MAP_FAILED ? text : NULL;
-    command->file_bytes = length;
-    return head != MAP_FAILED && text != MAP_FAILED ? 0 : -ENOMEM;
-}
-
-static int read_text(struct orr__command *command, int descriptor)
-{
-    struct stat status;
-    if (fstat(descriptor, &status) < 0)
-        return -errno;
-    if (!S_ISREG(status.st_mode))
-        return -EISDIR;
-    if ((uint64_t)status.st_size > FILE_BYTES_MAX)
-        return -EFBIG;
-    size_t length = (size_t)status.st_size;
-    int error = map(command, length);
-    for (size_t at = 0; error == 0 && at < length;) {
-        ssize_t got = read(descriptor, command->file_text + at, length - at);
-        if (got <= 0)
-            return got < 0 ? -errno : 0;
-        at += (size_t)got;
-    }
-    return error;
-}
-
 static int read_file(struct orr__command *command)
 {
-    int descriptor = open(command->file, O_RDONLY | O_CLOEXEC);
-    int status = descriptor < 0 ? -errno : read_text(command, descriptor);
-    if (descriptor >= 0)
-        close(descriptor);
+    command->file_head = orr__private_map(sizeof *command->file_head);
+    int status = command->file_head != NULL
+                     ? orr__private_read(command->file, FILE_BYTES_MAX, &command->file_text,
+                                         &command->file_bytes)
+                     : -ENOMEM;
     if (status == -EISDIR)
         return orr__error(command, "%s: this is no file", command->file);
     if (status < 0)
@@ -124,7 +88,7 @@ void orr__replay_file_close(struct orr__command *command)
     if (command->file_text != NULL)
         munmap(command->file_text, command->file_bytes + 1);
     if (command->file_head != NULL)
-        munmap(command->file_head, sizeof *command->file_head);
+        munmap(command->file_head, sizeof *command->file_head + 1);
     command->file_text = NULL;
     command->file_head = NULL;
 }

@@ -30,8 +30,7 @@ enum {
     SHORTER_ROUNDS = 8,  /* a time that has been made 2^8 times shorter is short enough */
     PARAMETERS_MAX = 64,
     NUMBER_BYTES_MAX = 24,
-    HALVINGS_MAX = 16,  /* of a parameter */
-    CHECK_ROUNDS = 100, /* passes over single faults; each but the last takes one away */
+    HALVINGS_MAX = 16, /* of a parameter */
 };
 
 /* A fault of the recorded run. */
@@ -143,23 +142,29 @@ static bool is_same(const struct shrink *shrink, const struct orr__result *resul
            strcmp(result->group, shrink->group) == 0;
 }
 
-/* Which of the trials, the first of them, still fails: its index, or -1 (none), or -errno - 1. */
-static int first_that_fails(struct shrink *shrink, const struct trial *trials, uint32_t count)
+/* Which of the trials, the first of them, still fails; `count` if none does. As many run at a time
+ * as there are jobs. Returns 0 or -errno. */
+static int first_that_fails(struct shrink *shrink, const struct trial *trials, uint32_t count,
+                            uint32_t *ret_first)
 {
     struct orr__job jobs[ORR__JOBS_MAX];
-    if (count == 0)
-        return -1;
-    for (uint32_t i = 0; i < count; i++) {
-        jobs[i] = shrink->job;
-        jobs[i].faults = compose(shrink, i, &trials[i]);
+    *ret_first = count;
+    for (uint32_t begin = 0; begin < count && *ret_first == count;) {
+        uint32_t left = count - begin;
+        uint32_t together = left < shrink->nursery.count ? left : shrink->nursery.count;
+        for (uint32_t i = 0; i < together; i++) {
+            jobs[i] = shrink->job;
+            jobs[i].faults = compose(shrink, i, &trials[begin + i]);
+        }
+        int status = run(shrink, jobs, together);
+        if (status < 0)
+            return status;
+        for (uint32_t i = together; i > 0; i--)
+            if (is_same(shrink, &shrink->results[i - 1]))
+                *ret_first = begin + i - 1;
+        begin += together;
     }
-    int status = run(shrink, jobs, count);
-    if (status < 0)
-        return status - 1;
-    for (uint32_t i = 0; i < count; i++)
-        if (is_same(shrink, &shrink->results[i]))
-            return (int)i;
-    return -1;
+    return 0;
 }
 
 /* ---- fewer faults ---------------------------------------------------------------------------- */
@@ -171,12 +176,12 @@ static void drop(struct shrink *shrink, size_t from, size_t to)
     shrink->kept_count -= to - from;
 }
 
-/* Tries to do without each chunk of that size. True if it could at least once. */
-static bool try_chunks(struct shrink *shrink, size_t size, int *ret_status)
+/* Tries to do without each chunk of that size. Returns 0 or -errno. */
+static int try_chunks(struct shrink *shrink, size_t size)
 {
-    bool dropped = false;
+    int status = 0;
     size_t at = 0;
-    while (at < shrink->kept_count && *ret_status == 0) {
+    while (at < shrink->kept_count && status == 0) {
         struct trial trials[ORR__JOBS_MAX];
         uint32_t count = 0;
         size_t next = at;
@@ -184,31 +189,28 @@ static bool try_chunks(struct shrink *shrink, size_t size, int *ret_status)
             size_t to = next + size < shrink->kept_count ? next + size : shrink->kept_count;
             trials[count++] = (struct trial){.from = next, .to = to, .time_ns = UINT64_MAX};
         }
-        int found = first_that_fails(shrink, trials, count);
-        if (found < -1)
-            *ret_status = found + 1;
-        if (found >= 0) {
-            at = trials[found].from;
-            drop(shrink, at, trials[found].to);
-            dropped = true;
-        } else {
-            at = next;
-        }
+        uint32_t first;
+        status = first_that_fails(shrink, trials, count, &first);
+        at = first < count ? trials[first].from : next;
+        if (first < count)
+            drop(shrink, at, trials[first].to);
     }
-    return dropped;
+    return status;
 }
 
 static int drop_faults(struct shrink *shrink)
 {
     int status = 0;
     size_t size = shrink->kept_count;
+    size_t before;
     while (size > 1 && status == 0) {
-        (void)try_chunks(shrink, size, &status);
+        status = try_chunks(shrink, size);
         size = (size < shrink->kept_count ? size : shrink->kept_count) / 2;
     }
-    for (int i = 0; i < CHECK_ROUNDS && status == 0; i++)
-        if (!try_chunks(shrink, 1, &status))
-            break;
+    do {
+        before = shrink->kept_count;
+        status = status == 0 ? try_chunks(shrink, 1) : status;
+    } while (status == 0 && shrink->kept_count < before);
     return status;
 }
 
@@ -219,25 +221,17 @@ static int shorten(struct shrink *shrink, size_t index)
     static const uint64_t divisors[SHORTER_COUNT] = {0, 8, 4, 2};
     struct fault *fault = &shrink->faults[shrink->kept[index]];
     for (int round = 0; round < SHORTER_ROUNDS && fault->time_ns > 0; round++) {
-        struct trial trials[SHORTER_COUNT] = {0};
+        struct trial trials[SHORTER_COUNT];
+        uint32_t first;
         for (uint32_t i = 0; i < SHORTER_COUNT; i++)
             trials[i] = (struct trial){
                 .changed = index,
                 .time_ns = divisors[i] == 0 ? 0 : fault->time_ns / divisors[i],
             };
-        for (uint32_t i = 0; i < SHORTER_COUNT; i += shrink->nursery.count) {
-            uint32_t left = SHORTER_COUNT - i;
-            int found = first_that_fails(
-                shrink, trials + i, left < shrink->nursery.count ? left : shrink->nursery.count);
-            if (found < -1)
-                return found + 1;
-            if (found >= 0) {
-                fault->time_ns = trials[i + (uint32_t)found].time_ns;
-                break;
-            }
-            if (i + shrink->nursery.count >= SHORTER_COUNT)
-                return 0;
-        }
+        int status = first_that_fails(shrink, trials, SHORTER_COUNT, &first);
+        if (status < 0 || first == SHORTER_COUNT)
+            return status;
+        fault->time_ns = trials[first].time_ns;
     }
     return 0;
 }
@@ -264,9 +258,11 @@ static size_t place_of(const struct shrink *shrink, const char *name)
     return i;
 }
 
-/* Keeps the value if it still fails so. Returns whether it does, or -errno - 1. */
-static int try_value(struct shrink *shrink, const struct orr_parameter *parameter, uint64_t number)
+/* Keeps the value if it still fails so, and tells whether it does. Returns 0 or -errno. */
+static int try_value(struct shrink *shrink, const struct orr_parameter *parameter, uint64_t number,
+                     bool *ret_fails)
 {
+    uint32_t first;
     size_t place = place_of(shrink, parameter->name);
     struct orr__job before = shrink->job;
     struct orr_parameter_value value_before = shrink->values[place];
@@ -277,13 +273,14 @@ static int try_value(struct shrink *shrink, const struct orr_parameter *paramete
         (struct orr_parameter_value){.name = parameter->name, .value = shrink->numbers[place]};
     if (place == shrink->job.parameter_count)
         shrink->job.parameter_count++;
-    int found = first_that_fails(shrink, &nothing, 1);
-    if (found == 0)
-        return 1;
+    int status = first_that_fails(shrink, &nothing, 1, &first);
+    *ret_fails = status == 0 && first == 0;
+    if (*ret_fails)
+        return 0;
     memcpy(shrink->numbers[place], number_before, sizeof number_before);
     shrink->values[place] = value_before;
     shrink->job = before;
-    return found == -1 ? 0 : found;
+    return status;
 }
 
 /* The least, else what halving comes to. One of a list of words is the least of them or stays. */
@@ -291,22 +288,22 @@ static int lower_parameter(struct shrink *shrink, const struct orr_parameter *pa
 {
     uint64_t low;
     uint64_t high;
+    bool fails;
     if (!orr__parse_number(parameter->least, &low) ||
         !orr__parse_number(orr__parameter_value(&shrink->job, parameter), &high) || low >= high)
         return 0;
-    int found = try_value(shrink, parameter, low);
-    for (int i = 0; i < HALVINGS_MAX && found == 0 && parameter->allowed == NULL; i++) {
+    int status = try_value(shrink, parameter, low, &fails);
+    if (fails || parameter->allowed != NULL)
+        return status;
+    for (int i = 0; i < HALVINGS_MAX && status == 0 && high - low > 1; i++) {
         uint64_t middle = low + (high - low) / 2;
-        if (middle == low)
-            break;
-        found = try_value(shrink, parameter, middle);
-        if (found == 0)
-            low = middle;
-        else if (found == 1)
+        status = try_value(shrink, parameter, middle, &fails);
+        if (fails)
             high = middle;
-        found = found == 1 ? 0 : found;
+        else
+            low = middle;
     }
-    return found < -1 ? found + 1 : 0;
+    return status;
 }
 
 static int lower_parameters(struct shrink *shrink)
@@ -341,16 +338,22 @@ static void take_time(struct fault *fault)
 }
 
 /* The lines after `only`. */
+static const char *faults_of(const char *recorded)
+{
+    const char *only = strstr(recorded, "\nonly");
+    const char *end = only != NULL ? strchr(only + 1, '\n') : NULL;
+    return end != NULL ? end + 1 : "";
+}
+
 static void take_faults(struct shrink *shrink)
 {
-    const char *at = strstr(shrink->recorded, "\nonly");
-    at = at != NULL ? strchr(at + 1, '\n') : NULL;
-    while (at != NULL && at[1] != '\0') {
-        const char *line = at + 1;
+    const char *next;
+    for (const char *line = faults_of(shrink->recorded); *line != '\0'; line = next) {
         const char *comment = strstr(line, "  # ");
         struct fault fault = {.text = line};
-        at = strchr(line, '\n');
-        if (comment == NULL || (at != NULL && comment > at))
+        next = line + strcspn(line, "\n");
+        next += *next == '\n';
+        if (comment == NULL || comment > next)
             continue; /* the program died in the middle of it */
         fault.length = (uint32_t)(comment - line);
         take_time(&fault);
@@ -387,19 +390,6 @@ static int prepare(struct shrink *shrink)
 
 /* ---- the result ------------------------------------------------------------------------------ */
 
-/* The faults as the last run told them. */
-static void write_faults(FILE *out, const char *recorded, const char *indent)
-{
-    const char *at = strstr(recorded, "\nonly");
-    at = at != NULL ? strchr(at + 1, '\n') : NULL;
-    while (at != NULL && at[1] != '\0') {
-        const char *line = at + 1;
-        at = strchr(line, '\n');
-        fprintf(out, "%s%.*s\n", indent, (int)(at != NULL ? (size_t)(at - line) : strlen(line)),
-                line);
-    }
-}
-
 static int write_file(const struct shrink *shrink, const char *path)
 {
     FILE *out = fopen(path, "we");
@@ -408,7 +398,7 @@ static int write_file(const struct shrink *shrink, const char *path)
     fprintf(out, "# Needs exactly %zu of %zu faults. orrery replay tells the story.\n",
             shrink->kept_count, shrink->fault_count);
     orr__replay_file_begin(out, &shrink->job, shrink->command->seed_first, shrink->check);
-    write_faults(out, shrink->recorded, "");
+    fputs(faults_of(shrink->recorded), out);
     return fclose(out) == 0 ? 0 : -errno;
 }
 
@@ -427,6 +417,7 @@ static int tell(const struct shrink *shrink)
     char time[ORR__AMOUNT_MAX];
     const struct orr__command *command = shrink->command;
     const char *path = output_path(command, buffer);
+    const char *faults = faults_of(shrink->recorded);
     int status = write_file(shrink, path);
     if (status < 0)
         return orr__error(command, "cannot write %s: %s", path, strerror(-status));
@@ -436,14 +427,10 @@ static int tell(const struct shrink *shrink)
     else
         printf("needs exactly %zu of %zu fault%s:\n", shrink->kept_count, shrink->fault_count,
                ORR__S(shrink->fault_count));
-    write_faults(stdout, shrink->recorded, "  ");
+    orr__text_indent(stdout, faults, strlen(faults), "  ");
     printf("%" PRIu64 " runs in %s; written to %s\n  replay: ", shrink->runs,
            orr__text_time(time, orr__clock_ns() - shrink->begin_ns), path);
-    orr__text_quote(stdout, command->program);
-    fputs(" replay ", stdout);
-    if (!orr__is_replay_file(path))
-        fputs("./", stdout);
-    orr__text_quote(stdout, path);
+    orr__command_of_file(command, path);
     printf("%s\n", command->replay_tail);
     return ORR__EXIT_FAILING;
 }

@@ -12,6 +12,8 @@
  */
 #include "campaign.h"
 
+#include "sim/internal.h" /* orr__actor_id, orr__mix */
+
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -24,10 +26,10 @@ enum {
     GROUPS_MAX = 64,
 };
 
-/* Which lines a run is given; the second may be the same: a single fault. */
+/* Which lines a run is given. */
 struct trial {
     const char *line;
-    const char *other;
+    const char *other; /* NULL: a single fault */
 };
 
 /* Failures of one cause: the first of them, and how many. */
@@ -73,19 +75,10 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* FNV-1a. */
-static uint64_t hash_of(const char *text)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; *text != '\0'; text++)
-        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
-    return hash;
-}
-
 static int by_hash(const void *a, const void *b)
 {
-    uint64_t one = hash_of(*(const char *const *)a);
-    uint64_t two = hash_of(*(const char *const *)b);
+    uint64_t one = orr__actor_id(*(const char *const *)a);
+    uint64_t two = orr__actor_id(*(const char *const *)b);
     if (one != two)
         return one < two ? -1 : 1;
     return by_text(a, b);
@@ -122,16 +115,11 @@ static int take_lines(struct sweep *sweep)
 static int find_points(struct sweep *sweep)
 {
     struct orr__job job = sweep->command->job;
-    struct orr__child *child = &sweep->nursery.children[0];
     size_t bytes;
     job.points = sweep->path;
     job.faults = "only\n";
-    int status = orr__nursery_start(&sweep->nursery, child, &job, sweep->command->seed_first);
-    while (status == 0 && !orr__nursery_reap(child, &job, &sweep->results[0])) {
-        if (orr__nursery_signal() != 0)
-            return -EINTR;
-        orr__nursery_wait(&sweep->nursery, &job, UINT64_MAX);
-    }
+    int status =
+        orr__nursery_run(&sweep->nursery, &job, sweep->command->seed_first, &sweep->results[0]);
     if (status == 0)
         status = orr__private_take(sweep->path, &sweep->points, &bytes);
     return status == 0 ? take_lines(sweep) : status;
@@ -139,21 +127,15 @@ static int find_points(struct sweep *sweep)
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
-static uint64_t scramble(uint64_t x)
-{
-    x = (x ^ x >> 31) * UINT64_C(0x9e3779b97f4a7c15);
-    x = (x ^ x >> 29) * UINT64_C(0xbf58476d1ce4e5b9);
-    return x ^ x >> 32;
-}
-
 /* Trials below line_count are the single faults; those above it are pairs, drawn by the seed. */
 static struct trial trial_at(const struct sweep *sweep, uint64_t index)
 {
     uint64_t count = sweep->line_count > 0 ? sweep->line_count : 1;
     if (index < sweep->line_count)
-        return (struct trial){sweep->lines[index], sweep->lines[index]};
-    uint64_t draw = scramble(sweep->command->seed_first + scramble(index));
-    return (struct trial){sweep->lines[draw % count], sweep->lines[scramble(draw) % count]};
+        return (struct trial){.line = sweep->lines[index]};
+    uint64_t draw = orr__mix(sweep->command->seed_first, index);
+    return (struct trial){.line = sweep->lines[draw % count],
+                          .other = sweep->lines[orr__mix(draw, 0) % count]};
 }
 
 static const char *compose(const struct sweep *sweep, uint32_t job, uint64_t index)
@@ -161,7 +143,7 @@ static const char *compose(const struct sweep *sweep, uint32_t job, uint64_t ind
     char *text = sweep->texts + job * (size_t)TEXT_BYTES_MAX;
     struct trial trial = trial_at(sweep, index);
     snprintf(text, TEXT_BYTES_MAX, "only\n%s\n%s\n", trial.line,
-             trial.other != trial.line ? trial.other : "");
+             trial.other != NULL ? trial.other : "");
     return text;
 }
 
@@ -260,7 +242,7 @@ static int write_file(const struct sweep *sweep, const struct group *group, uint
     if (out == NULL)
         return -errno;
     orr__replay_file_begin(out, &command->job, command->seed_first, group->check);
-    fprintf(out, "%s\n%s\n", trial.line, trial.other != trial.line ? trial.other : "");
+    fprintf(out, "%s\n%s\n", trial.line, trial.other != NULL ? trial.other : "");
     return fclose(out) == 0 ? 0 : -errno;
 }
 
@@ -271,15 +253,13 @@ static int tell_group(const struct sweep *sweep, const struct group *group, uint
     struct trial trial = trial_at(sweep, group->first);
     printf("%7" PRIu64 " x ", group->count);
     orr__text_indent(stdout, group->check, strlen(group->check), "");
-    printf("          first: %s%s%s\n", trial.line, trial.other != trial.line ? ", " : "",
-           trial.other != trial.line ? trial.other : "");
+    printf("          first: %s%s%s\n", trial.line, trial.other != NULL ? ", " : "",
+           trial.other != NULL ? trial.other : "");
     int status = write_file(sweep, group, number, path);
     if (status < 0)
         return orr__error(command, "cannot write %s: %s", path, strerror(-status));
     fputs("          replay: ", stdout);
-    orr__text_quote(stdout, command->program);
-    fputs(" replay ", stdout);
-    orr__text_quote(stdout, path);
+    orr__command_of_file(command, path);
     printf("%s\n", command->replay_tail);
     return 0;
 }
