@@ -37,7 +37,7 @@
 #include "ensure.h"
 
 /* Read and rewritten at a time, unless a record is larger. */
-#define CHUNK_LENGTH ((size_t)256 * 1024)
+#define CHUNK_LENGTH ((size_t)64 * 1024)
 
 #define LOG_MODE 0644u
 #define EXPLANATION_SIZE 512
