@@ -3,12 +3,12 @@
  *
  * value = H(seed, site, actor, occurrence): keyed, not streamed. One more timer or log line leaves
  * every other draw as it was, so a failing seed survives unrelated changes of the program, and a
- * fault has a name. Integers only: no rounding differs between machines. A fuzzer's input replaces
- * the draws of a site, byte by byte, as long as its lane lasts; then the seed answers again.
+ * fault has a name. Integers only: no rounding differs between machines. A fuzzer's input lies over
+ * the seed, place by place (lanes.h).
  */
+#include "lanes.h"
 #include "world.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define MILLION 1000000u
@@ -52,13 +52,11 @@ static uint64_t scale(uint64_t value, uint64_t bound)
 uint64_t orr__draw(struct orr_world *world, enum orr__site site, uint64_t actor,
                    uint64_t occurrence)
 {
-    if (world->lanes != NULL) {
-        struct orr__lane *lane = &world->lanes[site];
-        if (lane->used < lane->length)
-            return lane->bytes[lane->used++] * UINT64_C(0x0101010101010101);
-    }
     uint64_t key = orr__mix(actor + (uint64_t)site * UINT64_C(0xff51afd7ed558ccd), occurrence);
-    return scramble(key ^ world->seed * UINT64_C(0xc2b2ae3d27d4eb4f)) ^ world->seed;
+    uint64_t value = scramble(key ^ world->seed * UINT64_C(0xc2b2ae3d27d4eb4f)) ^ world->seed;
+    if (world->lanes != NULL)
+        return orr__lanes_draw(world, site, actor, occurrence, value);
+    return value;
 }
 
 uint64_t orr__draw_below(struct orr_world *world, enum orr__site site, uint64_t actor,
@@ -216,47 +214,7 @@ uint64_t orr_choose(struct orr_world *world, const char *site, uint64_t bound)
         world->workload[i].count = 0;
         world->workload_count++;
     }
+    if (world->lanes != NULL)
+        world->lanes->chosen = site;
     return orr__draw_below(world, ORR__SITE_WORKLOAD, id, world->workload[i].count++, bound);
-}
-
-/* Walks over the input, a sequence of: site (1 byte, modulo the number of sites), length (1 byte),
- * bytes. With `fill`, copies. */
-static void lanes_walk(struct orr__lane *lanes, const uint8_t *bytes, size_t count, bool fill)
-{
-    for (size_t at = 0; at + 2 <= count;) {
-        struct orr__lane *lane = &lanes[bytes[at] % ORR__SITE_COUNT];
-        size_t length = bytes[at + 1];
-        at += 2;
-        if (length > count - at)
-            length = count - at;
-        if (fill && length > 0)
-            memcpy(lane->bytes + lane->length, bytes + at, length);
-        lane->length += length;
-        at += length;
-    }
-}
-
-bool orr__lanes_open(struct orr_world *world, const uint8_t *bytes, size_t count)
-{
-    world->lanes = calloc(ORR__SITE_COUNT, sizeof *world->lanes);
-    if (world->lanes == NULL)
-        return false;
-    lanes_walk(world->lanes, bytes, count, false);
-    for (uint32_t site = 0; site < ORR__SITE_COUNT; site++) {
-        struct orr__lane *lane = &world->lanes[site];
-        lane->bytes = malloc(lane->length + 1);
-        lane->length = 0;
-        if (lane->bytes == NULL)
-            return false;
-    }
-    lanes_walk(world->lanes, bytes, count, true);
-    return true;
-}
-
-void orr__lanes_close(struct orr_world *world)
-{
-    for (uint32_t site = 0; world->lanes != NULL && site < ORR__SITE_COUNT; site++)
-        free(world->lanes[site].bytes);
-    free(world->lanes);
-    world->lanes = NULL;
 }

@@ -5,7 +5,8 @@
  *   world.c      the world: event heap, virtual time, links, checks
  *   chance.c     what strikes nodes and links in the course of time: partitions, crashes, pauses
  *   plan.c       faults that a scenario states plainly
- *   choice.c     keyed choices, a fuzzer's lanes, the swarm's rates
+ *   choice.c     keyed choices, the swarm's rates
+ *   lanes.c      a fuzzer's choices, laid over the seed's; fuzz/ what a fuzz target is made of
  *   fault.c      kinds of faults and their names; whether one strikes, and how hard
  *   replay_file.c what a replay file says of faults
  *   ledger.c     the rolling trace hash, injected faults, the story

@@ -11,6 +11,7 @@
  * can read when this one has died. Where a trace stands in the story's place there is no folding:
  * each fault is told among the events that it changed (recorder.h).
  */
+#include "lanes.h"
 #include "witness.h"
 #include "replay_file.h"
 #include "world.h"
@@ -212,6 +213,8 @@ void orr__fault(struct orr_world *world, const struct orr__point *point, uint64_
     enum orr_fault_family family = orr__fault_family(point->kind);
     world->faults++;
     world->faults_by_family[family]++;
+    if (world->lanes != NULL)
+        orr__lanes_struck(world->lanes, point);
     char name[ORR__POINT_NAME_MAX];
     if (world->witness != NULL) {
         orr__point_name(point, name);

@@ -9,6 +9,7 @@
  *     client-2->server/segment#17 += 40ms
  *     server/recv#5 = nothing                 # without `only`: this one not
  *     server crash @ after fsync#9            # or kill; or @ 12.5ms
+ *     lane op-error/server/fsync#3 = 00ff     # bytes of a fuzzer
  *
  * The model: one pass over the lines, each a few words; the rulings are then sorted by name, for
  * run after run asks for points that are not there. A "#" begins a comment where a line or a word
@@ -16,6 +17,8 @@
  * run is told after the run, for names change when programs do.
  */
 #include "replay_file.h"
+
+#include "lanes.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -33,6 +36,8 @@ struct orr__rulings {
     size_t capacity;
     struct orr__appointment *appointments;
     size_t appointment_count;
+    uint64_t *cells; /* of lanes */
+    size_t cell_count;
     bool only;
 };
 
@@ -302,6 +307,56 @@ static bool take_appointment(struct orr__rulings *rulings, const struct line *li
     return true;
 }
 
+static int digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool take_cell(struct orr__rulings *rulings, struct orr__replay_head *head,
+                      const struct line *line, uint64_t cell)
+{
+    if (head->cell_count < head->cells_max)
+        head->cells[head->cell_count] = cell;
+    head->cell_count++;
+    if (rulings == NULL)
+        return true;
+    if (!grow((void **)&rulings->cells, sizeof cell, rulings->cell_count))
+        return no_memory(line);
+    rulings->cells[rulings->cell_count++] = cell;
+    return true;
+}
+
+/* lane NAME#N = HEX */
+static bool take_lane(struct orr__rulings *rulings, struct orr__replay_head *head,
+                      const struct line *line)
+{
+    const char *form = "expected lane NAME#N = BYTES, such as lane op-error/server/fsync#3 = 00ff";
+    char *number = line->count == 4 ? strrchr(line->words[1], '#') : NULL;
+    uint64_t place;
+    if (number == NULL || strcmp(line->words[2], "=") != 0 || !parse_whole(number + 1, &place))
+        return refuse(line, "%s", form);
+    *number = '\0';
+    uint32_t lane = orr__lane_named(line->words[1]);
+    const char *bytes = line->words[3];
+    size_t count = strlen(bytes) / 2;
+    if (lane == 0)
+        return refuse(line, "no lane is called \"%s\": its first part is a site, such as op-error",
+                      line->words[1]);
+    if (strlen(bytes) % 2 != 0 || strspn(bytes, "0123456789abcdef") != strlen(bytes))
+        return refuse(line, "\"%s\": bytes are pairs of digits from 0 to 9 and a to f", bytes);
+    if (place >= ORR__PLACE_END || count > ORR__PLACE_END - place)
+        return refuse(line, "place %" PRIu64 ": a lane ends at place %d", place, ORR__PLACE_END - 1);
+    for (size_t i = 0; i < count; i++) {
+        int byte = digit_of(bytes[2 * i]) << 4 | digit_of(bytes[2 * i + 1]);
+        uint64_t cell = orr__cell(lane, (uint32_t)(place + i), (uint8_t)byte);
+        if (!take_cell(rulings, head, line, cell))
+            return false;
+    }
+    return true;
+}
+
 static bool take_parameter(struct orr__replay_head *head, const struct line *line)
 {
     const char *text = line->words[1];
@@ -388,6 +443,8 @@ static bool take_line(struct orr__rulings *rulings, struct orr__replay_head *hea
     if (line->count == 0)
         return true;
     const char *second = line->count > 1 ? line->words[1] : "";
+    if (strcmp(line->words[0], "lane") == 0)
+        return take_lane(rulings, head, line);
     if (line->count == 1 && strcmp(line->words[0], "only") == 0) {
         if (rulings != NULL)
             rulings->only = true;
@@ -400,7 +457,7 @@ static bool take_line(struct orr__rulings *rulings, struct orr__replay_head *hea
     if (is_head(line))
         return take_head(head, line);
     return refuse(line,
-                  "\"%s\": expected scenario, parameter, seed, check, only, NODE crash @ ..., or "
+                  "\"%s\": expected scenario, parameter, seed, check, only, lane, NODE crash @ ..., or "
                   "a fault such as server/fsync#3 = EIO",
                   line->words[0]);
 }
@@ -474,7 +531,8 @@ struct orr__rulings *orr__rulings_parse(const char *text, char why[ORR__WHY_MAX]
 bool orr__replay_head_parse(const char *text, struct orr__replay_head *ret_head,
                             char why[ORR__WHY_MAX])
 {
-    memset(ret_head, 0, sizeof *ret_head);
+    *ret_head =
+        (struct orr__replay_head){.cells = ret_head->cells, .cells_max = ret_head->cells_max};
     return take_lines(NULL, text, ret_head, why);
 }
 
@@ -484,6 +542,7 @@ void orr__rulings_free(struct orr__rulings *rulings)
         return;
     free(rulings->rulings);
     free(rulings->appointments);
+    free(rulings->cells);
     free(rulings);
 }
 
@@ -541,6 +600,12 @@ const struct orr__ruling *orr__rulings_take_size(struct orr__rulings *rulings,
     if (ruling != NULL)
         ruling->is_used = ruling->is_spent = true;
     return ruling;
+}
+
+const uint64_t *orr__rulings_cells(const struct orr__rulings *rulings, size_t *ret_count)
+{
+    *ret_count = rulings != NULL ? rulings->cell_count : 0;
+    return rulings != NULL ? rulings->cells : NULL;
 }
 
 bool orr__rulings_only(const struct orr__rulings *rulings)

@@ -69,13 +69,17 @@ struct orr__replay_head {
         char text[128]; /* NAME=VALUE */
     } parameters[ORR__REPLAY_PARAMETERS_MAX];
     char check[256]; /* the check that it makes fail, or "" */
+    uint64_t *cells; /* of its lanes (lanes.h): room for `cells_max`, which may be less than there
+                        are; the caller's */
+    size_t cells_max;
+    size_t cell_count;
 };
 
 /* Reads what a file's text says of faults. NULL, with a sentence in `why`, when a line is wrong
  * (its number is told), or there is no memory. */
 struct orr__rulings *orr__rulings_parse(const char *text, char why[ORR__WHY_MAX]);
-/* Reads what else it says; allocates nothing. False, with a sentence in `why`, when a line is
- * wrong. */
+/* Reads what else it says; allocates nothing, and takes no more than the cells from `ret_head`.
+ * False, with a sentence in `why`, when a line is wrong. */
 bool orr__replay_head_parse(const char *text, struct orr__replay_head *ret_head,
                             char why[ORR__WHY_MAX]);
 /* "40ms", "1.5s", "250us", "7ns". */
@@ -87,6 +91,8 @@ const struct orr__ruling *orr__rulings_find(struct orr__rulings *rulings,
 /* The same, for its size: of several lines each has its turn, and the last one goes on. */
 const struct orr__ruling *orr__rulings_take_size(struct orr__rulings *rulings,
                                                  const struct orr__point *point);
+/* The cells of its lanes; none if `rulings` is NULL. */
+const uint64_t *orr__rulings_cells(const struct orr__rulings *rulings, size_t *ret_count);
 /* No fault but those it names. */
 bool orr__rulings_only(const struct orr__rulings *rulings);
 /* Calls visit for each appointment of that node; who keeps it notes when it is used. */

@@ -2,12 +2,14 @@
  * scenario.c: one run of a scenario in this process: parameters checked, a world made, faults
  * chosen by the swarm, the scenario's function called, and what became of it written down.
  */
+#include "lanes.h"
 #include "libc/libc.h"
 #include "replay_file.h"
 #include "world.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NUMBER_MAX INT64_MAX
@@ -200,6 +202,32 @@ int orr_scenario_run(const struct orr_scenario *scenario, const struct orr_run_o
     return orr__scenario_run(scenario, options, NULL, ret_outcome);
 }
 
+/* What lies over the seed: the caller's, or what the options and the replay file say; NULL if that
+ * is nothing. */
+static struct orr_lanes *open_lanes(const struct orr_run_options *options,
+                                    const struct orr__rulings *rulings)
+{
+    size_t count;
+    const uint64_t *cells = orr__rulings_cells(rulings, &count);
+    if (options->lanes != NULL || (options->byte_count == 0 && count == 0))
+        return options->lanes;
+    struct orr_lanes *lanes = calloc(1, sizeof *lanes);
+    if (lanes == NULL || !orr__lanes_read(lanes, options->bytes, options->byte_count) ||
+        !orr__lanes_grow(lanes, count))
+        orr_fatal("no memory for %zu bytes of choices", options->byte_count + count);
+    for (size_t i = 0; i < count; i++)
+        orr__lanes_set(lanes, cells[i]);
+    return lanes;
+}
+
+static void close_lanes(const struct orr_run_options *options, struct orr_lanes *lanes)
+{
+    if (lanes == NULL || lanes == options->lanes)
+        return;
+    orr__lanes_free(lanes);
+    free(lanes);
+}
+
 int orr__scenario_run(const struct orr_scenario *scenario, const struct orr_run_options *options,
                       struct orr__recorder *recorders, struct orr_outcome *ret_outcome)
 {
@@ -214,7 +242,10 @@ int orr__scenario_run(const struct orr_scenario *scenario, const struct orr_run_
         if (rulings == NULL)
             return -EINVAL;
     }
-    struct orr_world *world = orr__world_new(options->seed, options->trace, options->story);
+    struct orr_lanes *lanes = open_lanes(options, rulings);
+    bool has_seed = options->lanes != NULL || options->byte_count > 0;
+    struct orr_world *world =
+        orr__world_new(has_seed ? lanes->seed : options->seed, lanes, options->trace, options->story);
     orr__world_record(world, recorders);
     orr_world_police(world);
     world->scenario = scenario;
@@ -228,12 +259,11 @@ int orr__scenario_run(const struct orr_scenario *scenario, const struct orr_run_
         world->untold = options->untold;
     if (options->events_max > 0)
         world->events_max = options->events_max;
-    if (options->byte_count > 0 && !orr__lanes_open(world, options->bytes, options->byte_count))
-        orr_fatal("no memory for %zu bytes of choices", options->byte_count);
     orr__swarm(world);
     run_inside(world, scenario);
     tell_end(world);
     fill_outcome(world, ret_outcome);
     orr_world_destroy(world);
+    close_lanes(options, lanes);
     return 0;
 }

@@ -207,7 +207,7 @@ uint64_t orr__world_completions(const struct orr_world *world)
 
 /* ---- making and ending ----------------------------------------------------------------------- */
 
-struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
+struct orr_world *orr__world_new(uint64_t seed, struct orr_lanes *lanes, FILE *trace, FILE *story)
 {
     struct orr_world *world = calloc(1, sizeof *world);
     if (world == NULL)
@@ -215,6 +215,7 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
     orr__interpose();
     orr__process_host();
     world->seed = seed;
+    world->lanes = lanes;
     world->hash = orr__mix(seed, ORR__SITE_COUNT);
     world->events_max = ORR_EVENTS_MAX_DEFAULT;
     world->event_free = ORR__EVENT_NONE;
@@ -267,7 +268,7 @@ void orr_world_set_disks(struct orr_world *world, const struct orr_disk_options 
 
 struct orr_world *orr_world_create(uint64_t seed, FILE *trace)
 {
-    return orr__world_new(seed, trace, NULL);
+    return orr__world_new(seed, NULL, trace, NULL);
 }
 
 void orr_world_destroy(struct orr_world *world)
@@ -286,7 +287,6 @@ void orr_world_destroy(struct orr_world *world)
     orr__links_free(world);
     orr__rings_free(world);
     orr__rulings_free(world->rulings);
-    orr__lanes_close(world);
     free(world->heap);
     free(world->events);
     free(world);

@@ -30,13 +30,6 @@ struct orr__rulings;
 #define ORR__WORKLOAD_SITES_MAX 64
 #define ORR__DETAIL_MAX 4096
 
-/* One fuzzer lane: the bytes of one site, used up in order. */
-struct orr__lane {
-    uint8_t *bytes;
-    size_t length;
-    size_t used;
-};
-
 /* A test that goes through all choices answers bounded draws itself: true and a value below
  * `bound`, or false for what the seed shall answer. */
 struct orr__answers {
@@ -100,7 +93,7 @@ struct orr_world {
     uint32_t down_max;             /* nodes that chance has crashed, at one time */
     struct orr_disk_options disks; /* of the nodes to come; no defaults left open */
     bool healed;
-    struct orr__lane *lanes;            /* ORR__SITE_COUNT of them, or NULL */
+    struct orr_lanes *lanes;            /* a fuzzer's choices (lanes.h), or NULL; not its own */
     const struct orr__answers *answers; /* NULL = none */
     struct orr__rulings *rulings;       /* what a replay file says, or NULL */
     struct {
@@ -144,7 +137,8 @@ static inline uint64_t orr__later(const struct orr_world *world, uint64_t ns)
 }
 
 /* world.c */
-struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story);
+/* `lanes` may be NULL, and must outlive the world. */
+struct orr_world *orr__world_new(uint64_t seed, struct orr_lanes *lanes, FILE *trace, FILE *story);
 /* What happens from here on is recorded there, too. */
 void orr__world_record(struct orr_world *world, struct orr__recorder *recorders);
 /* Runs the next event if its time is <= limit_ns; else moves the clock to limit_ns. False when it
@@ -206,9 +200,6 @@ uint64_t orr__clock_wait(const struct orr_node *node, uint64_t ns);
 
 /* choice.c */
 void orr__swarm(struct orr_world *world);
-/* Splits a fuzzer's bytes into lanes. Returns false when there is no memory. */
-bool orr__lanes_open(struct orr_world *world, const uint8_t *bytes, size_t count);
-void orr__lanes_close(struct orr_world *world);
 
 /* node.c: what an event or a scenario does, as the fault of a point that has been decided */
 void orr__node_crash(struct orr_node *node, const struct orr__point *point);

@@ -36,6 +36,7 @@ ORR_BEGIN
 struct orr_world;
 struct orr_node;
 struct orr_witness;
+struct orr_lanes;
 
 /* ---- scenarios ------------------------------------------------------------------------------- */
 
@@ -373,6 +374,7 @@ struct orr_run_options {
     char *untold; /* ORR_UNTOLD_MAX bytes: gets the line that the story holds back at the moment,
                      the last of a run of the same fault, for whoever watches from another process;
                      NULL = none */
+    struct orr_lanes *lanes;     /* of a fuzz target, in place of `bytes`; NULL = none */
     struct orr_witness *witness; /* of the command line's --twice; NULL = none */
     uint64_t *live_hash; /* gets the rolling trace hash after every event, so that whoever watches
                             from another process knows it when this one dies; NULL = none */

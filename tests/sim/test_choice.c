@@ -161,25 +161,6 @@ START_TEST(test_choice__swarm_turns_every_family_on_and_off)
 }
 END_TEST
 
-START_TEST(test_choice__lanes_replace_their_site_only)
-{
-    struct orr_world *plain = orr_world_create(5, NULL);
-    struct orr_world *laned = orr_world_create(5, NULL);
-    const uint8_t bytes[] = {ORR__SITE_RESET, 2,   0x00, 0xff, ORR__SITE_RESET, 1, 0x80,
-                             ORR__SITE_TIE,   200, 0x01};
-    ck_assert(orr__lanes_open(laned, bytes, sizeof bytes));
-    ck_assert_uint_eq(orr__draw_below(laned, ORR__SITE_RESET, 1, 0, 1000), 0);
-    ck_assert_uint_eq(orr__draw_below(laned, ORR__SITE_RESET, 1, 1, 1000), 999);
-    ck_assert_uint_eq(orr__draw_below(laned, ORR__SITE_RESET, 1, 2, 1000), 501);
-    ck_assert_uint_eq(orr__draw(laned, ORR__SITE_RESET, 1, 3),
-                      orr__draw(plain, ORR__SITE_RESET, 1, 3));
-    ck_assert_uint_eq(orr__draw(laned, ORR__SITE_REFUSE, 1, 0),
-                      orr__draw(plain, ORR__SITE_REFUSE, 1, 0));
-    orr_world_destroy(plain);
-    orr_world_destroy(laned);
-}
-END_TEST
-
 START_TEST(test_choice__workload_counts_per_site)
 {
     struct orr_world *a = orr_world_create(5, NULL);
@@ -206,7 +187,6 @@ int main(void)
     tcase_add_test(tests, test_choice__exponential_has_its_mean_and_its_cap);
     tcase_add_test(tests, test_choice__faults_strike_at_their_rate_and_not_when_healed);
     tcase_add_test(tests, test_choice__swarm_turns_every_family_on_and_off);
-    tcase_add_test(tests, test_choice__lanes_replace_their_site_only);
     tcase_add_test(tests, test_choice__workload_counts_per_site);
     return suite_run("choice", tests);
 }

@@ -76,7 +76,7 @@ START_TEST(test_replay_file__reads_the_head)
                                "parameter clients=3\n"
                                "seed 18446744073709551615\n"
                                "only\n";
-    struct orr__replay_head head;
+    struct orr__replay_head head = {.cells = NULL};
     char why[ORR__WHY_MAX] = "";
     ck_assert_msg(orr__replay_head_parse(text, &head, why), "%s", why);
     ck_assert_str_eq(head.check, "every # write survives");
