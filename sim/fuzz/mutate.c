@@ -292,10 +292,10 @@ static void step(struct draft *draft)
         uint8_t weight;
         void (*change)(struct draft *draft);
     } steps[] = {
-        {4, change_seed}, {16, set_one}, {8, set_stretch},  {6, nudge},       {4, cut_stretch},
+        {2, change_seed}, {16, set_one}, {8, set_stretch},  {6, nudge},       {4, cut_stretch},
         {2, cut_lane},    {3, shift},    {5, copy_stretch}, {4, turn_family},
     };
-    uint32_t draw = below(draft, 52);
+    uint32_t draw = below(draft, 50);
     size_t i = 0;
     while (draw >= steps[i].weight)
         draw -= steps[i++].weight;
