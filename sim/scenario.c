@@ -209,7 +209,8 @@ static struct orr_lanes *open_lanes(const struct orr_run_options *options,
 {
     size_t count;
     const uint64_t *cells = orr__rulings_cells(rulings, &count);
-    if (options->lanes != NULL || (options->byte_count == 0 && count == 0))
+    if (options->lanes != NULL ||
+        (options->byte_count == 0 && count == 0 && options->lane_names == NULL))
         return options->lanes;
     struct orr_lanes *lanes = calloc(1, sizeof *lanes);
     if (lanes == NULL || !orr__lanes_read(lanes, options->bytes, options->byte_count) ||
@@ -217,6 +218,7 @@ static struct orr_lanes *open_lanes(const struct orr_run_options *options,
         orr_fatal("no memory for %zu bytes of choices", options->byte_count + count);
     for (size_t i = 0; i < count; i++)
         orr__lanes_set(lanes, cells[i]);
+    lanes->names = options->lane_names;
     return lanes;
 }
 

@@ -10,6 +10,7 @@
  *   nursery.c    the processes: fork, shared memory, captured output, time limit
  *   capture.c    what a process printed: its last bytes, and the lines that say why it died
  *   verdict.c    from how a process ended to the check that failed
+ *   input.c      a fuzzer's input in place of a seed; `convert`
  *   replay.c     one seed with its story; replay_source.c: out of a file; trace.c: its traces
  *                (trace.h has a map of their files)
  *   replay_folder.c all the replay files of a folder, as tests
@@ -68,6 +69,12 @@ struct orr__job {
     const char *faults;  /* the text of a replay file that says which strike, or NULL */
     const char *record;  /* a replay file of the run is written there, or NULL */
     const char *points;  /* the faults that could strike are written there, or NULL */
+    const char *names;   /* the names of the lanes that are drawn from, too, or NULL */
+    uint8_t *input;      /* a fuzzer's, in normal form, its seed included; NULL = the seed alone */
+    size_t input_bytes;
+    uint64_t *cells; /* of the input */
+    size_t cell_count;
+    const char *lane_names; /* for them, each in a line; NULL = none is known */
     struct orr__recorder *recorders; /* what writes the traces; NULL = nothing does */
 };
 
@@ -294,7 +301,8 @@ struct orr__command {
     char *file_text;
     size_t file_bytes;
     struct orr__replay_head *file_head;
-    const char *output; /* where `shrink` and `sweep` write, or NULL */
+    const char *input;  /* the file of a fuzzer's input, or NULL */
+    const char *output; /* where `convert`, `shrink` and `sweep` write, or NULL */
     uint64_t pairs;     /* of faults that `sweep` tries */
 };
 
@@ -328,6 +336,7 @@ int orr__replay(struct orr__command *command);
 int orr__shrink(struct orr__command *command);
 int orr__sweep(struct orr__command *command);
 int orr__merge(struct orr__command *command);
+int orr__convert(struct orr__command *command);
 
 /* The pages of --help (help.c). */
 void orr__help(const struct orr__command *command);
@@ -336,6 +345,7 @@ void orr__help_run(const struct orr__command *command);
 void orr__help_replay(const struct orr__command *command);
 void orr__help_shrink(const struct orr__command *command);
 void orr__help_sweep(const struct orr__command *command);
+void orr__help_convert(const struct orr__command *command);
 void orr__help_merge(const struct orr__command *command);
 
 /* ---- private.c ------------------------------------------------------------------------------- */
@@ -362,9 +372,22 @@ void orr__replay_file_close(struct orr__command *command);
 bool orr__is_folder(const char *word);
 /* Replays all files of the folder that is the first word. Returns the exit status. */
 int orr__replay_folder(struct orr__command *command);
-/* Writes what stands before the faults: check (NULL: none), scenario, parameters, seed, `only`. */
+/* Writes what a file begins with: check (NULL: none), scenario, parameters, seed, lanes. */
+void orr__replay_file_head(FILE *out, const struct orr__job *job, uint64_t seed, const char *check);
+/* The same, and `only`: what stands before the faults. */
 void orr__replay_file_begin(FILE *out, const struct orr__job *job, uint64_t seed,
                             const char *check);
+
+/* ---- inputs (input.c) ------------------------------------------------------------------------ */
+
+/* Reads the file of --input; its seed is the command's. Returns 0 or the exit status, after an error
+ * message. */
+int orr__input_open(struct orr__command *command);
+/* Takes the lanes of the replay file that was read, if it has any. Returns as above. */
+int orr__input_of_file(struct orr__command *command);
+void orr__input_close(struct orr__command *command);
+/* Writes the job's lanes, as lines of a replay file. */
+void orr__input_lines(FILE *out, const struct orr__job *job);
 
 /* ---- traces (trace.c) ------------------------------------------------------------------------ */
 

@@ -36,7 +36,8 @@ enum {
     IN_REPLAY = 8,
     IN_SHRINK = 16,
     IN_MERGE = 32,
-    IN_SWEEP = 64
+    IN_SWEEP = 64,
+    IN_CONVERT = 128
 };
 
 enum option_value {
@@ -56,6 +57,7 @@ enum option_value {
     OPTION_OUTPUT,
     OPTION_PAIRS,
     OPTION_SHARD,
+    OPTION_INPUT,
 };
 
 static const struct {
@@ -65,23 +67,25 @@ static const struct {
     uint32_t where;
 } known_options[] = {
     {"help", no_argument, OPTION_HELP,
-     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_MERGE | IN_SWEEP},
+     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_MERGE | IN_SWEEP | IN_CONVERT},
     {"version", no_argument, OPTION_VERSION, IN_MAIN},
     {"load", required_argument, OPTION_LOAD,
-     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP},
+     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP | IN_CONVERT},
     {"json", no_argument, OPTION_JSON, IN_LIST},
     {"json", optional_argument, OPTION_JSON, IN_RUN | IN_MERGE},
     {"seeds", required_argument, OPTION_SEEDS, IN_RUN},
     {"time", required_argument, OPTION_TIME, IN_RUN | IN_SWEEP},
     {"jobs", required_argument, OPTION_JOBS, IN_RUN | IN_SHRINK | IN_SWEEP},
     {"failures", required_argument, OPTION_FAILURES, IN_RUN},
-    {"timeout", required_argument, OPTION_TIMEOUT, IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP},
+    {"timeout", required_argument, OPTION_TIMEOUT,
+     IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP | IN_CONVERT},
     {"seed", required_argument, OPTION_SEED, IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP},
     {"trace", optional_argument, OPTION_TRACE, IN_REPLAY},
     {"twice", optional_argument, OPTION_TWICE, IN_RUN},
     {"twice", no_argument, OPTION_TWICE, IN_REPLAY},
     {"record", required_argument, OPTION_RECORD, IN_REPLAY},
-    {"output", required_argument, OPTION_OUTPUT, IN_SHRINK | IN_SWEEP},
+    {"output", required_argument, OPTION_OUTPUT, IN_SHRINK | IN_SWEEP | IN_CONVERT},
+    {"input", required_argument, OPTION_INPUT, IN_REPLAY | IN_SHRINK | IN_CONVERT},
     {"pairs", required_argument, OPTION_PAIRS, IN_SWEEP},
     {"shard", required_argument, OPTION_SHARD, IN_RUN},
 };
@@ -100,6 +104,7 @@ static const struct verb verbs[] = {
     {"replay", IN_REPLAY, orr__help_replay, orr__replay},
     {"shrink", IN_SHRINK, orr__help_shrink, orr__shrink},
     {"sweep", IN_SWEEP, orr__help_sweep, orr__sweep},
+    {"convert", IN_CONVERT, orr__help_convert, orr__convert},
     {"merge", IN_MERGE, orr__help_merge, orr__merge},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
@@ -304,6 +309,9 @@ static enum next take_option(struct orr__command *command, int value, const char
     case OPTION_RECORD:
         command->job.record = text;
         return NEXT_GO_ON;
+    case OPTION_INPUT:
+        command->input = text;
+        return NEXT_GO_ON;
     case OPTION_OUTPUT:
         command->output = text;
         return NEXT_GO_ON;
@@ -425,7 +433,9 @@ static int write_replay(struct orr__command *command)
     for (size_t i = 0; i < command->job.parameter_count && command->file == NULL; i++)
         fprintf(head, " %s=%s", command->parameters[i].name, command->parameters[i].value);
     if (command->file == NULL)
-        fputs(" --seed ", head);
+        fputs(command->input != NULL ? " --input " : " --seed ", head);
+    if (command->file == NULL && command->input != NULL)
+        orr__text_quote(head, command->input);
     fclose(head);
     FILE *tail = open_memstream(&command->replay_tail, &size);
     if (tail == NULL)
@@ -443,7 +453,7 @@ static int write_replay(struct orr__command *command)
 void orr__command_again(FILE *out, const struct orr__command *command, uint64_t seed)
 {
     fputs(command->replay_head, out);
-    if (command->file == NULL)
+    if (command->file == NULL && command->input == NULL)
         fprintf(out, "%" PRIu64, seed);
     fputs(command->replay_tail, out);
 }
@@ -470,15 +480,21 @@ static int complete(struct orr__command *command, const struct verb *verb)
     }
     if (verb->options == IN_MERGE) /* the words are files */
         return 0;
-    bool is_file = verb->options == IN_REPLAY && command->word_count > 0 &&
+    bool is_file = (verb->options & (IN_REPLAY | IN_CONVERT)) != 0 && command->word_count > 0 &&
                    orr__is_replay_file(command->words[0]);
+    if (is_file && command->input != NULL)
+        return orr__usage_error(command, "--input: not beside %s, which is a run", command->words[0]);
     int status = is_file ? orr__replay_file_open(command) : 0;
+    if (command->input != NULL)
+        status = orr__input_open(command);
     if (status == 0)
         status = orr__scenarios_choose(command);
     if (status != 0)
         return status;
     if ((verb->options & (IN_REPLAY | IN_SHRINK)) != 0 && !command->seed_given)
         return orr__usage_error(command, "which seed? give --seed N");
+    if (verb->options == IN_CONVERT && !command->seed_given)
+        return orr__usage_error(command, "which input? give --input FILE, or a replay file");
     if (verb->options == IN_REPLAY && !command->twice_given)
         command->twice_every = 0;
     if (verb->options == IN_RUN && command->time_ns > 0 && !command->seed_given)
@@ -537,7 +553,7 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
         return finish(command, &in_main, next);
     if (optind >= argc)
         return orr__usage_error(command,
-                                "which command? list, run, replay, shrink, sweep or merge");
+                                "which command? list, run, replay, shrink, sweep, convert or merge");
     nearest = (struct orr__nearest){.wanted = argv[optind]};
     for (uint32_t i = 0; i < VERBS; i++) {
         if (strcmp(verbs[i].name, argv[optind]) == 0)
@@ -548,7 +564,7 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
         return orr__usage_error(command, "unknown command '%s': did you mean '%s'?", argv[optind],
                                 nearest.name);
     return orr__usage_error(
-        command, "unknown command '%s': there are list, run, replay, shrink, sweep and merge",
+        command, "unknown command '%s': there are list, run, replay, shrink, sweep, convert and merge",
         argv[optind]);
 }
 

@@ -77,6 +77,7 @@ void orr__help(const struct orr__command *command)
            "  replay   one seed again, with its story\n"
            "  shrink   a failing seed down to the faults that it needs\n"
            "  sweep    a seed with every single fault that could strike in it\n"
+           "  convert  a fuzzer's input into a replay file, and back\n"
            "  merge    campaigns of several machines as one\n"
            "\n"
            "Options:\n"
@@ -148,6 +149,7 @@ void orr__help_replay(const struct orr__command *command)
     printf(
         "usage: %s replay SCENARIO [name=value ...] --seed N [OPTION ...]\n"
         "       %s replay FILE.replay [name=value ...] [OPTION ...]\n"
+        "       %s replay SCENARIO [name=value ...] --input FILE [OPTION ...]\n"
         "       %s replay FOLDER/ [name=value ...]\n"
         "\n"
         "Runs one seed again and tells its story: the faults, what the program printed, and the\n"
@@ -156,6 +158,7 @@ void orr__help_replay(const struct orr__command *command)
         "\n"
         "Options:\n"
         "  --seed N         decimal or 0x hexadecimal, 64 bits\n"
+        "  --input FILE     what a fuzz target was given: a seed and choices in lanes\n"
         "  --trace          every event, in a column for each node\n"
         "  --trace=html:FILE\n"
         "                   the run as a page that a browser shows\n"
@@ -169,7 +172,7 @@ void orr__help_replay(const struct orr__command *command)
         "Exit status: 0 the seed passes, 1 it fails, 2 wrong usage.\n"
         "\n"
         "Example:\n",
-        command->program, command->program, command->program);
+        command->program, command->program, command->program, command->program);
     print_example(command, "replay");
     puts(" --seed 17 --trace");
 }
@@ -185,6 +188,7 @@ void orr__help_shrink(const struct orr__command *command)
         "\n"
         "Options:\n"
         "  --seed N         decimal or 0x hexadecimal, 64 bits\n"
+        "  --input FILE     what a fuzz target was given, in place of a seed\n"
         "  -o FILE          the replay file (default SCENARIO-N.replay); --output is the same\n"
         "  --jobs J         runs at the same time, 1 to %d (default: the processors)\n"
         "  --timeout D      a run that takes longer is a hang (default 30s); 0 = no limit\n"
@@ -222,6 +226,31 @@ void orr__help_sweep(const struct orr__command *command)
         command->program, ORR__JOBS_MAX);
     print_example(command, "sweep");
     puts(" --seed 1 --time 60s");
+}
+
+void orr__help_convert(const struct orr__command *command)
+{
+    printf(
+        "usage: %s convert SCENARIO [name=value ...] --input FILE -o FILE.replay [OPTION ...]\n"
+        "       %s convert FILE.replay -o FILE [OPTION ...]\n"
+        "\n"
+        "Makes a replay file out of what a fuzz target was given (a crash of libFuzzer or AFL++):\n"
+        "plain text, each choice in its lane, to be read, edited and kept; or an input out of a\n"
+        "replay file, for a corpus. Either way the run is the same, with the same trace hash.\n"
+        "Faults that a replay file names have no place in an input: only its seed and lanes have.\n"
+        "\n"
+        "Options:\n"
+        "  --input FILE     the fuzz target's input\n"
+        "  -o FILE          what is written; --output is the same\n"
+        "  --timeout D      the run that names the lanes ends then (default 30s); 0 = no limit\n"
+        "  --load FILE.so   adds the scenarios of a shared object\n"
+        "\n"
+        "Exit status: 0 it was written, 2 wrong usage.\n"
+        "\n"
+        "Example:\n",
+        command->program, command->program);
+    print_example(command, "convert");
+    puts(" --input crash-1 -o crash-1.replay");
 }
 
 void orr__help_merge(const struct orr__command *command)

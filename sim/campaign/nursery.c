@@ -272,6 +272,14 @@ static FILE *open_points(const struct orr__job *job)
     return job->points != NULL ? fopen(job->points, "we") : NULL;
 }
 
+static FILE *open_names(const struct orr__job *job)
+{
+    FILE *names = job->names != NULL ? fopen(job->names, "we") : NULL;
+    if (names != NULL)
+        setvbuf(names, NULL, _IOLBF, BUFSIZ);
+    return names;
+}
+
 /* What a child is for. */
 struct errand {
     struct orr__slot *slot;
@@ -297,6 +305,9 @@ static void run_seed(void *context)
         .replay = job->faults,
         .ledger = open_record(job, errand->seed),
         .points = open_points(job),
+        .bytes = job->input,
+        .byte_count = job->input_bytes,
+        .lane_names = open_names(job),
     };
     if (job->record != NULL && options.ledger == NULL) {
         outcome->failed = true;
@@ -310,6 +321,8 @@ static void run_seed(void *context)
         fclose(options.ledger);
     if (options.points != NULL)
         fclose(options.points);
+    if (options.lane_names != NULL)
+        fclose(options.lane_names);
     if (status < 0) {
         outcome->failed = true;
         snprintf(outcome->check, sizeof outcome->check, "the scenario cannot run: %s",

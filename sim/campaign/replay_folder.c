@@ -102,6 +102,8 @@ int orr__replay_folder(struct orr__command *command)
     int status = 0;
     if (command->seed_given)
         return orr__usage_error(command, "--seed: the seeds stand in the files of %s", folder);
+    if (command->input != NULL)
+        return orr__usage_error(command, "--input: not for a folder");
     for (uint32_t i = 0; i < ORR__TRACE_KINDS; i++)
         if (command->traces[i] != NULL)
             return orr__usage_error(command, "--trace: the files of a folder leave no trace: "

@@ -80,11 +80,12 @@ int orr__replay_file_open(struct orr__command *command)
         return orr__error(command, "%s: a line \"%s\" is missing", command->file,
                           command->file_head->has_seed ? "scenario NAME" : "seed N");
     take_head(command);
-    return 0;
+    return orr__input_of_file(command);
 }
 
 void orr__replay_file_close(struct orr__command *command)
 {
+    orr__input_close(command);
     if (command->file_text != NULL)
         munmap(command->file_text, command->file_bytes + 1);
     if (command->file_head != NULL)
@@ -93,12 +94,19 @@ void orr__replay_file_close(struct orr__command *command)
     command->file_head = NULL;
 }
 
-void orr__replay_file_begin(FILE *out, const struct orr__job *job, uint64_t seed, const char *check)
+void orr__replay_file_head(FILE *out, const struct orr__job *job, uint64_t seed, const char *check)
 {
     if (check != NULL)
         fprintf(out, "check %s\n", check);
     fprintf(out, "scenario %s\n", job->scenario->name);
     for (size_t i = 0; i < job->parameter_count; i++)
         fprintf(out, "parameter %s=%s\n", job->parameters[i].name, job->parameters[i].value);
-    fprintf(out, "seed %" PRIu64 "\nonly  # no faults but these:\n", seed);
+    fprintf(out, "seed %" PRIu64 "\n", seed);
+    orr__input_lines(out, job);
+}
+
+void orr__replay_file_begin(FILE *out, const struct orr__job *job, uint64_t seed, const char *check)
+{
+    orr__replay_file_head(out, job, seed, check);
+    fputs("only  # no faults but these:\n", out);
 }

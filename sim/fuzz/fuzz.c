@@ -140,12 +140,15 @@ void orr_fuzz_run(const struct orr_fuzz_target *target, const uint8_t *input, si
     free(lanes);
     if (!outcome.failed)
         return;
+    const char *space = target->parameters[0] != '\0' ? " " : "";
     fprintf(stderr,
-            "orrery: %s%s%s, seed %" PRIu64 ", %zu bytes: %s\n%s\n"
-            "as a replay file: orrery convert %s %s INPUT -o FILE.replay\n",
-            target->scenario->name, target->parameters[0] != '\0' ? " " : "", target->parameters,
-            outcome.seed, size, outcome.check, outcome.detail, target->scenario->name,
-            target->parameters);
+            "orrery: %s%s%s, seed %" PRIu64 ", %zu bytes: %s\n%s\ntrace hash %016" PRIx64 "\n"
+            "  its story: orrery replay %s%s%s --input FILE\n"
+            "  as a file to keep: orrery convert %s%s%s --input FILE -o FILE.replay\n",
+            target->scenario->name, space, target->parameters,
+            outcome.seed, size, outcome.check, outcome.detail, outcome.trace_hash,
+            target->scenario->name, space,
+            target->parameters, target->scenario->name, space, target->parameters);
     abort();
 }
 

@@ -363,9 +363,9 @@ struct orr_run_options {
     size_t parameter_count;
     FILE *trace; /* every event, one a line; NULL = none */
     FILE *story; /* faults, boots and the failed check, for people; NULL = none */
-    const uint8_t
-        *bytes; /* a fuzzer's choices in lanes (see docs/fuzzing.md), NULL = the seed alone */
+    const uint8_t *bytes; /* a fuzzer's input (docs/fuzzing.md), whose seed counts; NULL = none */
     size_t byte_count;
+    FILE *lane_names;    /* gets the name of each lane that is drawn from, a line; NULL = none */
     const char *replay;  /* the text of a replay file (docs/replay.md), whose faults strike; its
                            scenario, parameters and seed are not looked at; NULL = none */
     FILE *ledger;        /* gets every fault as a line of a replay file; NULL = none */
