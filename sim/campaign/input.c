@@ -5,8 +5,7 @@
  * The model: the job holds the input in normal form and its cells, both in memory that seeds do not
  * notice, whatever they came from; so each command runs the same bytes as the fuzz target did. A
  * replay file has each cell in a line with the name of its lane. Those names come from a run, which
- * tells what it draws from; a lane that it did not draw from has a hash for a name, and means the
- * same.
+ * tells what it draws from; what it does not tell of has a hash for a name, and means the same.
  */
 #include "campaign.h"
 
@@ -116,18 +115,27 @@ void orr__input_close(struct orr__command *command)
 
 /* ---- as lines -------------------------------------------------------------------------------- */
 
-/* The name of the lane among the lines of `names`, or, without one, what the lane says. */
+/* The name of the lane, if it is this site's of the actor that the first line of `names` is about. */
+static bool is_about(const char *names, uint32_t lane, char name[ORR__LANE_NAME_MAX])
+{
+    const char *actor = names + strcspn(names, "/\n");
+    size_t length = strcspn(actor, "\n");
+    orr__lane_text(lane, name);
+    size_t site_length = strcspn(name, "/");
+    if (site_length + length >= ORR__LANE_NAME_MAX)
+        return false;
+    memcpy(name + site_length, actor, length);
+    name[site_length + length] = '\0';
+    return orr__lane_named(name) == lane;
+}
+
+/* The name of the lane, if a line of `names` is about its actor; else what the lane says itself. */
 static void name_of(const char *names, uint32_t lane, char name[ORR__LANE_NAME_MAX])
 {
     for (const char *at = names; at != NULL && *at != '\0'; at += *at == '\n') {
-        size_t length = strcspn(at, "\n");
-        if (length < ORR__LANE_NAME_MAX) {
-            memcpy(name, at, length);
-            name[length] = '\0';
-            if (orr__lane_named(name) == lane)
-                return;
-        }
-        at += length;
+        if (is_about(at, lane, name))
+            return;
+        at += strcspn(at, "\n");
     }
     orr__lane_text(lane, name);
 }

@@ -50,6 +50,7 @@ ORR_API int orr_fuzz_main(const struct orr_fuzz_target *target, int argc, char *
 
 /* Marks are counters that libFuzzer looks at after each run. To AFL++ each is an edge. */
 #if defined(__AFL_COMPILER)
+#define ORR_FUZZ_INITIALIZE_(argc, argv) ((void)(argc), (void)(argv), 0)
 void __sanitizer_cov_trace_pc_guard(uint32_t *guard);
 #define ORR_FUZZ_MARKS_                                                                     \
     static uint8_t orr_fuzz_marks[ORR_FUZZ_MARKS];                                          \
@@ -70,6 +71,10 @@ void __sanitizer_cov_trace_pc_guard(uint32_t *guard);
 #define ORR_FUZZ_MARKS_                            \
     static uint8_t orr_fuzz_marks[ORR_FUZZ_MARKS]; \
     static void orr_fuzz_tell(void) {}
+#endif
+
+#if !defined(ORR_FUZZ_INITIALIZE_)
+#define ORR_FUZZ_INITIALIZE_(argc, argv) orr_fuzz_initialize((argc), (argv))
 #endif
 
 #if defined(ORR_FUZZ_MAIN)
@@ -96,7 +101,7 @@ void __sanitizer_cov_trace_pc_guard(uint32_t *guard);
                                      unsigned int random);                                       \
     int LLVMFuzzerInitialize(int *argc, char ***argv)                                            \
     {                                                                                            \
-        return orr_fuzz_initialize(argc, argv);                                                  \
+        return ORR_FUZZ_INITIALIZE_(argc, argv);                                                 \
     }                                                                                            \
     int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)                                \
     {                                                                                            \
