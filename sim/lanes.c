@@ -22,35 +22,35 @@
 
 /* Names as in `lane NAME#N = ...`, in the order of enum orr__site. */
 static const char *const site_names[] = {
-    "swarm",          "tie",
-    "workload",       "random",
-    "step-delay",     "op-latency",
-    "op-spike",       "op-partial",
-    "op-length",      "op-error",
-    "op-full",        "reorder",
-    "batch",          "ready-limit",
-    "buffer",         "link-latency",
-    "latency",        "spike",
-    "cut",            "length",
-    "reset",          "refuse",
-    "partition",      "partition-time",
-    "datagram-loss",  "datagram-copy",
-    "crash",          "crash-kind",
-    "down-time",      "disk-sector",
-    "disk-size",      "disk-name",
-    "port",           "directory",
-    "clock",          "cancel",
-    "loopback",       "partition-pause",
-    "pause",          "pause-time",
-    "clock-step",     "clock-pause",
-    "memory",         "bandwidth",
-    "clog",           "clog-time",
-    "handles",        "lost-sync",
-    "bad-sector",     "bit-rot",
-    "misdirected",    "stuck",
-    "tree-error",     "list-error",
-    "accept",         "socket",
-    "poll",           "wake",
+    "swarm",         "tie",
+    "workload",      "random",
+    "step-delay",    "op-latency",
+    "op-spike",      "op-partial",
+    "op-length",     "op-error",
+    "op-full",       "reorder",
+    "batch",         "ready-limit",
+    "buffer",        "link-latency",
+    "latency",       "spike",
+    "cut",           "length",
+    "reset",         "refuse",
+    "partition",     "partition-time",
+    "datagram-loss", "datagram-copy",
+    "crash",         "crash-kind",
+    "down-time",     "disk-sector",
+    "disk-size",     "disk-name",
+    "port",          "directory",
+    "clock",         "cancel",
+    "loopback",      "partition-pause",
+    "pause",         "pause-time",
+    "clock-step",    "clock-pause",
+    "memory",        "bandwidth",
+    "clog",          "clog-time",
+    "handles",       "lost-sync",
+    "bad-sector",    "bit-rot",
+    "misdirected",   "stuck",
+    "tree-error",    "list-error",
+    "accept",        "socket",
+    "poll",          "wake",
 };
 _Static_assert(sizeof site_names / sizeof *site_names == ORR__SITE_COUNT, "a name for each site");
 
@@ -170,7 +170,8 @@ bool orr__lanes_read(struct orr_lanes *lanes, const uint8_t *bytes, size_t size)
         return false;
     while (size - at > ORR__INPUT_HEAD_BYTES) {
         const uint8_t *head = bytes + at;
-        uint32_t lane = (uint32_t)(head[0] % ORR__SITE_COUNT + 1) << 24 | (uint32_t)get(head + 1, 3);
+        uint32_t lane =
+            (uint32_t)(head[0] % ORR__SITE_COUNT + 1) << 24 | (uint32_t)get(head + 1, 3);
         uint32_t place = (uint32_t)get(head + 4, 3);
         size_t length = head[7];
         at += ORR__INPUT_HEAD_BYTES;
@@ -354,8 +355,8 @@ void orr__lane_name(const struct orr_world *world, enum orr__site site, uint64_t
     uint32_t lane = orr__lane(site, actor);
     orr__lane_text(lane, name);
     if (!is_streamed(site) && describe_actor(world, site, actor, text))
-        snprintf(name, ORR__LANE_NAME_MAX, "%s/%.*s", site_names[site],
-                 ORR__LANE_NAME_MAX - 32, text);
+        snprintf(name, ORR__LANE_NAME_MAX, "%s/%.*s", site_names[site], ORR__LANE_NAME_MAX - 32,
+                 text);
 }
 
 /* The number at the end of a word after `sign`, which is cut off; 0 if there is none. */

@@ -347,7 +347,8 @@ static bool take_lane(struct orr__rulings *rulings, struct orr__replay_head *hea
     if (strlen(bytes) % 2 != 0 || strspn(bytes, "0123456789abcdef") != strlen(bytes))
         return refuse(line, "\"%s\": bytes are pairs of digits from 0 to 9 and a to f", bytes);
     if (place >= ORR__PLACE_END || count > ORR__PLACE_END - place)
-        return refuse(line, "place %" PRIu64 ": a lane ends at place %d", place, ORR__PLACE_END - 1);
+        return refuse(line, "place %" PRIu64 ": a lane ends at place %d", place,
+                      ORR__PLACE_END - 1);
     for (size_t i = 0; i < count; i++) {
         int byte = digit_of(bytes[2 * i]) << 4 | digit_of(bytes[2 * i + 1]);
         uint64_t cell = orr__cell(lane, (uint32_t)(place + i), (uint8_t)byte);
@@ -456,10 +457,11 @@ static bool take_line(struct orr__rulings *rulings, struct orr__replay_head *hea
         return take_appointment(rulings, line);
     if (is_head(line))
         return take_head(head, line);
-    return refuse(line,
-                  "\"%s\": expected scenario, parameter, seed, check, only, lane, NODE crash @ ..., or "
-                  "a fault such as server/fsync#3 = EIO",
-                  line->words[0]);
+    return refuse(
+        line,
+        "\"%s\": expected scenario, parameter, seed, check, only, lane, NODE crash @ ..., or "
+        "a fault such as server/fsync#3 = EIO",
+        line->words[0]);
 }
 
 /* ---- the whole file -------------------------------------------------------------------------- */

@@ -246,8 +246,8 @@ int orr__scenario_run(const struct orr_scenario *scenario, const struct orr_run_
     }
     struct orr_lanes *lanes = open_lanes(options, rulings);
     bool has_seed = options->lanes != NULL || options->byte_count > 0;
-    struct orr_world *world =
-        orr__world_new(has_seed ? lanes->seed : options->seed, lanes, options->trace, options->story);
+    struct orr_world *world = orr__world_new(has_seed ? lanes->seed : options->seed, lanes,
+                                             options->trace, options->story);
     orr__world_record(world, recorders);
     orr_world_police(world);
     world->scenario = scenario;

@@ -18,7 +18,7 @@
 #define LATE (5 * ORR_MILLISECOND)
 #define BACKLOG 8
 
-/* ---- the server: answers each message with as many bytes as a short one has ------------------- */
+/* ---- the server: answers each message with as many bytes as a short one has ------------------ */
 
 struct peer {
     struct orr_loop *loop;
@@ -117,11 +117,11 @@ struct client {
     struct orr_loop *loop;
     struct task *task;
     orr_handle handle;
-    uint32_t answers;     /* in this session */
-    bool is_resuming;     /* the last session was lost while it joined */
-    bool is_cut;          /* the resume's first send was short */
-    bool is_waiting;      /* for the answer to a resume */
-    uint64_t resumed_ns;  /* when it was sent */
+    uint32_t answers;    /* in this session */
+    bool is_resuming;    /* the last session was lost while it joined */
+    bool is_cut;         /* the resume's first send was short */
+    bool is_waiting;     /* for the answer to a resume */
+    uint64_t resumed_ns; /* when it was sent */
     struct orr_completion io;
     struct orr_completion timer;
     uint8_t sent[RESUME_BYTES];
@@ -196,8 +196,8 @@ static void sent_resume(void *context, struct orr_completion *completion, int64_
     size_t done = (size_t)result;
     client->is_waiting = true;
     client->resumed_ns = orr_now(client->loop);
-    client->is_cut = orr_sometimes(client->task->world, done < RESUME_BYTES,
-                                   "the send of a resume is short");
+    client->is_cut =
+        orr_sometimes(client->task->world, done < RESUME_BYTES, "the send of a resume is short");
     if (done < RESUME_BYTES)
         orr_send_all(client->loop, completion, client->handle, client->sent + done,
                      RESUME_BYTES - done, sent_all, client);

@@ -99,8 +99,8 @@ static void *boot(struct orr_loop *loop, void *config)
         return NULL;
     *journal = (struct journal){.loop = loop, .task = task};
     memset(journal->record, 'r', sizeof journal->record);
-    orr_open(loop, &journal->io, ORR_DIRECTORY_CURRENT, "journal",
-             ORR_OPEN_WRITE | ORR_OPEN_CREATE, 0666, on_opened, journal);
+    orr_open(loop, &journal->io, ORR_DIRECTORY_CURRENT, "journal", ORR_OPEN_WRITE | ORR_OPEN_CREATE,
+             0666, on_opened, journal);
     return journal;
 }
 

@@ -1,6 +1,6 @@
 /*
- * plain.c: a scenario under libFuzzer's own mutations, which know nothing of lanes: what bench/guided
- * compares the mutator with. SCENARIO and PARAMETERS come from the build.
+ * plain.c: a scenario under libFuzzer's own mutations, which know nothing of lanes: what
+ * bench/guided compares the mutator with. SCENARIO and PARAMETERS come from the build.
  */
 #include <orrery/fuzz.h>
 

@@ -11,14 +11,14 @@
  * Otherwise the swarm's own. To be called before the first node is made. */
 void planted_rates(struct orr_world *world);
 
-#define PLANTED_PARAMETERS                                                                    \
-    {.name = "bug", .value = "none", .allowed = "none|planted", .summary = "a planted bug"},  \
-        {.name = "rates",                                                                     \
-         .value = "swarm",                                                                    \
-         .allowed = "swarm|flat",                                                             \
-         .summary = "flat: all families, at the same rates in every seed"},                   \
-    {                                                                                         \
-        .name = NULL                                                                          \
+#define PLANTED_PARAMETERS                                                                   \
+    {.name = "bug", .value = "none", .allowed = "none|planted", .summary = "a planted bug"}, \
+        {.name = "rates",                                                                    \
+         .value = "swarm",                                                                   \
+         .allowed = "swarm|flat",                                                            \
+         .summary = "flat: all families, at the same rates in every seed"},                  \
+    {                                                                                        \
+        .name = NULL                                                                         \
     }
 
 extern const struct orr_scenario handshake_scenario;

@@ -74,7 +74,7 @@ struct orr__job {
     size_t input_bytes;
     uint64_t *cells; /* of the input */
     size_t cell_count;
-    const char *lane_names; /* for them, each in a line; NULL = none is known */
+    const char *lane_names;          /* for them, each in a line; NULL = none is known */
     struct orr__recorder *recorders; /* what writes the traces; NULL = nothing does */
 };
 
@@ -380,8 +380,8 @@ void orr__replay_file_begin(FILE *out, const struct orr__job *job, uint64_t seed
 
 /* ---- inputs (input.c) ------------------------------------------------------------------------ */
 
-/* Reads the file of --input; its seed is the command's. Returns 0 or the exit status, after an error
- * message. */
+/* Reads the file of --input; its seed is the command's. Returns 0 or the exit status, after an
+ * error message. */
 int orr__input_open(struct orr__command *command);
 /* Takes the lanes of the replay file that was read, if it has any. Returns as above. */
 int orr__input_of_file(struct orr__command *command);

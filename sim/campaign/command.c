@@ -483,7 +483,8 @@ static int complete(struct orr__command *command, const struct verb *verb)
     bool is_file = (verb->options & (IN_REPLAY | IN_CONVERT)) != 0 && command->word_count > 0 &&
                    orr__is_replay_file(command->words[0]);
     if (is_file && command->input != NULL)
-        return orr__usage_error(command, "--input: not beside %s, which is a run", command->words[0]);
+        return orr__usage_error(command, "--input: not beside %s, which is a run",
+                                command->words[0]);
     int status = is_file ? orr__replay_file_open(command) : 0;
     if (command->input != NULL)
         status = orr__input_open(command);
@@ -552,8 +553,8 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
     if (next != NEXT_GO_ON)
         return finish(command, &in_main, next);
     if (optind >= argc)
-        return orr__usage_error(command,
-                                "which command? list, run, replay, shrink, sweep, convert or merge");
+        return orr__usage_error(
+            command, "which command? list, run, replay, shrink, sweep, convert or merge");
     nearest = (struct orr__nearest){.wanted = argv[optind]};
     for (uint32_t i = 0; i < VERBS; i++) {
         if (strcmp(verbs[i].name, argv[optind]) == 0)
@@ -564,7 +565,8 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
         return orr__usage_error(command, "unknown command '%s': did you mean '%s'?", argv[optind],
                                 nearest.name);
     return orr__usage_error(
-        command, "unknown command '%s': there are list, run, replay, shrink, sweep, convert and merge",
+        command,
+        "unknown command '%s': there are list, run, replay, shrink, sweep, convert and merge",
         argv[optind]);
 }
 

@@ -1,6 +1,6 @@
 /*
- * input.c: a fuzzer's input for a command, out of its file (--input) or out of the lanes of a replay
- * file; and `convert`, which makes one of the other.
+ * input.c: a fuzzer's input for a command, out of its file (--input) or out of the lanes of a
+ * replay file; and `convert`, which makes one of the other.
  *
  * The model: the job holds the input in normal form and its cells, both in memory that seeds do not
  * notice, whatever they came from; so each command runs the same bytes as the fuzz target did. A
@@ -42,20 +42,17 @@ static int keep(struct orr__command *command, const struct orr_lanes *lanes)
     return 0;
 }
 
-/* Reads an input and adds cells, as far as there are any. */
+/* Takes an input, and further cells; its seed is the command's. */
 static int take(struct orr__command *command, const uint8_t *bytes, size_t size,
-                const struct orr__replay_head *head)
+                const uint64_t *cells, size_t cell_count)
 {
     struct orr_lanes *lanes = calloc(1, sizeof *lanes);
-    size_t more = head != NULL ? head->cell_count : 0;
     bool has_memory =
-        lanes != NULL && orr__lanes_read(lanes, bytes, size) && orr__lanes_grow(lanes, more);
-    for (size_t i = 0; has_memory && i < more; i++)
-        orr__lanes_set(lanes, head->cells[i]);
-    if (has_memory && head != NULL)
-        lanes->seed = head->seed;
+        lanes != NULL && orr__lanes_read(lanes, bytes, size) && orr__lanes_grow(lanes, cell_count);
+    for (size_t i = 0; has_memory && i < cell_count; i++)
+        orr__lanes_set(lanes, cells[i]);
     int status = has_memory ? keep(command, lanes) : orr__error(command, "no memory");
-    if (status == 0 && head == NULL) {
+    if (status == 0) {
         command->seed_first = command->seed_last = lanes->seed;
         command->seed_given = true;
     }
@@ -77,7 +74,7 @@ int orr__input_open(struct orr__command *command)
                           ORR__INPUT_MAX);
     if (status < 0)
         return orr__error(command, "cannot read %s: %s", command->input, strerror(-status));
-    status = take(command, (const uint8_t *)bytes, size, NULL);
+    status = take(command, (const uint8_t *)bytes, size, NULL, 0);
     munmap(bytes, size + 1);
     return status;
 }
@@ -85,6 +82,7 @@ int orr__input_open(struct orr__command *command)
 int orr__input_of_file(struct orr__command *command)
 {
     char why[ORR__WHY_MAX];
+    uint8_t seed[ORR__INPUT_SEED_BYTES];
     struct orr__replay_head *head = command->file_head;
     if (head->cell_count == 0)
         return 0;
@@ -93,7 +91,8 @@ int orr__input_of_file(struct orr__command *command)
     head->cells_max = head->cell_count;
     if (head->cells == NULL || !orr__replay_head_parse(command->file_text, head, why))
         return orr__error(command, "no memory");
-    int status = take(command, NULL, 0, head);
+    orr__input_write(head->seed, NULL, 0, seed);
+    int status = take(command, seed, sizeof seed, head->cells, head->cell_count);
     munmap(head->cells, room + 1);
     head->cells = NULL;
     head->cells_max = 0;
@@ -115,7 +114,7 @@ void orr__input_close(struct orr__command *command)
 
 /* ---- as lines -------------------------------------------------------------------------------- */
 
-/* The name of the lane, if it is this site's of the actor that the first line of `names` is about. */
+/* The name of the lane, if the first line of `names` is about its actor. */
 static bool is_about(const char *names, uint32_t lane, char name[ORR__LANE_NAME_MAX])
 {
     const char *actor = names + strcspn(names, "/\n");

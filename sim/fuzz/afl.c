@@ -2,9 +2,9 @@
  * afl.c: the mutator as AFL++ loads it, AFL_CUSTOM_MUTATOR_LIBRARY=liborrery-afl.so: the same steps
  * as under libFuzzer (mutate.c).
  *
- * AFL++ mutates in a process of its own. The lanes that a run draws from come through a file without
- * a name that the target maps, too: its path stands in the environment before AFL++ starts the
- * target.
+ * AFL++ mutates in a process of its own. The lanes that a run draws from come through a file
+ * without a name that the target maps, too: its path stands in the environment before AFL++ starts
+ * the target.
  */
 #define _GNU_SOURCE 1 /* memfd_create */
 

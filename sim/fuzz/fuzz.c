@@ -31,7 +31,7 @@ enum {
     OPTIONS_MAX = 256,
 };
 _Static_assert(MARKS_END <= ORR_FUZZ_MARKS, "the marks have room");
-_Static_assert(ORR_FAMILY_COUNT * (ORR_FAMILY_COUNT + 1) / 2 <= 512, "the pairs have room");
+_Static_assert(ORR_FAMILY_COUNT *(ORR_FAMILY_COUNT + 1) / 2 <= 512, "the pairs have room");
 
 /* ---- offers ---------------------------------------------------------------------------------- */
 
@@ -60,8 +60,8 @@ static void offer_lanes(const struct orr_lanes *lanes, struct orr__offers *offer
     uint32_t count = 0;
     for (uint32_t i = 0; i < ORR__LANES_MAX; i++)
         if (lanes->reach[i].lane != 0 && lanes->reach[i].end > 0)
-            offers->lanes[count++] = (struct orr__offer){.lane = lanes->reach[i].lane,
-                                                         .end = lanes->reach[i].end};
+            offers->lanes[count++] =
+                (struct orr__offer){.lane = lanes->reach[i].lane, .end = lanes->reach[i].end};
     offers->count = count;
 }
 
@@ -104,7 +104,8 @@ static size_t split(const char *parameters, char text[PARAMETERS_BYTES_MAX],
         char *equals = strchr(at, '=');
         char *end = at + strcspn(at, " ");
         if (equals == NULL || equals > end || count == PARAMETERS_MAX)
-            orr_fatal("ORR_FUZZ_TARGET: \"%s\": expected at most %d name=value", at, PARAMETERS_MAX);
+            orr_fatal("ORR_FUZZ_TARGET: \"%s\": expected at most %d name=value", at,
+                      PARAMETERS_MAX);
         *equals = '\0';
         values[count++] = (struct orr_parameter_value){.name = at, .value = equals + 1};
         at = end + strspn(end, " ");
@@ -145,10 +146,9 @@ void orr_fuzz_run(const struct orr_fuzz_target *target, const uint8_t *input, si
             "orrery: %s%s%s, seed %" PRIu64 ", %zu bytes: %s\n%s\ntrace hash %016" PRIx64 "\n"
             "  its story: orrery replay %s%s%s --input FILE\n"
             "  as a file to keep: orrery convert %s%s%s --input FILE -o FILE.replay\n",
-            target->scenario->name, space, target->parameters,
-            outcome.seed, size, outcome.check, outcome.detail, outcome.trace_hash,
-            target->scenario->name, space,
-            target->parameters, target->scenario->name, space, target->parameters);
+            target->scenario->name, space, target->parameters, outcome.seed, size, outcome.check,
+            outcome.detail, outcome.trace_hash, target->scenario->name, space, target->parameters,
+            target->scenario->name, space, target->parameters);
     abort();
 }
 

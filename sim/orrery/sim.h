@@ -361,8 +361,8 @@ struct orr_run_options {
     uint64_t seed;
     const struct orr_parameter_value *parameters;
     size_t parameter_count;
-    FILE *trace; /* every event, one a line; NULL = none */
-    FILE *story; /* faults, boots and the failed check, for people; NULL = none */
+    FILE *trace;          /* every event, one a line; NULL = none */
+    FILE *story;          /* faults, boots and the failed check, for people; NULL = none */
     const uint8_t *bytes; /* a fuzzer's input (docs/fuzzing.md), whose seed counts; NULL = none */
     size_t byte_count;
     FILE *lane_names;    /* gets the name of each lane that is drawn from, a line; NULL = none */

@@ -20,7 +20,7 @@ static size_t put_chunk(uint8_t *bytes, enum orr__site site, uint64_t actor, uin
 {
     uint32_t lane = orr__lane(site, actor);
     const uint8_t head[ORR__INPUT_HEAD_BYTES] = {
-        (uint8_t)site,   (uint8_t)lane,         (uint8_t)(lane >> 8),   (uint8_t)(lane >> 16),
+        (uint8_t)site,  (uint8_t)lane,         (uint8_t)(lane >> 8),   (uint8_t)(lane >> 16),
         (uint8_t)place, (uint8_t)(place >> 8), (uint8_t)(place >> 16), count};
     memcpy(bytes, head, sizeof head);
     memcpy(bytes + sizeof head, values, count);
@@ -208,8 +208,8 @@ START_TEST(test_lanes__every_site_has_a_name)
             orr__lane_text(lane, name);
             ck_assert_msg(orr__lane_named(name) == lane, "%s is another lane", name);
         }
-    static const char *const wrong[] = {"",        "/",           "nothing/server", "op-error",
-                                        "tie/x",   "op-error/@1", "op-error/@12345g", "op-error/",
+    static const char *const wrong[] = {"",         "/",           "nothing/server",   "op-error",
+                                        "tie/x",    "op-error/@1", "op-error/@12345g", "op-error/",
                                         "swarm/a b"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
         ck_assert_msg(orr__lane_named(wrong[i]) == 0, "\"%s\" is a lane", wrong[i]);

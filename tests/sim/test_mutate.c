@@ -1,7 +1,7 @@
 /*
- * test_mutate.c: the mutator that knows lanes: whatever comes in, an input in normal form and within
- * the bound comes out; the same random number gives the same; it goes where a run has drawn, and
- * every step of it happens.
+ * test_mutate.c: the mutator that knows lanes: whatever comes in, an input in normal form and
+ * within the bound comes out; the same random number gives the same; it goes where a run has drawn,
+ * and every kind of change happens.
  */
 #include "sim/fuzz/mutate.h"
 
@@ -50,8 +50,7 @@ static void check_normal(const uint8_t *bytes, size_t size)
 
 static void offer(enum orr__site site, uint64_t actor, uint32_t end)
 {
-    offers.lanes[offers.count++] =
-        (struct orr__offer){.lane = orr__lane(site, actor), .end = end};
+    offers.lanes[offers.count++] = (struct orr__offer){.lane = orr__lane(site, actor), .end = end};
 }
 
 static void some_offers(void)
@@ -91,7 +90,7 @@ START_TEST(test_mutate__any_bytes_become_an_input_within_the_bound)
 END_TEST
 
 /* A site with one lane of two places is not drowned by one with two hundred lanes of a thousand;
- * no place that a run has not reached is set but by what goes on from one; 0 and 255 are frequent. */
+ * no other lanes come but those of the swarm; 0 is frequent. */
 START_TEST(test_mutate__goes_where_a_run_has_drawn)
 {
     uint32_t crash = 0;
@@ -151,8 +150,8 @@ START_TEST(test_mutate__every_kind_of_change_comes)
         for (size_t i = 0; i < count; i++)
             for (size_t j = 0; j < 6; j++) {
                 bool same_lane = orr__cell_lane(cells[i]) == orr__cell_lane(before[j]);
-                moved |= same_lane && (uint8_t)cells[i] == (uint8_t)before[j] &&
-                         cells[i] != before[j];
+                moved |=
+                    same_lane && (uint8_t)cells[i] == (uint8_t)before[j] && cells[i] != before[j];
                 changed |= cells[i] >> 8 == before[j] >> 8 && cells[i] != before[j];
             }
     }
