@@ -5,9 +5,9 @@
  * The model: a draft is the seed and the cells, sorted, each place once. Each step changes a few
  * cells, mostly where the last run has drawn: a site is chosen first, then a lane of it, so that
  * ten thousand segments do not drown one power loss. 0 strikes, 255 does not, so these two come
- * more often than chance would have them. One input in four is a seed alone, for a bug that many seeds
- * show needs no guide. At the end what is too long loses whole lanes. What comes
- * in may be any bytes, what goes out is in normal form.
+ * more often than chance would have them. One input in four is a seed alone, for a bug that
+ * many seeds show needs no guide. At the end what is too long loses whole lanes. What comes in may
+ * be any bytes, what goes out is in normal form.
  */
 #include "mutate.h"
 

@@ -32,14 +32,14 @@ struct orr_fuzz_target {
 /* What a run did beside covering code: each number is 0 or how often, 255 for more. */
 #define ORR_FUZZ_MARKS 2048u
 
-/* Runs an input; `marks` (NULL, or ORR_FUZZ_MARKS of them) are added to. Returns if the run passes;
- * if a check fails, says so and how to bring it back, and aborts. Wrong parameters are a caught
- * error. */
+/* Runs an input; `marks` (NULL, or ORR_FUZZ_MARKS of them) are added to. Returns if the run
+ * passes; if a check fails, says so and how to bring it back, and aborts. Wrong parameters are a
+ * caught error. */
 ORR_API void orr_fuzz_run(const struct orr_fuzz_target *target, const uint8_t *input, size_t size,
                           uint8_t *marks);
 /* Makes another input out of one, in place: `input` has `size` bytes and room for `size_max`,
- * which the result keeps to. The lanes that the last orr_fuzz_run drew from are used first. Returns the
- * new size. */
+ * which the result keeps to. It goes mostly where the last orr_fuzz_run has drawn. Returns the new
+ * size. */
 ORR_API size_t orr_fuzz_mutate(uint8_t *input, size_t size, size_t size_max, uint32_t random);
 /* Makes one out of two, into `input`. Returns its size, at most `size_max`. */
 ORR_API size_t orr_fuzz_cross(const uint8_t *one, size_t one_size, const uint8_t *two,
