@@ -4,6 +4,8 @@
 # are found: the faults that show a bug are enough to find it, and without them it is not found. Two of register's need no
 # fault at all; one of them, no-write-back, shows without faults in one of 1000 seeds. Prints TAP.
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 orrery=$1
 seeds=$2
 bugs='kv:ack-before-fsync:5000 kv:short-send:5000 kv:short-recv:5000 kv:ignore-torn-tail:5000 kv:rename-before-fsync:5000
@@ -15,20 +17,7 @@ hidden='kv:short-send:short-transfers kv:short-recv:short-transfers kv:ack-befor
 shown='minority:none stale-epoch:none no-write-back:disk-full no-write-back:disk-error unsynced-timestamp:power-loss'
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-number=0
-failures=0
-
-check() # NAME STATUS
-{
-    number=$((number + 1))
-    if [ "$2" -eq 0 ]; then
-        echo "ok $number - $1"
-    else
-        echo "not ok $number - $1"
-        sed 's/^/# /' "$work/log" | tail -n 40
-        failures=$((failures + 1))
-    fi
-}
+log=$work/log
 
 member() # NAME
 {
@@ -43,7 +32,6 @@ fields() # TRIPLE: sets scenario, bug, word
     bug=${bug%:*}
 }
 
-echo 1..40
 for scenario in echo kv register; do
     "$orrery" run "$scenario" --seeds "$seeds" --failures 3 >"$work/log" 2>&1
     check "$scenario holds over $seeds seeds" $?
@@ -72,4 +60,4 @@ done
 "$orrery" run register bug=no-write-back only=none --seeds $((seeds / 5)) --failures 2 --json >"$work/log" 2>&1
 [ "$(tail -n 1 "$work/log" | sed -n 's/.*"failures": \([0-9]*\),.*/\1/p')" -le 1 ]
 check 'register bug=no-write-back seldom does harm only=none' $?
-[ $failures -eq 0 ]
+finish

@@ -449,7 +449,8 @@ def check_exports(tree, library):
 
 def check_shell(tree, path):
     need("shellcheck")
-    result = run(["shellcheck", "--severity=style", os.path.join(tree.root, path)])
+    result = run(["shellcheck", "--severity=style", "--external-sources", "--source-path", tree.root,
+                  os.path.join(tree.root, path)])
     if result.returncode != 0:
         yield from result.stdout.splitlines()
 

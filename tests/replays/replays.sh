@@ -3,25 +3,14 @@
 # the bug that was planted; recorded runs replay to the same hash; shrinking ends with what each single fault is needed
 # for, with any number of jobs. Prints TAP.
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 orrery=$1
 seeds=$3
 folder=$(dirname "$2")
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-number=0
-failures=0
-
-check() # NAME STATUS
-{
-    number=$((number + 1))
-    if [ "$2" -eq 0 ]; then
-        echo "ok $number - $1"
-    else
-        echo "not ok $number - $1"
-        sed 's/^/# /' "$work/log" | tail -n 20
-        failures=$((failures + 1))
-    fi
-}
+log=$work/log
 
 for file in "$folder"/*.replay; do
     name=$(basename "$file" .replay)
@@ -86,5 +75,4 @@ check "a sweep finds the fault that a bug does not survive" $?
 [ $? -eq 1 ] && grep -q "^check " "$work/swept-1.replay" && ! grep -q '^unused' "$work/log"
 check "and its replay file brings it back" $?
 
-echo "1..$number"
-[ "$failures" -eq 0 ]
+finish
