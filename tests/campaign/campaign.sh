@@ -36,6 +36,11 @@ for scenario in echo kv register; do
     "$orrery" run "$scenario" --seeds "$seeds" --failures 3 >"$work/log" 2>&1
     check "$scenario holds over $seeds seeds" $?
 done
+"$orrery" run register nodes=5 --seeds $((seeds / 5)) --failures 3 >"$work/log" 2>&1
+check "register holds with five replicas" $?
+"$orrery" run register nodes=5 bug=minority --seeds 200 >"$work/log" 2>&1
+[ $? -eq 1 ]
+check "register bug=minority is found with five replicas" $?
 for triple in $bugs; do
     fields "$triple"
     "$orrery" run "$scenario" "bug=$bug" --seeds "$word" --json >"$work/log" 2>&1
