@@ -229,16 +229,33 @@ static bool path_is_clear(const struct orr__end *end)
            !orr__link_is_cut(world, end->peer->out.link) && orr__stack_is_up(end->peer->stack);
 }
 
+/* All that was sent is there: an answer to it is an answer to all. */
+static bool all_has_arrived(const struct orr__flow *flow)
+{
+    return flow->sent == flow->arrived && flow->hello_sent == flow->hello_arrived &&
+           flow->fin_sent == flow->fin_arrived;
+}
+
+static void send_again(struct orr__end *end)
+{
+    orr__stream_resume(end);
+    if (!end->out.stalled && all_has_arrived(&end->out))
+        orr__end_heard(end);
+}
+
 static void retransmit(struct orr_world *world, void *object, uint64_t retries)
 {
     struct orr__end *end = object;
+    struct orr__flow *flow = &end->out;
     struct orr__connection *connection = end->connection;
     uint32_t retries_max = end->socket != NULL ? RETRIES_MAX : RETRIES_ORPHAN_MAX;
-    orr__trace_hash(world, ORR__NET_RETRANSMIT, end->out.link->id, retries, 0);
-    end->out.stalled = false;
-    if (orr__end_state(end) != ORR__END_OPEN) {
+    bool waits = flow->stalled || flow->unheard;
+    orr__trace_hash(world, ORR__NET_RETRANSMIT, flow->link->id, retries, 0);
+    flow->timed = false;
+    flow->stalled = false;
+    if (orr__end_state(end) != ORR__END_OPEN || !waits) {
         /* nothing is left to send */
-    } else if (end->out.retries++ >= retries_max) {
+    } else if (flow->retries++ >= retries_max) {
         orr__record_text(world, end->stack->node, "gives up: nothing was acknowledged");
         orr__end_shut_down(end, ETIMEDOUT);
     } else if (!path_is_clear(end)) {
@@ -246,20 +263,47 @@ static void retransmit(struct orr_world *world, void *object, uint64_t retries)
     } else if (orr__end_state(end->peer) == ORR__END_CLOSED) {
         orr__end_send_reset(end->peer, true);
     } else {
-        orr__stream_resume(end);
+        send_again(end);
     }
     orr__connection_release(connection);
 }
 
-void orr__end_stall(struct orr__end *end)
+static void appoint_retransmission(struct orr__end *end)
 {
     struct orr__connection *connection = end->connection;
-    if (end->out.stalled || connection->severed)
+    struct orr__flow *flow = &end->out;
+    if (flow->timed)
+        return;
+    flow->timed = true;
+    orr__connection_schedule(connection,
+                             orr__now(connection->world) + retransmit_after(flow->retries),
+                             retransmit, end, flow->retries);
+}
+
+void orr__end_stall(struct orr__end *end)
+{
+    if (end->connection->severed)
         return;
     end->out.stalled = true;
-    orr__connection_schedule(connection,
-                             orr__now(connection->world) + retransmit_after(end->out.retries),
-                             retransmit, end, end->out.retries);
+    appoint_retransmission(end);
+}
+
+void orr__end_heard(struct orr__end *end)
+{
+    end->out.unheard = false;
+    end->out.retries = 0;
+}
+
+void orr__end_unheard(struct orr__end *end)
+{
+    const struct orr__connection *connection = end->connection;
+    if (connection->instant || connection->severed)
+        return;
+    if (!end->out.unheard && orr__tracing(connection->world))
+        orr__record_text(connection->world, end->peer->stack->node,
+                         "acknowledges %s: lost, the link is cut", end->out.link->name);
+    end->out.unheard = true;
+    appoint_retransmission(end);
 }
 
 void orr__end_lose(struct orr__end *end)

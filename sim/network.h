@@ -33,7 +33,9 @@
  *
  * Loss is not simulated packet by packet. What a retransmission would repair shows as time only: a
  * flow whose path is cut, whose receiver is down or has no room to accept is `stalled`, its bytes
- * go back to unsent, and one event looks again after 200 ms, 400 ms, ... as TCP's timer does.
+ * go back to unsent, and one event looks again after 200 ms, 400 ms, ... as TCP's timer does. Where
+ * bytes arrive and the way back is cut, the sender is `unheard`: what it writes goes on to leave
+ * until that timer has run for the first time.
  */
 #ifndef ORR_SIM_NETWORK_H
 #define ORR_SIM_NETWORK_H
@@ -67,7 +69,9 @@ struct orr__flow {
     uint8_t ring_bits; /* the ring has, or had last, 2 to that power bytes; it only grows */
     uint8_t epoch;     /* segments of an earlier one were lost */
     uint8_t retries;
-    bool stalled : 1;         /* a retransmission is appointed */
+    bool stalled : 1;         /* nothing leaves before the retransmission */
+    bool timed : 1;           /* a retransmission is appointed */
+    bool unheard : 1;         /* the acknowledgment of what arrived was lost */
     bool window_underway : 1; /* a window update is on its way to the sender */
     bool hello_sent : 1;      /* the handshake's last packet; later segments follow it */
     bool hello_arrived : 1;
@@ -408,8 +412,11 @@ void orr__end_vanish(struct orr__end *end);
 void orr__connections_vanish(struct orr__stack *of, const struct orr__stack *stack);
 /* What is on its way is lost, and is sent again later. */
 void orr__end_lose(struct orr__end *end);
-/* Looks again when TCP's retransmission timer would. */
+/* Nothing leaves until TCP's retransmission timer looks again. */
 void orr__end_stall(struct orr__end *end);
+/* What the end sent has arrived, and so has the acknowledgment, or it was lost. */
+void orr__end_heard(struct orr__end *end);
+void orr__end_unheard(struct orr__end *end);
 /* Sends a RST from one end to its peer; one that answers something is provoked again if it gets
  * lost. */
 void orr__end_send_reset(struct orr__end *from, bool answers);

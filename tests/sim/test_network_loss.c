@@ -128,6 +128,64 @@ START_TEST(test_network_loss__bytes_wait_for_a_cut_link)
 }
 END_TEST
 
+/* What the sender writes arrives and it cannot know: it gives up as if nothing had. Until its timer
+ * has run once it goes on to send. */
+START_TEST(test_network_loss__acknowledgments_are_lost_on_a_cut_link)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    static struct op rest;
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], UINT64_MAX);
+    uint64_t start_ns = orr_world_now(world);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    EXPECT(3, orr_send, CLIENT, pair.client, "def", 3);
+    EXPECT(6, orr_recv, SERVER, pair.server, scratch, 9);
+    run(ORR_SECOND);
+    EXPECT(3, orr_send, CLIENT, pair.client, "ghi", 3); /* into its own buffer */
+    SUBMIT(&rest, orr_recv, SERVER, pair.server, scratch, 9);
+    (void)time_to_end(&recv, 7200 * ORR_SECOND);
+    EXPECT_BETWEEN(orr_world_now(world) - start_ns, 924 * ORR_SECOND, 926 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, -ETIMEDOUT);
+    ck_assert_int_eq(rest.result, PENDING); /* the reset cannot get through, nor can the bytes */
+    EXPECT(-EPIPE, orr_send, CLIENT, pair.client, "jkl", 3);
+}
+END_TEST
+
+START_TEST(test_network_loss__an_acknowledgment_makes_up_for_lost_ones)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    for (int i = 0; i < 3; i++) { /* each for less time than it takes to give up */
+        orr_world_cut(world, nodes[SERVER], nodes[CLIENT], 600 * ORR_SECOND);
+        EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+        run(600 * ORR_SECOND);
+        run(120 * ORR_SECOND); /* it asks at least so often */
+    }
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], ORR_MILLISECOND);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3); /* the next one has an answer, for both */
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], 7200 * ORR_SECOND);
+    run(7200 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, PENDING);
+    EXPECT(15, orr_recv, SERVER, pair.server, scratch, 99);
+}
+END_TEST
+
+START_TEST(test_network_loss__the_acknowledgment_of_a_fin_is_lost)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], UINT64_MAX);
+    EXPECT(0, orr_shutdown, CLIENT, pair.client, ORR_SHUTDOWN_SEND);
+    EXPECT(0, orr_recv, SERVER, pair.server, scratch, 9);
+    EXPECT_BETWEEN(time_to_end(&recv, 7200 * ORR_SECOND), 923 * ORR_SECOND, 926 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, -ETIMEDOUT);
+}
+END_TEST
+
 START_TEST(test_network_loss__window_updates_wait_for_a_cut_link)
 {
     struct pair pair = tcp_pair();
@@ -718,6 +776,9 @@ int main(void)
         test_network_loss__the_name_of_a_killed_process_stays,
         test_network_loss__connect_over_a_cut_link,
         test_network_loss__bytes_wait_for_a_cut_link,
+        test_network_loss__acknowledgments_are_lost_on_a_cut_link,
+        test_network_loss__an_acknowledgment_makes_up_for_lost_ones,
+        test_network_loss__the_acknowledgment_of_a_fin_is_lost,
         test_network_loss__window_updates_wait_for_a_cut_link,
         test_network_loss__a_window_that_the_sender_has_not_seen,
         test_network_loss__a_lost_reset_leaves_the_peer_alone,
