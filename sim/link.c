@@ -344,11 +344,6 @@ void orr__links_mend(struct orr_world *world)
             mend_for_good(world, world->links[from].slots[i]);
 }
 
-void orr_node_isolate(struct orr_node *node, uint64_t ns)
-{
-    orr_world_split(node->world, &node, 1, ns);
-}
-
 static bool is_among(const struct orr_node *node, struct orr_node *const *nodes, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
@@ -357,21 +352,30 @@ static bool is_among(const struct orr_node *node, struct orr_node *const *nodes,
     return false;
 }
 
+const char *orr__ways_text(uint32_t ways)
+{
+    if (ways == ORR__WAY_BOTH)
+        return "";
+    return ways == ORR_WAY_IN ? ": hears nobody" : ": nobody hears it";
+}
+
 void orr__links_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
-                      uint64_t ns)
+                      uint32_t ways, uint64_t ns)
 {
     for (struct orr_node *other = world->nodes; other != NULL; other = other->next) {
         if (is_among(other, nodes, count))
             continue;
         for (uint32_t i = 0; i < count; i++) {
-            orr__link_cut(world, nodes[i], other, ns);
-            orr__link_cut(world, other, nodes[i], ns);
+            if ((ways & ORR_WAY_OUT) != 0)
+                orr__link_cut(world, nodes[i], other, ns);
+            if ((ways & ORR_WAY_IN) != 0)
+                orr__link_cut(world, other, nodes[i], ns);
         }
     }
 }
 
-void orr_world_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
-                     uint64_t ns)
+static void split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
+                  uint32_t ways, uint64_t ns)
 {
     if (count == 0)
         return;
@@ -380,7 +384,27 @@ void orr_world_split(struct orr_world *world, struct orr_node *const *nodes, uin
     if (!orr__happens(world, &point))
         return;
     ns = orr__extent(world, &point, ns, 0, UINT64_MAX);
-    orr__links_split(world, nodes, count, ns);
-    orr__fault(world, &point, ns, "cut off for %" PRIu64 " ms, with %" PRIu32 " other%s",
-               ns / ORR_MILLISECOND, count - 1, ORR__S(count - 1));
+    orr__links_split(world, nodes, count, ways, ns);
+    orr__fault(world, &point, ns, "cut off for %" PRIu64 " ms, with %" PRIu32 " other%s%s",
+               ns / ORR_MILLISECOND, count - 1, ORR__S(count - 1), orr__ways_text(ways));
+}
+
+void orr_world_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
+                     uint64_t ns)
+{
+    split(world, nodes, count, ORR__WAY_BOTH, ns);
+}
+
+void orr_node_isolate(struct orr_node *node, uint64_t ns)
+{
+    split(node->world, &node, 1, ORR__WAY_BOTH, ns);
+}
+
+void orr_node_isolate_way(struct orr_node *node, enum orr_way way, uint64_t ns)
+{
+    if (way != ORR_WAY_IN && way != ORR_WAY_OUT)
+        orr_fatal("orr_node_isolate_way: %s: way %u: only ORR_WAY_IN and ORR_WAY_OUT exist, "
+                  "orr_node_isolate cuts both",
+                  node->name, (uint32_t)way);
+    split(node->world, &node, 1, (uint32_t)way, ns);
 }

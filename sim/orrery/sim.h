@@ -186,6 +186,9 @@ ORR_API void orr_world_cut(struct orr_world *world, struct orr_node *from, struc
 ORR_API void orr_world_mend(struct orr_world *world, struct orr_node *from, struct orr_node *to);
 /* Cuts a node, or a group of them, off from all others, both ways. Within the group all is well. */
 ORR_API void orr_node_isolate(struct orr_node *node, uint64_t ns);
+/* The same one way: IN: the node hears nobody, and all hear it; OUT: nobody hears it. */
+enum orr_way { ORR_WAY_IN = 1, ORR_WAY_OUT };
+ORR_API void orr_node_isolate_way(struct orr_node *node, enum orr_way way, uint64_t ns);
 ORR_API void orr_world_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
                              uint64_t ns);
 /* Holds back what goes from one node to another (one way) for a stretch of time, at most
