@@ -150,7 +150,7 @@ enum orr__fault_kind {
     ORR__FAULT_REFUSED,
     ORR__FAULT_RESET,
     ORR__FAULT_LOST,
-    ORR__FAULT_ASTRAY, /* a datagram is doubled, or overtaken */
+    ORR__FAULT_ASTRAY, /* a datagram is doubled, overtaken, or comes again later */
     ORR__FAULT_CUT,
     ORR__FAULT_CLOGGED,
     ORR__FAULT_SLOW, /* a link carries only so much */
@@ -179,8 +179,9 @@ enum orr__fault_kind {
 /* The longest delay that a replay file can give. */
 #define ORR__LONGER_MAX_NS (60 * ORR_MINUTE)
 
-/* The two values of ASTRAY. */
-enum { ORR__ASTRAY_DOUBLED, ORR__ASTRAY_OVERTAKEN };
+/* The values of ASTRAY. A stale copy comes later, after newer ones. */
+enum { ORR__ASTRAY_DOUBLED, ORR__ASTRAY_OVERTAKEN, ORR__ASTRAY_STALE, ORR__ASTRAY_COUNT };
+const char *orr__astray_word(uint64_t value);
 
 /*
  * A point where a fault can strike. Its name, "owner/part#number" ("owner#number" without a part),

@@ -723,6 +723,7 @@ START_TEST(test_network_loss__datagram_faults)
     uint32_t lost = 0;
     uint32_t doubled = 0;
     uint32_t overtaken = 0;
+    uint32_t stale = 0; /* a copy, with newer ones between the two */
     uint32_t newest = 0;
     for (;;) {
         uint32_t number = 0;
@@ -732,6 +733,7 @@ START_TEST(test_network_loss__datagram_faults)
         if (recv.result == PENDING)
             break;
         ck_assert_int_eq(recv.result, sizeof number);
+        stale += seen[number] == 1 && newest > number;
         seen[number]++;
         overtaken += number < newest;
         newest = number > newest ? number : newest;
@@ -743,6 +745,7 @@ START_TEST(test_network_loss__datagram_faults)
     }
     EXPECT_BETWEEN(lost, 20, 90);
     EXPECT_BETWEEN(doubled, 5, 50);
+    EXPECT_BETWEEN(stale, 3, doubled - 3); /* some are, some are not */
     EXPECT_BETWEEN(overtaken, 5, 80);
 }
 END_TEST
