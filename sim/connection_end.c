@@ -7,7 +7,8 @@
  * read.
  *
  * A node that lost power answers nothing. What is sent to it is sent again until it has booted,
- * and then it answers RST; after about 15 minutes the sender gives up with -ETIMEDOUT.
+ * and then it answers RST; after about 15 minutes the sender gives up with -ETIMEDOUT, or with what
+ * it has heard of the way there meanwhile, for a connection does not end by that alone.
  */
 #include "network.h"
 
@@ -257,7 +258,8 @@ static void retransmit(struct orr_world *world, void *object, uint64_t retries)
         /* nothing is left to send */
     } else if (flow->retries++ >= retries_max) {
         orr__record_text(world, end->stack->node, "gives up: nothing was acknowledged");
-        orr__end_shut_down(end, ETIMEDOUT);
+        int error = orr__end_unreachable(end);
+        orr__end_shut_down(end, error != 0 ? error : ETIMEDOUT);
     } else if (!path_is_clear(end)) {
         orr__end_stall(end);
     } else if (orr__end_state(end->peer) == ORR__END_CLOSED) {

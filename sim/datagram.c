@@ -3,9 +3,10 @@
  * nothing points from a packet to a socket, so that either can be gone before the other.
  *
  * Datagrams of one socket arrive in the order they were sent, unless DATAGRAM loses, doubles or
- * delays one, or a copy of it. A cut link, a node without power and a full queue lose them silently. A closed port
- * on a node that is up answers "unreachable", which a connected socket reports once as
- * -ECONNREFUSED; the others never hear of it.
+ * delays one, or a copy of it. A cut link, a node without power and a full queue lose them
+ * silently: Linux keeps to itself what a router answers, unless IP_RECVERR is set. A closed port on
+ * a node that is up answers "unreachable", which a connected socket reports once as -ECONNREFUSED;
+ * the others never hear of it.
  */
 #include "network.h"
 

@@ -62,6 +62,8 @@ static const struct {
     [ORR__FAULT_APART] = {"apart", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
     [ORR__FAULT_ERROR_ALONE] = {"error-alone", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
     [ORR__FAULT_NOT_WOKEN] = {"not-woken", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
+    [ORR__FAULT_UNREACHABLE] = {"unreachable", ORR_FAMILY_UNREACHABLE, ORR__UNIT_NONE},
+    [ORR__FAULT_NO_ROUTE] = {"no-route", ORR_FAMILY_UNREACHABLE, ORR__UNIT_NONE},
 };
 
 const char *orr__fault_word(enum orr__fault_kind kind)

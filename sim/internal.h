@@ -101,6 +101,7 @@ enum orr__site {
     ORR__SITE_SOCKET,      /* ... for a socket */
     ORR__SITE_POLL,        /* whether a poll is told only what has woken it */
     ORR__SITE_WAKE,        /* whether an accept that was canceled is woken instead of another */
+    ORR__SITE_UNREACHABLE, /* what a connect hears over a link that lets nothing pass */
     ORR__SITE_COUNT
 };
 
@@ -173,6 +174,8 @@ enum orr__fault_kind {
     ORR__FAULT_APART,       /* a link finds its file, and makes the name later */
     ORR__FAULT_ERROR_ALONE, /* a poll is told of an error, and of nothing else */
     ORR__FAULT_NOT_WOKEN,   /* an accept that was canceled is woken instead of another */
+    ORR__FAULT_UNREACHABLE, /* who connects over a link hears that nobody is there, after a while */
+    ORR__FAULT_NO_ROUTE,    /* ... that no way leads there, at once */
     ORR__FAULT_KIND_COUNT
 };
 
@@ -497,12 +500,16 @@ struct orr__link {
     uint64_t spread_ns;
     struct orr__obstacle *obstacle; /* NULL: there never was one */
     uint8_t distribution;           /* enum orr_latency */
+    uint8_t outage;                 /* of link.c: what is heard while nothing passes */
     char name[];                    /* "client->server" */
 };
 
 struct orr__link *orr__world_link(struct orr_world *world, const struct orr_node *from,
                                   const struct orr_node *to);
 bool orr__link_is_cut(const struct orr_world *world, const struct orr__link *link);
+/* What a sender hears at some time of a link that lets nothing pass: 0 = nothing, EHOSTUNREACH,
+ * ENETUNREACH. Decided when it is asked first; enters the ledger. */
+int orr__link_error(struct orr_world *world, struct orr__link *link);
 /* True if a packet would wait too long for the line: what can be lost is. */
 bool orr__link_is_full(const struct orr_world *world, const struct orr__link *link);
 /* From now to the arrival of a segment (datagram: of a datagram) with so many bytes, which is on

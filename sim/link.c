@@ -14,6 +14,7 @@
  */
 #include "world.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,13 @@
 #define SLOW_DOUBLINGS 11u
 /* A datagram that would wait longer than that for the line is dropped. */
 #define LINE_QUEUE_NS (200 * ORR_MILLISECOND)
+/* What is heard of an outage, besides an errno: nothing; or nobody has asked yet. */
+#define OUTAGE_UNASKED 0u
+#define OUTAGE_SILENT 1u
+_Static_assert(EHOSTUNREACH > OUTAGE_SILENT && EHOSTUNREACH <= UINT8_MAX &&
+                   ENETUNREACH > OUTAGE_SILENT && ENETUNREACH <= UINT8_MAX,
+               "an outage is told by a byte");
+#define NO_ROUTE_ONE_IN 4u
 #define NODES_FIRST 8u
 #define SLOTS_FIRST 4u
 
@@ -188,6 +196,31 @@ struct orr__point orr__link_point(const struct orr__link *link, enum orr__fault_
     };
 }
 
+static bool is_told(struct orr_world *world, struct orr__link *link, enum orr__fault_kind kind)
+{
+    struct orr__point point = orr__link_point(link, kind, ORR__SITE_UNREACHABLE, false, 0);
+    point.part = "outage";
+    point.occurrence = kind;
+    if (!orr__strikes(world, &point))
+        return false;
+    link->outage = kind == ORR__FAULT_NO_ROUTE ? ENETUNREACH : EHOSTUNREACH;
+    orr__fault(world, &point, 0, "%s",
+               kind == ORR__FAULT_NO_ROUTE ? "no way leads there" : "nobody is there");
+    return true;
+}
+
+int orr__link_error(struct orr_world *world, struct orr__link *link)
+{
+    if (link->outage == OUTAGE_UNASKED) {
+        bool routed =
+            orr__draw_below(world, ORR__SITE_UNREACHABLE, link->id, 0, NO_ROUTE_ONE_IN) == 0;
+        link->outage = OUTAGE_SILENT;
+        if (!is_told(world, link, routed ? ORR__FAULT_NO_ROUTE : ORR__FAULT_UNREACHABLE))
+            (void)is_told(world, link, routed ? ORR__FAULT_UNREACHABLE : ORR__FAULT_NO_ROUTE);
+    }
+    return link->outage == OUTAGE_SILENT ? 0 : link->outage;
+}
+
 /* When the packet is on the line as a whole. */
 static uint64_t departure(const struct orr_world *world, struct orr__link *link, uint32_t bytes)
 {
@@ -260,7 +293,13 @@ void orr_world_set_link(struct orr_world *world, struct orr_node *from, struct o
                   " ns, spread %" PRIu64 " ns: there are %u distributions, and a minute is most",
                   from->name, to->name, (uint32_t)options->distribution, options->latency_ns,
                   options->spread_ns, (uint32_t)ORR_LATENCY_COUNT);
+    int unreachable = options->unreachable;
+    if (unreachable != 0 && unreachable != -EHOSTUNREACH && unreachable != -ENETUNREACH)
+        orr_fatal("orr_world_set_link: %s->%s: unreachable %d: it is 0, -EHOSTUNREACH or "
+                  "-ENETUNREACH",
+                  from->name, to->name, unreachable);
     struct orr__link *link = orr__world_link(world, from, to);
+    link->outage = unreachable == 0 ? OUTAGE_SILENT : (uint8_t)-unreachable;
     link->distribution = (uint8_t)options->distribution;
     link->latency_ns = options->latency_ns;
     link->spread_ns = options->spread_ns;

@@ -115,6 +115,7 @@ struct orr__connection {
     uint8_t syn_count;
     bool instant;                /* Unix: the bytes take no time */
     bool severed;                /* a reset by choice is on its way to both ends */
+    bool hears_unreachable;      /* the answer to a SYN that was lost is on its way */
     struct orr__name *left_name; /* Unix: of the client that left before it was accepted */
     struct orr__end ends[2];     /* 0 connected, 1 accepted */
 };
@@ -373,6 +374,8 @@ void orr__connection_schedule(struct orr__connection *connection, uint64_t time_
                               orr__event_run run, void *object, uint64_t a);
 /* The SYN, or its answer, did not get through: it is sent again later. */
 void orr__connection_syn_lost(struct orr__connection *connection, const char *why);
+/* What the end hears of what it sends now and is lost: 0 = nothing, EHOSTUNREACH, ENETUNREACH. */
+int orr__end_unreachable(const struct orr__end *end);
 /* The listener lets go of the connection; its reference stays with the caller. */
 void orr__connection_leave_listener(struct orr__connection *connection);
 /* The client of a Unix connection leaves: who accepts it later is still told its name. */

@@ -41,6 +41,129 @@ START_TEST(test_network_loss__connect_times_out)
 }
 END_TEST
 
+static void set_unreachable(int from, int to, int error)
+{
+    const struct orr_link_options options = {
+        .latency_ns = ORR_MILLISECOND, .distribution = ORR_LATENCY_FIXED, .unreachable = error};
+    orr_world_set_link(world, nodes[from], nodes[to], &options);
+}
+
+/* Who has that address is asked three times, a second each. */
+START_TEST(test_network_loss__a_neighbour_that_is_gone_is_unreachable)
+{
+    struct orr_address target = at(SERVER, 7000);
+    static struct op op;
+    orr_handle handle = stream_for(CLIENT, &target);
+    set_unreachable(CLIENT, SERVER, -EHOSTUNREACH);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    SUBMIT(&op, orr_connect, CLIENT, handle, &target);
+    EXPECT_BETWEEN(time_to_end(&op, 1000 * ORR_SECOND), 3 * ORR_SECOND, 3100 * ORR_MILLISECOND);
+    ck_assert_int_eq(op.result, -EHOSTUNREACH);
+    orr_node_start(nodes[SERVER]);
+    (void)listen_at(SERVER, "0.0.0.0:7000", 8);
+    EXPECT(0, orr_connect, CLIENT, handle, &target); /* the same socket */
+
+    /* It is there again before the third question: the next SYN gets through. */
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], 2500 * ORR_MILLISECOND);
+    SUBMIT(&op, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    EXPECT_BETWEEN(time_to_end(&op, 1000 * ORR_SECOND), 3 * ORR_SECOND, 3 * ORR_SECOND + SOON);
+    ck_assert_int_eq(op.result, 0);
+}
+END_TEST
+
+START_TEST(test_network_loss__a_router_that_knows_no_way_says_so)
+{
+    struct orr_address target = at(SERVER, 7000);
+    static struct op op;
+    (void)listen_at(SERVER, "0.0.0.0:7000", 8);
+    set_unreachable(CLIENT, SERVER, -ENETUNREACH);
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], ORR_SECOND);
+    EXPECT(-ENETUNREACH, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    run(ORR_SECOND);
+    /* The way back is no business of that router's. */
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], 2 * ORR_SECOND);
+    SUBMIT(&op, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    EXPECT_BETWEEN(time_to_end(&op, 1000 * ORR_SECOND), 3 * ORR_SECOND, 3 * ORR_SECOND + SOON);
+    ck_assert_int_eq(op.result, 0);
+    /* It knows the way, and nobody at its end. */
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    SUBMIT(&op, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    EXPECT_BETWEEN(time_to_end(&op, 1000 * ORR_SECOND), 3 * ORR_SECOND, 3100 * ORR_MILLISECOND);
+    ck_assert_int_eq(op.result, -EHOSTUNREACH);
+}
+END_TEST
+
+/* A connection goes on until it would have given up; then it tells what it has heard. */
+START_TEST(test_network_loss__a_connection_survives_that_its_peer_is_unreachable)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    set_unreachable(CLIENT, SERVER, -EHOSTUNREACH);
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], 700 * ORR_SECOND);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    run(900 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, PENDING);
+    EXPECT(3, orr_recv, SERVER, pair.server, scratch, 9);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    EXPECT_BETWEEN(time_to_end(&recv, 7200 * ORR_SECOND), 923 * ORR_SECOND, 926 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, -EHOSTUNREACH);
+    EXPECT(0, orr_recv, CLIENT, pair.client, scratch, 9);
+}
+END_TEST
+
+/* Of Linux only who sets IP_RECVERR hears of it. */
+START_TEST(test_network_loss__datagrams_do_not_hear_that_nobody_is_there)
+{
+    struct orr_address target = at(SERVER, 7000);
+    static struct op recv;
+    orr_handle handle = orr_socket(loop_of(CLIENT), ORR_FAMILY_IP4, ORR_SOCKET_DATAGRAM);
+    EXPECT(0, orr_connect, CLIENT, handle, &target);
+    SUBMIT(&recv, orr_recv, CLIENT, handle, scratch, 9);
+    set_unreachable(CLIENT, SERVER, -EHOSTUNREACH);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    for (int i = 0; i < 8; i++) {
+        EXPECT(4, orr_send, CLIENT, handle, "lost", 4);
+        run(ORR_SECOND);
+    }
+    ck_assert_int_eq(recv.result, PENDING);
+}
+END_TEST
+
+static int64_t connect_to_nobody(uint64_t seed, uint32_t rate)
+{
+    static struct op op;
+    world_teardown();
+    world_begin(seed, NULL);
+    orr_world_set_rate(world, ORR_FAMILY_UNREACHABLE, rate);
+    struct orr_address target = at(SERVER, 7000);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], UINT64_MAX);
+    SUBMIT(&op, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    (void)time_to_end(&op, 1000 * ORR_SECOND);
+    return op.result;
+}
+
+START_TEST(test_network_loss__what_a_connect_hears_of_an_outage_is_a_choice)
+{
+    uint32_t silent = 0;
+    uint32_t no_host = 0;
+    uint32_t no_way = 0;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        int64_t result = connect_to_nobody(seed, ALL_STRIKE / 2);
+        silent += result == -ETIMEDOUT;
+        no_host += result == -EHOSTUNREACH;
+        no_way += result == -ENETUNREACH;
+        ck_assert_int_eq(connect_to_nobody(seed, 0), -ETIMEDOUT);
+    }
+    ck_assert_uint_eq(silent + no_host + no_way, 60);
+    EXPECT_BETWEEN(silent, 5, 30);
+    EXPECT_BETWEEN(no_host, 15, 50);
+    EXPECT_BETWEEN(no_way, 5, 30);
+}
+END_TEST
+
 START_TEST(test_network_loss__a_node_that_boots_answers)
 {
     struct orr_address target = at(SERVER, 7000);
@@ -774,6 +897,11 @@ int main(void)
 {
     const TTest *const tests[] = {
         test_network_loss__connect_times_out,
+        test_network_loss__a_neighbour_that_is_gone_is_unreachable,
+        test_network_loss__a_router_that_knows_no_way_says_so,
+        test_network_loss__a_connection_survives_that_its_peer_is_unreachable,
+        test_network_loss__datagrams_do_not_hear_that_nobody_is_there,
+        test_network_loss__what_a_connect_hears_of_an_outage_is_a_choice,
         test_network_loss__a_node_that_boots_answers,
         test_network_loss__the_machine_of_a_killed_process_refuses,
         test_network_loss__the_name_of_a_killed_process_stays,
