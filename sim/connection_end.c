@@ -20,6 +20,8 @@
 #define RETRIES_MAX 15u
 #define RETRIES_ORPHAN_MAX 8u
 #define KEEP_ALIVE_NS (7200 * ORR_SECOND)
+#define KEEP_ALIVE_PAUSE_NS (75 * ORR_SECOND)
+#define KEEP_ALIVE_QUESTIONS 9u
 
 /* The end takes no part any more: no byte leaves or is expected, and its operations end. */
 void orr__end_shut_down(struct orr__end *end, int error)
@@ -59,24 +61,7 @@ static void reset_arrives(struct orr_world *world, void *object, uint64_t occurr
     orr__connection_release(connection);
 }
 
-static void keep_alive(struct orr_world *world, void *object, uint64_t number)
-{
-    struct orr__end *end = object;
-    struct orr__connection *connection = end->connection;
-    orr__trace_hash(world, ORR__NET_KEEP_ALIVE, end->out.link->id, number, 0);
-    if (orr__end_state(end) == ORR__END_OPEN)
-        orr__end_stall(end);
-    orr__connection_release(connection);
-}
-
-/* The peer is gone and this end does not know. With SO_KEEPALIVE it asks, after two hours
- * without a word. */
-static void left_alone(struct orr__end *end)
-{
-    if (end->socket != NULL && orr__socket_has(end->socket, ORR_SOCKET_KEEP_ALIVE))
-        orr__connection_schedule(end->connection, orr__now(end->connection->world) + KEEP_ALIVE_NS,
-                                 keep_alive, end, end->out.link->segments);
-}
+static void left_alone(struct orr__end *end);
 
 /* A RST that answers something is provoked again by its retransmission; one sent on its own is
  * just lost. */
@@ -244,6 +229,14 @@ static void send_again(struct orr__end *end)
         orr__end_heard(end);
 }
 
+static void give_up(struct orr__end *end)
+{
+    int error = orr__end_unreachable(end);
+    orr__record_text(end->connection->world, end->stack->node,
+                     "gives up: nothing was acknowledged");
+    orr__end_shut_down(end, error != 0 ? error : ETIMEDOUT);
+}
+
 static void retransmit(struct orr_world *world, void *object, uint64_t retries)
 {
     struct orr__end *end = object;
@@ -257,9 +250,7 @@ static void retransmit(struct orr_world *world, void *object, uint64_t retries)
     if (orr__end_state(end) != ORR__END_OPEN || !waits) {
         /* nothing is left to send */
     } else if (flow->retries++ >= retries_max) {
-        orr__record_text(world, end->stack->node, "gives up: nothing was acknowledged");
-        int error = orr__end_unreachable(end);
-        orr__end_shut_down(end, error != 0 ? error : ETIMEDOUT);
+        give_up(end);
     } else if (!path_is_clear(end)) {
         orr__end_stall(end);
     } else if (orr__end_state(end->peer) == ORR__END_CLOSED) {
@@ -316,6 +307,68 @@ void orr__end_lose(struct orr__end *end)
     flow->hello_sent = flow->hello_arrived;
     flow->fin_sent = flow->fin_arrived;
     orr__end_stall(end);
+}
+
+/* ---- keep-alive ------------------------------------------------------------------------------ */
+
+/* When the end asks first: two hours after the last word, or the last answer to that question. */
+static uint64_t first_question_ns(const struct orr__end *end)
+{
+    uint64_t now_ns = orr__now(end->connection->world);
+    uint64_t heard_ns = end->connection->begun_ns;
+    if (end->peer->out.arrival_ns > heard_ns)
+        heard_ns = end->peer->out.arrival_ns;
+    if (end->out.arrival_ns > heard_ns)
+        heard_ns = end->out.arrival_ns;
+    if (heard_ns >= now_ns)
+        return heard_ns + KEEP_ALIVE_NS;
+    return now_ns + KEEP_ALIVE_NS - (now_ns - heard_ns) % KEEP_ALIVE_NS;
+}
+
+static void keep_alive(struct orr_world *world, void *object, uint64_t questions);
+
+static void ask_at(struct orr__end *end, uint64_t at_ns, uint64_t questions)
+{
+    end->asks = true;
+    orr__connection_schedule(end->connection, at_ns, keep_alive, end, questions);
+}
+
+/* What is under way asks by itself. */
+static void keep_alive(struct orr_world *world, void *object, uint64_t questions)
+{
+    struct orr__end *end = object;
+    struct orr__connection *connection = end->connection;
+    orr__trace_hash(world, ORR__NET_KEEP_ALIVE, end->out.link->id, questions, 0);
+    end->asks = false;
+    if (orr__end_state(end) != ORR__END_OPEN || end->socket == NULL || end->out.timed ||
+        !orr__socket_has(end->socket, ORR_SOCKET_KEEP_ALIVE)) {
+        /* nobody asks */
+    } else if (path_is_clear(end)) {
+        if (orr__end_state(end->peer) == ORR__END_CLOSED)
+            orr__end_send_reset(end->peer, true);
+    } else if (questions == KEEP_ALIVE_QUESTIONS) {
+        give_up(end);
+    } else {
+        ask_at(end, orr__now(world) + KEEP_ALIVE_PAUSE_NS, questions + 1);
+    }
+    orr__connection_release(connection);
+}
+
+/* The peer is gone, or cannot be reached, and this end does not know. With SO_KEEPALIVE it asks. */
+static void left_alone(struct orr__end *end)
+{
+    if (end->socket != NULL && !end->asks && orr__socket_has(end->socket, ORR_SOCKET_KEEP_ALIVE))
+        ask_at(end, first_question_ns(end), 0);
+}
+
+void orr__stacks_parted(struct orr__stack *a, const struct orr__stack *b)
+{
+    for (struct orr__connection *connection = a->connections; connection != NULL;
+         connection = connection->next)
+        for (int i = 0; i < 2; i++)
+            if (connection->ends[1].stack == b && !connection->instant &&
+                orr__end_state(&connection->ends[i]) == ORR__END_OPEN)
+                left_alone(&connection->ends[i]);
 }
 
 /* ---- peers that vanish ----------------------------------------------------------------------- */

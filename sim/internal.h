@@ -533,6 +533,10 @@ void orr__stack_destroy(struct orr__stack *stack);
  * orr__socket_close. */
 void orr__stack_life_ended(struct orr__stack *stack, enum orr_crash kind);
 
+/* A link between the two lets nothing pass for a long time: the idle connections that began at `a`
+ * and lead to `b` will ask whether the peer is still there. */
+void orr__stacks_parted(struct orr__stack *a, const struct orr__stack *b);
+
 /* The bytes of a READV or WRITEV. */
 uint32_t orr__vectors_length(const struct orr_completion *completion);
 

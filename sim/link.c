@@ -36,6 +36,8 @@ _Static_assert(EHOSTUNREACH > OUTAGE_SILENT && EHOSTUNREACH <= UINT8_MAX &&
                    ENETUNREACH > OUTAGE_SILENT && ENETUNREACH <= UINT8_MAX,
                "an outage is told by a byte");
 #define NO_ROUTE_ONE_IN 4u
+/* Of shorter cuts no idle connection needs to know: its question is asked nine times, in minutes. */
+#define LONG_CUT_NS ORR_MINUTE
 #define NODES_FIRST 8u
 #define SLOTS_FIRST 4u
 
@@ -312,8 +314,13 @@ void orr__link_cut(struct orr_world *world, struct orr_node *from, struct orr_no
 {
     struct orr__obstacle *obstacle = obstacle_of(orr__world_link(world, from, to));
     uint64_t until_ns = orr__later(world, ns);
-    if (until_ns > obstacle->cut_until_ns)
-        obstacle->cut_until_ns = until_ns;
+    if (until_ns <= obstacle->cut_until_ns)
+        return;
+    obstacle->cut_until_ns = until_ns;
+    if (ns < LONG_CUT_NS)
+        return;
+    orr__stacks_parted(from->stack, to->stack);
+    orr__stacks_parted(to->stack, from->stack);
 }
 
 void orr_world_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to, uint64_t ns)

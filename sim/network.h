@@ -97,6 +97,7 @@ struct orr__end {
     bool shut_receive : 1;
     bool shut_send : 1;
     bool fin_received : 1;
+    bool asks : 1;         /* a keep-alive question is appointed */
     bool closed_first : 1; /* its FIN was sent before the peer's arrived: TIME_WAIT is here */
     uint32_t
         power_losses; /* the stack's when the end was made: another count now means it vanished */

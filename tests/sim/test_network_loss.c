@@ -473,8 +473,57 @@ START_TEST(test_network_loss__keep_alive_notices)
     run(SOON);
     orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
     orr_node_start(nodes[SERVER]);
-    EXPECT_BETWEEN(time_to_end(&recv, 9000 * ORR_SECOND), 7200 * ORR_SECOND, 7201 * ORR_SECOND);
+    EXPECT_BETWEEN(time_to_end(&recv, 9000 * ORR_SECOND), 7199 * ORR_SECOND, 7201 * ORR_SECOND);
     ck_assert_int_eq(recv.result, -ECONNRESET);
+}
+END_TEST
+
+/* Nine questions, 75 s apart: of a machine that is gone, and of one that is cut off. */
+START_TEST(test_network_loss__keep_alive_gives_up)
+{
+    static const char *const ports[][2] = {{"0.0.0.0:7000", "10.0.0.2:7000"},
+                                           {"0.0.0.0:7001", "10.0.0.2:7001"},
+                                           {"0.0.0.0:7002", "10.0.0.2:7002"}};
+    for (int way = 0; way < 3; way++) {
+        struct pair pair = connected(ports[way][0], ports[way][1], CLIENT, SERVER);
+        static struct op recv;
+        orr_socket_option_set(loop_of(CLIENT), pair.client, ORR_SOCKET_KEEP_ALIVE, 1);
+        SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+        run(SOON);
+        if (way == 0)
+            orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+        else
+            orr_world_cut(world, nodes[way == 1 ? CLIENT : SERVER],
+                          nodes[way == 1 ? SERVER : CLIENT], 9000 * ORR_SECOND);
+        EXPECT_BETWEEN(time_to_end(&recv, 9000 * ORR_SECOND), 7874 * ORR_SECOND, 7876 * ORR_SECOND);
+        ck_assert_int_eq(recv.result, -ETIMEDOUT);
+        EXPECT(-EPIPE, orr_send, CLIENT, pair.client, "abc", 3);
+        orr_node_start(nodes[SERVER]);
+        orr_world_mend(world, nodes[CLIENT], nodes[SERVER]);
+    }
+}
+END_TEST
+
+/* Who is cut off for less than the questions take, and who does not ask, notices nothing. An idle
+ * connection is two hours old when the first one is asked, not the cut. */
+START_TEST(test_network_loss__keep_alive_is_answered_after_a_cut)
+{
+    struct pair pair = tcp_pair();
+    static struct op recvs[2];
+    orr_socket_option_set(loop_of(CLIENT), pair.client, ORR_SOCKET_KEEP_ALIVE, 1);
+    SUBMIT(&recvs[0], orr_recv, CLIENT, pair.client, scratch, 9);
+    SUBMIT(&recvs[1], orr_recv, SERVER, pair.server, scratch, 9);
+    run(7000 * ORR_SECOND);
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], 600 * ORR_SECOND);
+    run(9000 * ORR_SECOND);
+    ck_assert_int_eq(recvs[0].result, PENDING);
+    orr_world_run_for(world, 10 * 7200 * ORR_SECOND + 7000 * ORR_SECOND - orr_world_now(world));
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], 24 * 3600 * ORR_SECOND);
+    run(800 * ORR_SECOND);
+    ck_assert_int_eq(recvs[0].result, PENDING);
+    run(100 * ORR_SECOND);
+    ck_assert_int_eq(recvs[0].result, -ETIMEDOUT);
+    ck_assert_int_eq(recvs[1].result, PENDING);
 }
 END_TEST
 
@@ -919,6 +968,8 @@ int main(void)
         test_network_loss__a_dead_peer_times_out,
         test_network_loss__a_blocked_sender_notices,
         test_network_loss__keep_alive_notices,
+        test_network_loss__keep_alive_gives_up,
+        test_network_loss__keep_alive_is_answered_after_a_cut,
         test_network_loss__a_killed_process_is_closed_by_its_system,
         test_network_loss__connection_faults,
         test_network_loss__without_descriptors_connections_wait,
