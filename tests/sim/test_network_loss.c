@@ -712,6 +712,58 @@ static uint64_t time_to_leave(uint32_t reorder)
     return sum_ns;
 }
 
+/* What a recv is told that waits while its socket's connect is refused. */
+static int64_t recv_of_a_refused_connect(uint32_t reorder)
+{
+    static struct op connects;
+    static struct op recv;
+    struct orr_address target = at(SERVER, 7000);
+    orr_handle handle = stream_for(CLIENT, &target);
+    set_rate(ORR_FAMILY_REORDER, reorder);
+    SUBMIT(&connects, orr_connect, CLIENT, handle, &target);
+    SUBMIT(&recv, orr_recv, CLIENT, handle, scratch, 9);
+    run(SOON);
+    ck_assert_int_eq(connects.result, -ECONNREFUSED);
+    return recv.result;
+}
+
+START_TEST(test_network_loss__reorder_tells_an_error_twice)
+{
+    ck_assert_int_eq(recv_of_a_refused_connect(0), 0);
+    ck_assert_int_eq(recv_of_a_refused_connect(ALL_STRIKE), -ECONNREFUSED);
+}
+END_TEST
+
+/* The way there and back takes 2 ms, and a pass at each end of it 5 us at most. */
+static bool hears_late_that_it_is_connected(uint64_t seed, uint32_t reorder)
+{
+    static struct op op;
+    world_teardown();
+    world_begin(seed, NULL);
+    set_unreachable(CLIENT, SERVER, 0);
+    set_unreachable(SERVER, CLIENT, 0);
+    set_rate(ORR_FAMILY_REORDER, reorder);
+    struct orr_address target = at(SERVER, 7000);
+    (void)listen_at(SERVER, "0.0.0.0:7000", 8);
+    SUBMIT(&op, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    run(2 * ORR_MILLISECOND + 11 * ORR_MICROSECOND);
+    bool late = op.result == PENDING;
+    run(SOON);
+    ck_assert_int_eq(op.result, 0);
+    return late;
+}
+
+START_TEST(test_network_loss__reorder_lets_a_connect_hear_late)
+{
+    uint32_t late = 0;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        ck_assert(!hears_late_that_it_is_connected(seed, 0));
+        late += hears_late_that_it_is_connected(seed, ALL_STRIKE) ? 1 : 0;
+    }
+    ck_assert_uint_gt(late, 5);
+}
+END_TEST
+
 START_TEST(test_network_loss__reorder_lets_shutdown_and_close_be_overtaken)
 {
     ck_assert_uint_gt(time_to_leave(ALL_STRIKE), time_to_leave(0) + 40 * 10 * ORR_MICROSECOND);
@@ -976,6 +1028,8 @@ int main(void)
         test_network_loss__without_descriptors_there_are_no_sockets,
         test_network_loss__partial_cuts_segments,
         test_network_loss__reorder_wakes_waiters_later,
+        test_network_loss__reorder_tells_an_error_twice,
+        test_network_loss__reorder_lets_a_connect_hear_late,
         test_network_loss__reorder_lets_shutdown_and_close_be_overtaken,
         test_network_loss__a_poll_of_a_listener_that_ends,
         test_network_loss__a_canceled_accept_can_be_woken_for_another,
