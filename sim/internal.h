@@ -64,7 +64,7 @@ enum orr__site {
     ORR__SITE_SEGMENT_CUT,
     ORR__SITE_SEGMENT_LENGTH,
     ORR__SITE_RESET,
-    ORR__SITE_REFUSE,
+    ORR__SITE_REFUSE, /* whether a connect is refused; what it hears of an outage */
     ORR__SITE_PARTITION,
     ORR__SITE_PARTITION_TIME,
     ORR__SITE_DATAGRAM_LOSS,
@@ -101,7 +101,6 @@ enum orr__site {
     ORR__SITE_SOCKET,      /* ... for a socket */
     ORR__SITE_POLL,        /* whether a poll is told only what has woken it */
     ORR__SITE_WAKE,        /* whether an accept that was canceled is woken instead of another */
-    ORR__SITE_UNREACHABLE, /* what a connect hears over a link that lets nothing pass */
     ORR__SITE_COUNT
 };
 

@@ -200,9 +200,10 @@ struct orr__point orr__link_point(const struct orr__link *link, enum orr__fault_
 
 static bool is_told(struct orr_world *world, struct orr__link *link, enum orr__fault_kind kind)
 {
-    struct orr__point point = orr__link_point(link, kind, ORR__SITE_UNREACHABLE, false, 0);
+    struct orr__point point = orr__link_point(link, kind, ORR__SITE_REFUSE, false, 0);
     point.part = "outage";
-    point.occurrence = kind;
+    point.actor = ~link->id;
+    point.occurrence = kind == ORR__FAULT_NO_ROUTE ? 1 : 2;
     if (!orr__strikes(world, &point))
         return false;
     link->outage = kind == ORR__FAULT_NO_ROUTE ? ENETUNREACH : EHOSTUNREACH;
@@ -214,8 +215,7 @@ static bool is_told(struct orr_world *world, struct orr__link *link, enum orr__f
 int orr__link_error(struct orr_world *world, struct orr__link *link)
 {
     if (link->outage == OUTAGE_UNASKED) {
-        bool routed =
-            orr__draw_below(world, ORR__SITE_UNREACHABLE, link->id, 0, NO_ROUTE_ONE_IN) == 0;
+        bool routed = orr__draw_below(world, ORR__SITE_REFUSE, ~link->id, 0, NO_ROUTE_ONE_IN) == 0;
         link->outage = OUTAGE_SILENT;
         if (!is_told(world, link, routed ? ORR__FAULT_NO_ROUTE : ORR__FAULT_UNREACHABLE))
             (void)is_told(world, link, routed ? ORR__FAULT_UNREACHABLE : ORR__FAULT_NO_ROUTE);
