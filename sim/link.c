@@ -36,7 +36,7 @@ _Static_assert(EHOSTUNREACH > OUTAGE_SILENT && EHOSTUNREACH <= UINT8_MAX &&
                    ENETUNREACH > OUTAGE_SILENT && ENETUNREACH <= UINT8_MAX,
                "an outage is told by a byte");
 #define NO_ROUTE_ONE_IN 4u
-/* Of shorter cuts no idle connection needs to know: its question is asked nine times, in minutes. */
+/* Shorter cuts end before an idle connection has asked its nine questions. */
 #define LONG_CUT_NS ORR_MINUTE
 #define NODES_FIRST 8u
 #define SLOTS_FIRST 4u

@@ -161,7 +161,7 @@ void orr__link_cut(struct orr_world *world, struct orr_node *from, struct orr_no
 /* Nothing leaves. */
 void orr__link_clog(struct orr_world *world, struct orr_node *from, struct orr_node *to,
                     uint64_t ns);
-/* Nothing passes between these nodes and the others: both ways, or one (orr_way), as they see it. */
+/* Nothing passes between these nodes and the others: both ways, or one (orr_way) as they see it. */
 #define ORR__WAY_BOTH (ORR_WAY_IN | ORR_WAY_OUT)
 void orr__links_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
                       uint32_t ways, uint64_t ns);

@@ -274,9 +274,9 @@ ORR_API const char *orr_fault_family_name(enum orr_fault_family family);
 ORR_API bool orr_fault_family_is_on_request(enum orr_fault_family family);
 /*
  * Overrides the swarm: the chance, in parts per million of the operations or segments that the
- * family can strike, for bandwidth and unreachable: of the links; for partition, clog, power-loss, kill, pause and
- * steps of the clock: of each 10 ms of virtual time (per world, per node). 0 = never. Call it
- * before the first node is made.
+ * family can strike, for bandwidth and unreachable: of the links; for partition, clog, power-loss,
+ * kill, pause and steps of the clock: of each 10 ms of virtual time (per world, per node).
+ * 0 = never. Call it before the first node is made.
  */
 ORR_API void orr_world_set_rate(struct orr_world *world, enum orr_fault_family family,
                                 uint32_t per_million);
