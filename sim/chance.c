@@ -70,6 +70,7 @@ static bool draw_pair(struct orr_world *world, enum orr__site site, uint64_t num
 struct cut {
     struct orr_node *group[GROUP_MAX]; /* from all others, if count > 0 */
     uint32_t count;
+    uint32_t ways; /* of the group */
     struct orr_node *from;
     struct orr_node *to;
     bool both;
@@ -84,6 +85,13 @@ static void draw_group(struct orr_world *world, uint64_t number, struct cut *cut
             cut->group[cut->count++] = node;
 }
 
+/* One group in two is cut off one way only. */
+static uint32_t draw_ways(struct orr_world *world, uint64_t number)
+{
+    static const uint8_t ways[] = {ORR__WAY_BOTH, ORR__WAY_BOTH, ORR_WAY_IN, ORR_WAY_OUT};
+    return ways[orr__draw_below(world, ORR__SITE_PARTITION_TIME, number, 2, sizeof ways)];
+}
+
 static void draw_cut(struct orr_world *world, uint64_t number, struct cut *cut)
 {
     cut->both = draw_pair(world, ORR__SITE_PARTITION, number, &cut->from, &cut->to);
@@ -95,14 +103,17 @@ static void draw_cut(struct orr_world *world, uint64_t number, struct cut *cut)
         draw_group(world, number, cut);
     if (kind == 2 && (cut->count == 0 || cut->count == world->node_count))
         cut->from = NULL; /* a group of none: nothing is cut */
+    if (cut->count > 0)
+        cut->ways = draw_ways(world, number);
 }
 
 static void tell_cut(struct orr_world *world, const struct orr__point *point, const struct cut *cut,
                      uint64_t ns)
 {
     if (cut->count > 0)
-        orr__fault(world, point, ns, "%s%s cut off for %" PRIu64 " ms", cut->group[0]->name,
-                   cut->count > 1 ? " and others" : "", ns / ORR_MILLISECOND);
+        orr__fault(world, point, ns, "%s%s cut off for %" PRIu64 " ms%s", cut->group[0]->name,
+                   cut->count > 1 ? " and others" : "", ns / ORR_MILLISECOND,
+                   orr__ways_text(cut->ways));
     else
         orr__fault(world, point, ns, "%s->%s cut for %" PRIu64 " ms%s", cut->from->name,
                    cut->to->name, ns / ORR_MILLISECOND, cut->both ? ", both ways" : "");
@@ -120,7 +131,7 @@ static void cut_by_chance(struct orr_world *world, uint64_t number)
         ORR_MILLISECOND;
     uint64_t ns = bounded(world, orr__extent(world, &point, drawn_ns, 0, UINT64_MAX));
     if (cut.count > 0)
-        orr__links_split(world, cut.group, cut.count, ns);
+        orr__links_split(world, cut.group, cut.count, cut.ways, ns);
     else
         orr__link_cut(world, cut.from, cut.to, ns);
     if (cut.count == 0 && cut.both)

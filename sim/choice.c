@@ -157,6 +157,7 @@ static const struct {
     [ORR_FAMILY_BIT_ROT] = {"bit-rot", 0, 0},
     [ORR_FAMILY_MISDIRECTED] = {"misdirected", 0, 0},
     [ORR_FAMILY_STUCK] = {"stuck", 0, 0},
+    [ORR_FAMILY_UNREACHABLE] = {"unreachable", 50000, 1000000},
 };
 
 const char *orr_fault_family_name(enum orr_fault_family family)

@@ -62,11 +62,24 @@ static const struct {
     [ORR__FAULT_APART] = {"apart", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
     [ORR__FAULT_ERROR_ALONE] = {"error-alone", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
     [ORR__FAULT_NOT_WOKEN] = {"not-woken", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
+    [ORR__FAULT_UNREACHABLE] = {"unreachable", ORR_FAMILY_UNREACHABLE, ORR__UNIT_NONE},
+    [ORR__FAULT_NO_ROUTE] = {"no-route", ORR_FAMILY_UNREACHABLE, ORR__UNIT_NONE},
 };
 
 const char *orr__fault_word(enum orr__fault_kind kind)
 {
     return kinds[kind].word;
+}
+
+const char *orr__astray_word(uint64_t value)
+{
+    static const char *const words[ORR__ASTRAY_COUNT] = {
+        [ORR__ASTRAY_DOUBLED] = "doubled",
+        [ORR__ASTRAY_OVERTAKEN] = "overtaken",
+        [ORR__ASTRAY_STALE] = "stale-copy",
+    };
+    orr__assert(value < ORR__ASTRAY_COUNT);
+    return words[value];
 }
 
 enum orr__fault_unit orr__fault_unit(enum orr__fault_kind kind)
@@ -137,7 +150,8 @@ static void note_point(const struct orr_world *world, const struct orr__point *p
     else if (kinds[point->kind].unit == ORR__UNIT_ERROR)
         fprintf(world->points, "%s = %s\n", name, orr_error_name(errors[point->kind]));
     else if (kinds[point->kind].unit == ORR__UNIT_ASTRAY)
-        fprintf(world->points, "%s = doubled\n%s = overtaken\n", name, name);
+        for (uint64_t value = 0; value < ORR__ASTRAY_COUNT; value++)
+            fprintf(world->points, "%s = %s\n", name, orr__astray_word(value));
     else
         fprintf(world->points, "%s = %s\n", name, kinds[point->kind].word);
 }
@@ -225,7 +239,7 @@ void orr__fault_write(FILE *out, const struct orr__point *point, uint64_t size)
         fprintf(out, " %s", orr_error_name((int)size));
         break;
     case ORR__UNIT_ASTRAY:
-        fputs(size == ORR__ASTRAY_DOUBLED ? " doubled" : " overtaken", out);
+        fprintf(out, " %s", orr__astray_word(size));
         break;
     }
 }

@@ -64,7 +64,7 @@ enum orr__site {
     ORR__SITE_SEGMENT_CUT,
     ORR__SITE_SEGMENT_LENGTH,
     ORR__SITE_RESET,
-    ORR__SITE_REFUSE,
+    ORR__SITE_REFUSE, /* whether a connect is refused; what it hears of an outage */
     ORR__SITE_PARTITION,
     ORR__SITE_PARTITION_TIME,
     ORR__SITE_DATAGRAM_LOSS,
@@ -150,7 +150,7 @@ enum orr__fault_kind {
     ORR__FAULT_REFUSED,
     ORR__FAULT_RESET,
     ORR__FAULT_LOST,
-    ORR__FAULT_ASTRAY, /* a datagram is doubled, or overtaken */
+    ORR__FAULT_ASTRAY, /* a datagram is doubled, overtaken, or comes again later */
     ORR__FAULT_CUT,
     ORR__FAULT_CLOGGED,
     ORR__FAULT_SLOW, /* a link carries only so much */
@@ -173,14 +173,17 @@ enum orr__fault_kind {
     ORR__FAULT_APART,       /* a link finds its file, and makes the name later */
     ORR__FAULT_ERROR_ALONE, /* a poll is told of an error, and of nothing else */
     ORR__FAULT_NOT_WOKEN,   /* an accept that was canceled is woken instead of another */
+    ORR__FAULT_UNREACHABLE, /* who connects over a link hears that nobody is there, after a while */
+    ORR__FAULT_NO_ROUTE,    /* ... that no way leads there, at once */
     ORR__FAULT_KIND_COUNT
 };
 
 /* The longest delay that a replay file can give. */
 #define ORR__LONGER_MAX_NS (60 * ORR_MINUTE)
 
-/* The two values of ASTRAY. */
-enum { ORR__ASTRAY_DOUBLED, ORR__ASTRAY_OVERTAKEN };
+/* The values of ASTRAY. A stale copy comes later, after newer ones. */
+enum { ORR__ASTRAY_DOUBLED, ORR__ASTRAY_OVERTAKEN, ORR__ASTRAY_STALE, ORR__ASTRAY_COUNT };
+const char *orr__astray_word(uint64_t value);
 
 /*
  * A point where a fault can strike. Its name, "owner/part#number" ("owner#number" without a part),
@@ -496,12 +499,16 @@ struct orr__link {
     uint64_t spread_ns;
     struct orr__obstacle *obstacle; /* NULL: there never was one */
     uint8_t distribution;           /* enum orr_latency */
+    uint8_t outage;                 /* of link.c: what is heard while nothing passes */
     char name[];                    /* "client->server" */
 };
 
 struct orr__link *orr__world_link(struct orr_world *world, const struct orr_node *from,
                                   const struct orr_node *to);
 bool orr__link_is_cut(const struct orr_world *world, const struct orr__link *link);
+/* What a sender hears at some time of a link that lets nothing pass: 0 = nothing, EHOSTUNREACH,
+ * ENETUNREACH. Decided when it is asked first; enters the ledger. */
+int orr__link_error(struct orr_world *world, struct orr__link *link);
 /* True if a packet would wait too long for the line: what can be lost is. */
 bool orr__link_is_full(const struct orr_world *world, const struct orr__link *link);
 /* From now to the arrival of a segment (datagram: of a datagram) with so many bytes, which is on
@@ -524,6 +531,10 @@ void orr__stack_destroy(struct orr__stack *stack);
 /* The life is over: every socket of it ends. POWER: silently. PROCESS: the system closes them, as
  * orr__socket_close. */
 void orr__stack_life_ended(struct orr__stack *stack, enum orr_crash kind);
+
+/* A link between the two lets nothing pass for a long time: the idle connections that began at `a`
+ * and lead to `b` will ask whether the peer is still there. */
+void orr__stacks_parted(struct orr__stack *a, const struct orr__stack *b);
 
 /* The bytes of a READV or WRITEV. */
 uint32_t orr__vectors_length(const struct orr_completion *completion);

@@ -203,12 +203,13 @@ static bool take_word(const struct line *line, struct orr__ruling *ruling, const
         ruling->keeps_off = true;
         return true;
     }
-    if (strcmp(word, "doubled") == 0 || strcmp(word, "overtaken") == 0) {
-        ruling->kind = ORR__FAULT_ASTRAY;
-        ruling->size = word[0] == 'd' ? ORR__ASTRAY_DOUBLED : ORR__ASTRAY_OVERTAKEN;
-        ruling->has_size = true;
-        return true;
-    }
+    for (uint64_t value = 0; value < ORR__ASTRAY_COUNT; value++)
+        if (strcmp(orr__astray_word(value), word) == 0) {
+            ruling->kind = ORR__FAULT_ASTRAY;
+            ruling->size = value;
+            ruling->has_size = true;
+            return true;
+        }
     for (uint32_t kind = 0; kind < ORR__FAULT_KIND_COUNT; kind++) {
         const char *known = orr__fault_word((enum orr__fault_kind)kind);
         ruling->kind = (enum orr__fault_kind)kind;

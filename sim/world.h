@@ -161,9 +161,12 @@ void orr__link_cut(struct orr_world *world, struct orr_node *from, struct orr_no
 /* Nothing leaves. */
 void orr__link_clog(struct orr_world *world, struct orr_node *from, struct orr_node *to,
                     uint64_t ns);
-/* Nothing passes between these nodes and the others. */
+/* Nothing passes between these nodes and the others: both ways, or one (orr_way) as they see it. */
+#define ORR__WAY_BOTH (ORR_WAY_IN | ORR_WAY_OUT)
 void orr__links_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
-                      uint64_t ns);
+                      uint32_t ways, uint64_t ns);
+/* What a story adds to a cut of one way; nothing for both. */
+const char *orr__ways_text(uint32_t ways);
 /* Every link is whole, and as fast as the scenario wants it. */
 void orr__links_mend(struct orr_world *world);
 void orr__links_free(struct orr_world *world);

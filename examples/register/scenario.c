@@ -213,7 +213,7 @@ static void run(struct orr_world *world)
 
 #define FAMILIES                                                                                  \
     "partial|latency|reorder|pressure|connection|partition|disk-error|disk-full|power-loss|kill|" \
-    "pause|clock|bandwidth|clog|handles"
+    "pause|clock|bandwidth|clog|handles|unreachable"
 
 static const struct orr_parameter parameters[] = {
     {.name = "bug",
