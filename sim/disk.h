@@ -6,6 +6,7 @@
  *   disk_tree.c   inodes, names, name changes that wait for the fsync of their directory; power
  *                 loss of the whole
  *   disk_file.c   open files: read, write, truncate, allocate; changes that wait for fsync
+ *   disk_failed.c what an fsync leaves that fails
  *   disk_loss.c   power loss of one file
  *   disk_damage.c bad sectors, changed bits, misdirected writes
  *   disk_bytes.c  the sparse bytes of a file
@@ -131,8 +132,8 @@ struct orr__change {
     uint64_t size_after;
     uint32_t length;
     enum orr__fate fate; /* at power loss */
-    bool direct;         /* went past the page cache: a failed fsync does not drop it */
-    bool written;        /* its sectors and the size with them are durable, what is older is not */
+    bool direct; /* in no dirty page, but on its way to the disk: a failed fsync does not drop it */
+    bool written; /* its sectors and the size with them are durable, what is older is not */
     uint8_t data[];
 };
 
@@ -295,6 +296,7 @@ void orr__journal_sync(struct orr__disk *disk, uint64_t sequence);
 /* disk_file.c */
 void orr__file_body_clear(struct orr__file_body *file);
 void orr__file_changes_drop(struct orr__file_body *file);
+void orr__changes_append(struct orr__changes *changes, struct orr__change *change);
 /* Makes the changes up to `mark` durable. */
 void orr__file_write_back(struct orr__file_body *file, uint64_t mark);
 /* Sets the size; a change unless it is the same. */

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#define WRITTEN_ONE_IN 2u   /* fsyncs that fail, and have written something */
 #define LISTED_NAMES_MAX 3u /* before a listing fails: a directory of a test has few */
 
 /* Whether a family strikes that damages the disk for good: only so many nodes may be damaged. */
@@ -105,6 +106,20 @@ bool orr__listing_fails(struct orr_node *node, uint64_t *ret_names)
     orr__fault(world, &point, *ret_names, "EIO after at most %" PRIu64 " name%s", *ret_names,
                ORR__S(*ret_names));
     return true;
+}
+
+/* That a sync has failed does not say that nothing was written: the first sectors may have been, or
+ * all, if only the flush failed or the journal. */
+void orr__sync_fails(struct orr_node *node, struct orr__file *file, uint8_t op, uint64_t occurrence,
+                     uint64_t mark)
+{
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_WRITTEN, ORR__SITE_DISK_SECTOR, op, occurrence);
+    bool has_written =
+        orr__file_is_dirty(file, mark) && orr__follows(node->world, &point, WRITTEN_ONE_IN);
+    if (has_written)
+        orr__fault(node->world, &point, 0, "has written some of it all the same");
+    orr__file_sync_failed(file, mark, has_written);
 }
 
 bool orr__sync_is_lost(struct orr_node *node, uint8_t op, uint64_t occurrence)

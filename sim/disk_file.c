@@ -79,11 +79,22 @@ static void bound_unsynced(struct orr__inode *inode)
     orr__journal_sync(inode->disk, sequence);
 }
 
+void orr__changes_append(struct orr__changes *changes, struct orr__change *change)
+{
+    change->next = NULL;
+    if (changes->tail != NULL)
+        changes->tail->next = change;
+    else
+        changes->head = change;
+    changes->tail = change;
+    changes->count++;
+    changes->bytes += change->length;
+}
+
 /* Appends a change that has just been made to the cache; length 0 = only the size. */
 static struct orr__change *push(struct orr__inode *inode, const void *data, uint32_t length,
                                 uint64_t offset, uint64_t size_before)
 {
-    struct orr__changes *changes = &inode->file.changes;
     struct orr__change *change = orr__disk_memory(NULL, sizeof *change + length);
     *change = (struct orr__change){.sequence = ++inode->disk->sequence,
                                    .number = ++inode->change_count,
@@ -94,13 +105,7 @@ static struct orr__change *push(struct orr__inode *inode, const void *data, uint
                                    .length = length};
     if (length > 0)
         memcpy(change->data, data, length);
-    if (changes->tail != NULL)
-        changes->tail->next = change;
-    else
-        changes->head = change;
-    changes->tail = change;
-    changes->count++;
-    changes->bytes += length;
+    orr__changes_append(&inode->file.changes, change);
     return change;
 }
 
@@ -361,38 +366,4 @@ int orr__file_sync(struct orr__file *file, uint64_t mark)
     bool told = file->sync_errors == inode->file.sync_errors;
     file->sync_errors = inode->file.sync_errors;
     return told ? 0 : -EIO;
-}
-
-/*
- * The data is lost, the sizes are not: they are in the file system's journal, not in the file's
- * pages, and go with the next fsync that succeeds. For the same reason a directory loses nothing:
- * its changes wait for another fsync.
- */
-void orr__file_sync_failed(struct orr__file *file, uint64_t mark)
-{
-    if (file->inode->is_directory)
-        return;
-    struct orr__changes *changes = &file->inode->file.changes;
-    struct orr__change **link = &changes->head;
-    struct orr__change *last = NULL;
-    while (*link != NULL && (*link)->sequence <= mark) {
-        struct orr__change *change = *link;
-        bool stays = change->direct || change->written;
-        if (!stays) {
-            changes->bytes -= change->length;
-            change->length = 0;
-        }
-        if (stays || change->size_before != change->size_after) {
-            last = change;
-            link = &change->next;
-            continue;
-        }
-        *link = change->next;
-        changes->count--;
-        free(change);
-    }
-    if (*link == NULL)
-        changes->tail = last;
-    file->inode->file.cache_differs = true;
-    file->sync_errors = ++file->inode->file.sync_errors;
 }

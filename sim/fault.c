@@ -62,6 +62,7 @@ static const struct {
     [ORR__FAULT_APART] = {"apart", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
     [ORR__FAULT_ERROR_ALONE] = {"error-alone", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
     [ORR__FAULT_NOT_WOKEN] = {"not-woken", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
+    [ORR__FAULT_WRITTEN] = {"written", ORR_FAMILY_DISK_ERROR, ORR__UNIT_NONE},
 };
 
 const char *orr__fault_word(enum orr__fault_kind kind)
@@ -153,6 +154,15 @@ bool orr__strikes(struct orr_world *world, const struct orr__point *point)
         return strikes;
     return rate > 0 &&
            orr__draw_below(world, point->site, point->actor, point->occurrence, MILLION) < rate;
+}
+
+bool orr__follows(struct orr_world *world, const struct orr__point *point, uint64_t one_in)
+{
+    bool strikes = false;
+    note_point(world, point);
+    if (is_ruled(world, point, &strikes))
+        return strikes;
+    return orr__draw_below(world, point->site, point->actor, point->occurrence, one_in) == 0;
 }
 
 bool orr__happens(struct orr_world *world, const struct orr__point *point)

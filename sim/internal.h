@@ -72,14 +72,14 @@ enum orr__site {
     ORR__SITE_CRASH,
     ORR__SITE_CRASH_KIND,
     ORR__SITE_DOWN_TIME,
-    ORR__SITE_DISK_SECTOR,     /* whether an unsynced sector survives power loss */
-    ORR__SITE_DISK_SIZE,       /* whether an unsynced size survives */
-    ORR__SITE_DISK_NAME,       /* how many unsynced directory changes survive */
-    ORR__SITE_PORT,            /* ephemeral port */
-    ORR__SITE_DIRECTORY,       /* order of a directory listing */
-    ORR__SITE_CLOCK,           /* where a node's clocks start */
-    ORR__SITE_CANCEL,          /* whether a file operation is canceled in time */
-    ORR__SITE_LOOPBACK,        /* whether a segment to the same machine takes no time */
+    ORR__SITE_DISK_SECTOR, /* whether an unsynced sector survives power loss, or a failed sync */
+    ORR__SITE_DISK_SIZE,   /* whether an unsynced size survives */
+    ORR__SITE_DISK_NAME,   /* how many unsynced directory changes survive */
+    ORR__SITE_PORT,        /* ephemeral port */
+    ORR__SITE_DIRECTORY,   /* order of a directory listing */
+    ORR__SITE_CLOCK,       /* where a node's clocks start */
+    ORR__SITE_CANCEL,      /* whether a file operation is canceled in time */
+    ORR__SITE_LOOPBACK,    /* whether a segment to the same machine takes no time */
     ORR__SITE_PARTITION_PAUSE, /* from one partition to the next */
     ORR__SITE_PAUSE,           /* from one pause of a node to the next */
     ORR__SITE_PAUSE_TIME,
@@ -173,6 +173,7 @@ enum orr__fault_kind {
     ORR__FAULT_APART,       /* a link finds its file, and makes the name later */
     ORR__FAULT_ERROR_ALONE, /* a poll is told of an error, and of nothing else */
     ORR__FAULT_NOT_WOKEN,   /* an accept that was canceled is woken instead of another */
+    ORR__FAULT_WRITTEN,     /* an fsync that fails has written some of it all the same */
     ORR__FAULT_KIND_COUNT
 };
 
@@ -203,6 +204,8 @@ bool orr__strikes(struct orr_world *world, const struct orr__point *point);
 /* The same for what strikes by appointment, or because the scenario says so: true unless a replay
  * file keeps it off. */
 bool orr__happens(struct orr_world *world, const struct orr__point *point);
+/* The same for what another fault may bring along once it has struck: one time in so many. */
+bool orr__follows(struct orr_world *world, const struct orr__point *point, uint64_t one_in);
 /* How large a fault is that strikes: what was drawn, or what a replay file says, within bounds. */
 uint64_t orr__extent(struct orr_world *world, const struct orr__point *point, uint64_t drawn,
                      uint64_t low, uint64_t high);
@@ -615,9 +618,12 @@ uint64_t orr__file_sync_mark(const struct orr__file *file);
 /* -EIO, though all is durable now: since the last call with this open file a sync by another one
  * failed, which is told to each open file once. */
 int orr__file_sync(struct orr__file *file, uint64_t mark);
-/* fsync failed: the dirty pages up to the mark are dropped from what will ever be written, and
- * count as clean; reads go on to return them from the cache, until power loss. */
-void orr__file_sync_failed(struct orr__file *file, uint64_t mark);
+/* True if a sync up to the mark has data to write. */
+bool orr__file_is_dirty(const struct orr__file *file, uint64_t mark);
+/* fsync failed: the dirty pages up to the mark count as clean. What of them the disk has got is
+ * nothing, or a choice; the rest will never be written, and reads go on to return it from the
+ * cache, until power loss. */
+void orr__file_sync_failed(struct orr__file *file, uint64_t mark, bool has_written);
 /* A sync of the next write alone does nothing, if the file was opened with SYNC. */
 void orr__file_lose_sync(struct orr__file *file);
 bool orr__file_is_sync(const struct orr__file *file);

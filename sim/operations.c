@@ -260,7 +260,7 @@ static int64_t perform_file(struct orr__process *process, struct orr__file *file
     case ORR_OP_FSYNC:
     case ORR_OP_FDATASYNC:
         if (error < 0)
-            orr__file_sync_failed(file, mark);
+            orr__sync_fails(process->node, file, op, (uint64_t)completion->result, mark);
         else if (!orr__sync_is_lost(process->node, op, (uint64_t)completion->result))
             error = orr__file_sync(file, mark);
         return error;

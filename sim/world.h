@@ -262,6 +262,9 @@ uint64_t orr__op_actor(const struct orr_node *node, uint8_t op);
 int orr__disk_error(struct orr_node *node, const struct orr_completion *completion);
 /* True if a listing shall fail, after so many names, or at its end if there are fewer. */
 bool orr__listing_fails(struct orr_node *node, uint64_t *ret_names);
+/* A sync has failed: what it leaves. */
+void orr__sync_fails(struct orr_node *node, struct orr__file *file, uint8_t op, uint64_t occurrence,
+                     uint64_t mark);
 /* True if a sync shall do nothing and succeed. */
 bool orr__sync_is_lost(struct orr_node *node, uint8_t op, uint64_t occurrence);
 bool orr__operation_sticks(struct orr_node *node, uint8_t op, uint64_t occurrence);

@@ -8,7 +8,7 @@
  *   main.c     demands of every case that each allowed state is reached and no other; prints TAP
  *
  * A test of many seeds shows that a state can happen. This one shows that it cannot: the draws of
- * the disk at a power loss are answered by a counter that goes through all of them, depth first, so
+ * the disk at a power loss and a failed fsync are answered by a counter that goes through all of them, depth first, so
  * the set of states is complete.
  *
  * Every case runs on every file system that the world can be. The expected sets are derived from
@@ -80,7 +80,7 @@ void litmus_set_parse(struct litmus_set *set, const char *text);
 /* ---- program.c ------------------------------------------------------------------------------- */
 
 /* Runs setup and program in a new world; tells the state after the power loss. `answers` answers
- * the draws of the disk then. */
+ * the draws of the disk from the program on. */
 void litmus_run(const struct litmus_case *litmus, enum orr_file_system file_system,
                 const struct orr__answers *answers, char ret_state[LITMUS_STATE_MAX]);
 

@@ -395,10 +395,10 @@ void litmus_run(const struct litmus_case *litmus, enum orr_file_system file_syst
     ret_state[0] = '\0';
     run_steps(&run, litmus->setup);
     walk(&run, disk, "", sync_one, ret_state);
+    run.world->answers = answers;
     run_steps(&run, litmus->program);
     orr_drain(run.loop);
     orr_loop_close(run.loop);
-    run.world->answers = answers;
     orr__disk_power_loss(disk);
     run.world->answers = NULL;
     walk(&run, disk, "", describe, ret_state);
