@@ -70,7 +70,7 @@ enum orr__site {
     ORR__SITE_DATAGRAM_LOSS,
     ORR__SITE_DATAGRAM_COPY,
     ORR__SITE_CRASH,
-    ORR__SITE_CRASH_KIND,
+    ORR__SITE_CRASH_KIND, /* power or process; whether what it has in flight is done */
     ORR__SITE_DOWN_TIME,
     ORR__SITE_DISK_SECTOR, /* whether an unsynced sector survives power loss, or a failed sync */
     ORR__SITE_DISK_SIZE,   /* whether an unsynced size survives */
@@ -174,6 +174,7 @@ enum orr__fault_kind {
     ORR__FAULT_ERROR_ALONE, /* a poll is told of an error, and of nothing else */
     ORR__FAULT_NOT_WOKEN,   /* an accept that was canceled is woken instead of another */
     ORR__FAULT_WRITTEN,     /* an fsync that fails has written some of it all the same */
+    ORR__FAULT_UNHEARD,     /* an operation in flight is done when its process dies */
     ORR__FAULT_KIND_COUNT
 };
 
@@ -309,6 +310,10 @@ void orr__forget(struct orr_world *world, const void *owner);
 /* Runs the first of an owner's events about some object at once, whenever it was due. False if
  * there is none. O(events). */
 bool orr__hasten(struct orr_world *world, const void *owner);
+/* Takes the first of an owner's events that run that function: it will not. False if there is none.
+ * O(events). */
+bool orr__withdraw(struct orr_world *world, const void *owner, orr__event_run run,
+                   void **ret_object, uint64_t *ret_a);
 uint64_t orr__now(const struct orr_world *world);
 
 /* ---- processes and nodes --------------------------------------------------------------------- */

@@ -195,6 +195,8 @@ void orr__node_crash(struct orr_node *node, const struct orr__point *point)
     enum orr_crash kind = power ? ORR_CRASH_POWER : ORR_CRASH_PROCESS;
     orr__fault(world, point, 0, power ? "loses power" : "is killed");
     orr__trace_hash(world, ORR__EVENT_CRASH, node->id, kind, node->lives);
+    for (struct orr__process *each = process->life->processes; each != NULL; each = each->next)
+        orr__operations_die(each);
     orr__record_dropped(node);
     run_crash_function(node);
     struct orr__life *life = orr__life_end(node, kind);

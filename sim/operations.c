@@ -182,15 +182,25 @@ static void meet_disk(struct orr_node *node, struct orr__file *file, uint8_t op,
         orr__file_lose_sync(file);
 }
 
+static uint32_t transfer_length(const struct orr_completion *completion)
+{
+    bool vectors =
+        completion->request.op == ORR_OP_READV || completion->request.op == ORR_OP_WRITEV;
+    return vectors ? orr__vectors_length(completion)
+                   : completion->request.arguments.transfer.length;
+}
+
+/* At most `limit` bytes. */
 static int64_t transfer_file(struct orr__process *process, struct orr__file *file,
-                             struct orr_completion *completion)
+                             struct orr_completion *completion, uint32_t limit)
 {
     uint64_t occurrence = (uint64_t)completion->result;
     uint8_t op = completion->request.op;
     bool vectors = op == ORR_OP_READV || op == ORR_OP_WRITEV;
-    uint32_t length =
-        vectors ? orr__vectors_length(completion) : completion->request.arguments.transfer.length;
+    uint32_t length = transfer_length(completion);
     uint64_t offset = completion->request.arguments.transfer.offset;
+    if (length > limit)
+        length = limit;
     if (!orr__file_is_direct(file)) /* a cut inside a sector could not be gone on from */
         length = orr__cut_transfer(process->node, op, occurrence, length);
     meet_disk(process->node, file, op, occurrence, offset, length);
@@ -202,9 +212,9 @@ static int64_t transfer_file(struct orr__process *process, struct orr__file *fil
 }
 
 static int64_t policed_transfer(struct orr__process *process, struct orr__file *file,
-                                struct orr_completion *completion)
+                                struct orr_completion *completion, uint32_t limit)
 {
-    int64_t result = transfer_file(process, file, completion);
+    int64_t result = transfer_file(process, file, completion, limit);
     orr__police_read(process, file, completion, result);
     return result;
 }
@@ -252,7 +262,7 @@ static int64_t perform_path(struct orr__process *process, struct orr__file *base
 }
 
 static int64_t perform_file(struct orr__process *process, struct orr__file *file,
-                            struct orr_completion *completion, uint64_t mark)
+                            struct orr_completion *completion, uint64_t mark, uint32_t limit)
 {
     uint8_t op = completion->request.op;
     int error = orr__disk_error(process->node, completion);
@@ -268,7 +278,7 @@ static int64_t perform_file(struct orr__process *process, struct orr__file *file
     case ORR_OP_WRITE:
     case ORR_OP_READV:
     case ORR_OP_WRITEV:
-        return error < 0 ? error : policed_transfer(process, file, completion);
+        return error < 0 ? error : policed_transfer(process, file, completion, limit);
     case ORR_OP_TRUNCATE:
         return error < 0 ? error
                          : orr__file_truncate(file, completion->request.arguments.range.length);
@@ -285,7 +295,7 @@ static void file_operation(struct orr__process *process, struct orr_completion *
                            uint64_t mark)
 {
     struct orr__file *file = orr__file_of(process, completion->request.descriptor);
-    orr__ready(process, completion, perform_file(process, file, completion, mark));
+    orr__ready(process, completion, perform_file(process, file, completion, mark, UINT32_MAX));
 }
 
 /* ---- operations whose time comes later ------------------------------------------------------- */
@@ -335,6 +345,60 @@ static void file_done(struct orr_world *world, void *object, uint64_t mark)
     struct orr__process *process = time_has_come(completion);
     if (process != NULL)
         file_operation(process, completion, mark);
+}
+
+/* ---- operations that a crash finds in flight ------------------------------------------------------- */
+
+#define UNHEARD_ONE_IN 2u
+#define IN_PART_ONE_IN 2u /* writes of them */
+
+/* How much of a write is done. */
+static uint32_t done_bytes(const struct orr__process *process, const struct orr__file *file,
+                           const struct orr_completion *completion, const struct orr__point *point)
+{
+    uint32_t length = transfer_length(completion);
+    uint32_t unit = orr__file_is_direct(file) ? process->node->disk_options.sector_bytes : 1;
+    if (length == 0)
+        return 0;
+    uint64_t drawn = 1 + orr__draw_below(process->world, ORR__SITE_OP_PARTIAL_LENGTH, ~point->actor,
+                                         point->occurrence, IN_PART_ONE_IN * (uint64_t)length);
+    if (drawn > length)
+        drawn = length;
+    uint32_t bytes = (uint32_t)orr__extent(process->world, point, drawn, 1, length);
+    return bytes / unit * unit;
+}
+
+/* A kernel's worker finishes what it has begun, or stops in the middle of a write, when the process
+ * is gone that would have heard of it. What has no effect is not worth a choice. */
+static void finish_unheard(struct orr__process *process, struct orr_completion *completion,
+                           uint64_t mark)
+{
+    uint8_t op = completion->request.op;
+    struct orr__file *file = orr__file_of(process, completion->request.descriptor);
+    const struct orr__point point = orr__op_point(
+        process->node, ORR__FAULT_UNHEARD, ORR__SITE_CRASH_KIND, op, (uint64_t)completion->result);
+    bool writes = op == ORR_OP_WRITE || op == ORR_OP_WRITEV;
+    if (op == ORR_OP_READ || op == ORR_OP_READV || op == ORR_OP_STAT ||
+        !orr__follows(process->world, &point, UNHEARD_ONE_IN))
+        return;
+    uint32_t limit = writes ? done_bytes(process, file, completion, &point) : 0;
+    if (writes)
+        orr__fault(process->world, &point, limit, "writes up to %u of %u bytes, and nobody hears",
+                   limit, transfer_length(completion));
+    else
+        orr__fault(process->world, &point, 0, "goes on to its end, and nobody hears");
+    (void)perform_file(process, file, completion, mark, limit);
+}
+
+void orr__operations_die(struct orr__process *process)
+{
+    void *object;
+    uint64_t mark;
+    while (orr__withdraw(process->world, process, file_done, &object, &mark)) {
+        struct orr_completion *completion = object;
+        if ((completion->request.backend_bits & ORR__CANCEL_ASKED) == 0)
+            finish_unheard(process, completion, mark);
+    }
 }
 
 /* ---- links ----------------------------------------------------------------------------------- */

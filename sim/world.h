@@ -253,6 +253,8 @@ enum orr__place {
 void orr__operation_start(struct orr__process *process, struct orr_completion *completion);
 /* Cancels an operation that waits for its event, or does not: that is a choice. */
 void orr__operation_cancel(struct orr__process *process, struct orr_completion *completion);
+/* The process is about to die: what of its operations in flight is done all the same. */
+void orr__operations_die(struct orr__process *process);
 /* close(2) of any descriptor: 0 or -EBADF. */
 int64_t orr__descriptor_close(struct orr__process *process, int32_t descriptor);
 uint64_t orr__op_actor(const struct orr_node *node, uint8_t op);
