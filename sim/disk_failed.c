@@ -1,10 +1,12 @@
 /*
- * disk_failed.c: what an fsync leaves that fails.
+ * disk_failed.c: what an fsync leaves that fails; and how reads come to see it.
  *
  * Linux marks the pages clean, whatever became of them: nobody writes them again. What the disk has
  * got is nothing, all (only the flush failed, or the journal), or some sectors: each of them as the
  * cache had it after one of the writes. That waits in the disk's own cache: it stays in the list
- * of changes, for the next sync or a power loss. The rest is lost, and only reads still show it.
+ * of changes, for the next sync or a power loss. The rest is lost. Reads still show it, until the clean
+ * pages are given up and read from the disk again. A page that has been written to since is dirty
+ * and stays.
  *
  * The sizes are not lost: they are in the file system's journal, not in the file's pages, and go
  * with the next fsync that succeeds. For the same reason a directory loses nothing: its changes
@@ -104,7 +106,7 @@ static void choose_written(struct orr__inode *inode, struct sectors *sectors)
                                        failures, weights, MOODS);
     uint64_t cut = mood == FIRST
                        ? orr__draw_below(world, ORR__SITE_DISK_SECTOR, orr__mix(inode->actor, CUT),
-                                         failures, sectors->count + 1)
+                                         failures, sectors->count) + 1
                        : sectors->count;
     uint64_t actor = orr__mix(orr__mix(inode->actor, SECTOR), failures);
     for (size_t i = 0; i < sectors->count; i++) {
@@ -223,4 +225,61 @@ void orr__file_sync_failed(struct orr__file *file, uint64_t mark, bool has_writt
             orr__changes_append(changes, change);
     }
     free(sectors.items);
+}
+
+/* ---- clean pages that are given up ----------------------------------------------------------- */
+
+bool orr__file_cache_differs(const struct orr__file *file)
+{
+    return !file->inode->is_directory && file->inode->file.cache_differs;
+}
+
+/* What is on the disk, or in the disk's cache. */
+static void disk_image(const struct orr__file_body *file, struct orr__bytes *image)
+{
+    orr__bytes_copy(image, &file->durable);
+    for (const struct orr__change *change = file->changes.head; change != NULL;
+         change = change->next) {
+        if (change->direct || change->written)
+            orr__bytes_write(image, change->data, change->length, change->landing);
+        orr__bytes_resize(image, change->size_after);
+    }
+}
+
+/* Pages that are written to and not on the disk stay as they are. Returns how many. */
+static uint64_t keep_dirty(const struct orr__file_body *file, struct orr__bytes *image)
+{
+    uint64_t kept = 0;
+    for (const struct orr__change *change = file->changes.head; change != NULL;
+         change = change->next) {
+        if (!is_dirty(change))
+            continue;
+        uint64_t last = (change->offset + change->length - 1) / ORR__PAGE;
+        for (uint64_t index = change->offset / ORR__PAGE; index <= last; index++) {
+            const uint8_t *page = orr__bytes_page(&file->cache, index);
+            if (page == NULL) /* cut since */
+                continue;
+            memcpy(orr__bytes_page_make(image, index), page, ORR__PAGE);
+            kept++;
+        }
+    }
+    return kept;
+}
+
+/* Space that is reserved stays so: no page of the cache goes. */
+void orr__file_evict(struct orr__file *file)
+{
+    struct orr__file_body *body = &file->inode->file;
+    struct orr__bytes image = {0};
+    uint64_t pages_before = body->cache.count;
+    disk_image(body, &image);
+    orr__assert(image.size == body->cache.size);
+    body->cache_differs = keep_dirty(body, &image) > 0;
+    for (size_t i = 0; i < body->cache.count; i++)
+        memset(body->cache.pages[i].bytes, 0, ORR__PAGE);
+    for (size_t i = 0; i < image.count; i++)
+        memcpy(orr__bytes_page_make(&body->cache, image.pages[i].index), image.pages[i].bytes,
+               ORR__PAGE);
+    file->disk->used_pages += body->cache.count - pages_before;
+    orr__bytes_clear(&image);
 }

@@ -12,6 +12,7 @@
 #include <inttypes.h>
 
 #define WRITTEN_ONE_IN 2u   /* fsyncs that fail, and have written something */
+#define EVICTED_ONE_IN 4u   /* reads of a file whose clean pages differ from the disk */
 #define LISTED_NAMES_MAX 3u /* before a listing fails: a directory of a test has few */
 
 /* Whether a family strikes that damages the disk for good: only so many nodes may be damaged. */
@@ -179,6 +180,21 @@ void orr__spoil_read(struct orr_node *node, struct orr__file *file, uint8_t op, 
         return;
     spoil_sector(node, file, op, occurrence, offset, bytes);
     rot(node, file, op, occurrence, offset, bytes);
+}
+
+/* A clean page may be given up at any time. Reads past the cache never see one. */
+void orr__evict_read(struct orr_node *node, struct orr__file *file, uint8_t op, uint64_t occurrence)
+{
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_EVICTED, ORR__SITE_DISK_SECTOR, op, occurrence);
+    if (!orr__file_cache_differs(file))
+        return;
+    if (!orr__file_is_direct(file)) {
+        if (!orr__follows(node->world, &point, EVICTED_ONE_IN))
+            return;
+        orr__fault(node->world, &point, 0, "finds in the cache what the disk has, and no more");
+    }
+    orr__file_evict(file);
 }
 
 void orr__spoil_write(struct orr_node *node, struct orr__file *file, uint8_t op,

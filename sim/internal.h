@@ -175,6 +175,7 @@ enum orr__fault_kind {
     ORR__FAULT_NOT_WOKEN,   /* an accept that was canceled is woken instead of another */
     ORR__FAULT_WRITTEN,     /* an fsync that fails has written some of it all the same */
     ORR__FAULT_UNHEARD,     /* an operation in flight is done when its process dies */
+    ORR__FAULT_EVICTED,     /* pages that a failed sync has called clean are read again */
     ORR__FAULT_KIND_COUNT
 };
 
@@ -629,6 +630,10 @@ bool orr__file_is_dirty(const struct orr__file *file, uint64_t mark);
  * nothing, or a choice; the rest will never be written, and reads go on to return it from the
  * cache, until power loss. */
 void orr__file_sync_failed(struct orr__file *file, uint64_t mark, bool has_written);
+/* True if a clean page may hold what the disk does not. */
+bool orr__file_cache_differs(const struct orr__file *file);
+/* Clean pages are read from the disk again, and show what is there. */
+void orr__file_evict(struct orr__file *file);
 /* A sync of the next write alone does nothing, if the file was opened with SYNC. */
 void orr__file_lose_sync(struct orr__file *file);
 bool orr__file_is_sync(const struct orr__file *file);

@@ -174,6 +174,7 @@ static void meet_disk(struct orr_node *node, struct orr__file *file, uint8_t op,
                       uint64_t occurrence, uint64_t offset, uint32_t length)
 {
     if (op == ORR_OP_READ || op == ORR_OP_READV) {
+        orr__evict_read(node, file, op, occurrence);
         orr__spoil_read(node, file, op, occurrence, offset, length);
         return;
     }

@@ -273,6 +273,9 @@ bool orr__operation_sticks(struct orr_node *node, uint8_t op, uint64_t occurrenc
 /* Before a read of that range: what the disk has done to it meanwhile. */
 void orr__spoil_read(struct orr_node *node, struct orr__file *file, uint8_t op, uint64_t occurrence,
                      uint64_t offset, uint32_t length);
+/* Before a read: whether the page cache still has what the disk does not. */
+void orr__evict_read(struct orr_node *node, struct orr__file *file, uint8_t op,
+                     uint64_t occurrence);
 /* Before a write: whether it goes elsewhere. */
 void orr__spoil_write(struct orr_node *node, struct orr__file *file, uint8_t op,
                       uint64_t occurrence);

@@ -135,6 +135,43 @@ START_TEST(test_disk_faults__failed_fsync_may_have_written)
 }
 END_TEST
 
+/* What a read returns of a sector of "o" to which "n" was written, when the fsync has failed. */
+static char read_after_failed_fsync(uint64_t seed, uint32_t flags)
+{
+    static char sector[512];
+    open_world(seed);
+    orr_handle file = create_file();
+    memset(sector, 'o', sizeof sector);
+    ck_assert_int_eq(END_OF(orr_write, file, sector, sizeof sector, 0), sizeof sector);
+    ck_assert_int_eq(END_OF(orr_fsync, file), 0);
+    memset(sector, 'n', sizeof sector);
+    ck_assert_int_eq(END_OF(orr_write, file, sector, sizeof sector, 0), sizeof sector);
+    strike(ORR_FAMILY_DISK_ERROR, true);
+    ck_assert_int_eq(END_OF(orr_fsync, file), -EIO);
+    uint32_t faults = struck(ORR_FAMILY_DISK_ERROR);
+    strike(ORR_FAMILY_DISK_ERROR, false);
+    orr_handle other = open_file(ORR_OPEN_READ | flags);
+    ck_assert_int_eq(END_OF(orr_read, other, sector, sizeof sector, 0), sizeof sector);
+    bool evicted = struck(ORR_FAMILY_DISK_ERROR) > faults;
+    ck_assert(!evicted || flags == 0);
+    ck_assert(!evicted || faults == 2 || sector[0] == 'o');
+    close_world();
+    return sector[0];
+}
+
+START_TEST(test_disk_faults__read_after_a_failed_fsync_may_show_the_disk)
+{
+    uint32_t old[2] = {0}; /* through the page cache, and past it: that is the disk, always */
+    for (uint64_t seed = 0; seed < 80; seed++) {
+        old[0] += read_after_failed_fsync(seed, 0) == 'o' ? 1 : 0;
+        old[1] += read_after_failed_fsync(seed, ORR_OPEN_DIRECT) == 'o' ? 1 : 0;
+    }
+    ck_assert_uint_ge(old[1], 20);
+    ck_assert_uint_ge(old[0], 3);
+    ck_assert_uint_lt(old[0], old[1] / 2);
+}
+END_TEST
+
 START_TEST(test_disk_faults__failed_write_and_read_did_nothing)
 {
     char byte = 'o';
@@ -642,6 +679,7 @@ int main(void)
     TCase *faults = tcase_create("faults");
     tcase_add_test(faults, test_disk_faults__failed_fsync_is_told_once_to_each_open_file);
     tcase_add_test(faults, test_disk_faults__failed_fsync_may_have_written);
+    tcase_add_test(faults, test_disk_faults__read_after_a_failed_fsync_may_show_the_disk);
     tcase_add_test(faults, test_disk_faults__failed_write_and_read_did_nothing);
     tcase_add_test(faults, test_disk_faults__failed_change_of_names_or_sizes_did_nothing);
     tcase_add_test(faults, test_disk_faults__failed_listing_gives_some_names);

@@ -534,6 +534,42 @@ START_TEST(test_disk_loss__append_after_a_failed_fsync_leaves_a_hole)
 }
 END_TEST
 
+/* A page that nobody has written to since is read from the disk again, a dirty one is not. */
+START_TEST(test_disk_loss__clean_pages_are_read_again_after_a_failed_fsync)
+{
+    static uint8_t data[3 * ORR__PAGE];
+    struct fixture disk;
+    fixture_open(&disk, 1);
+    memset(data, 'A', sizeof data);
+    fixture_write_synced(&disk, "file", data, sizeof data);
+    struct orr__file *file = fixture_create(&disk, "file");
+    memset(data, 'B', sizeof data);
+    ck_assert_int_eq(orr__file_write(file, data, 2 * ORR__PAGE, 0), 2 * ORR__PAGE);
+    ck_assert_int_eq(orr__file_write(file, data, 10, sizeof data), 10);
+    ck_assert(!orr__file_cache_differs(file));
+    orr__file_sync_failed(file, orr__file_sync_mark(file), false);
+    ck_assert(orr__file_cache_differs(file));
+    ck_assert_int_eq(orr__file_write(file, "C", 1, ORR__PAGE), 1);
+    orr__file_evict(file);
+    ck_assert_int_eq(orr__file_read(file, data, sizeof data, 0), sizeof data);
+    ck_assert_int_eq(data[0], 'A');
+    ck_assert_int_eq(data[ORR__PAGE], 'C');
+    ck_assert_int_eq(data[ORR__PAGE + 1], 'B'); /* as long as that page is dirty */
+    ck_assert_int_eq(data[2 * ORR__PAGE], 'A');
+    ck_assert_int_eq(orr__file_read(file, data, sizeof data, sizeof data), 10);
+    ck_assert_int_eq(data[0], 0);
+    ck_assert(orr__file_cache_differs(file));
+    fixture_sync_file(file);
+    orr__file_evict(file);
+    ck_assert_int_eq(orr__file_read(file, data, 2, ORR__PAGE), 2);
+    ck_assert_int_eq(data[0], 'C');
+    ck_assert_int_eq(data[1], 'A');
+    ck_assert(!orr__file_cache_differs(file));
+    orr__file_close(file);
+    fixture_close(&disk);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("sim/disk-loss");
@@ -552,6 +588,7 @@ int main(void)
     tcase_add_test(bytes, test_disk_loss__writing_again_repairs_a_failed_fsync);
     tcase_add_test(bytes, test_disk_loss__failed_fsync_of_an_append_leaves_zeros);
     tcase_add_test(bytes, test_disk_loss__append_after_a_failed_fsync_leaves_a_hole);
+    tcase_add_test(bytes, test_disk_loss__clean_pages_are_read_again_after_a_failed_fsync);
     suite_add_tcase(suite, bytes);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
