@@ -171,6 +171,7 @@ struct orr__file_body {
     uint64_t *bad; /* sectors that cannot be read, in no order */
     size_t bad_count;
     uint64_t sync_errors;         /* fsyncs that failed */
+    int sync_error;               /* the last one's */
     struct orr__ranges unwritten; /* of the cache, where the node forbids to read such */
     bool cache_differs; /* from durable, changes aside: a failed fsync, or the cache was dropped */
 };
@@ -238,6 +239,7 @@ struct orr__rules {
     bool orders_data;     /* a size covers no data that was not written */
     bool rename_flushes;  /* a rename over another file brings the data along */
     bool frees_carefully; /* freed blocks are not written to before that is durable */
+    bool has_inodes;      /* made in advance: a new file takes no space */
 };
 
 struct orr__disk {
@@ -294,6 +296,8 @@ void orr__tree_sync(struct orr__inode *directory, uint64_t sequence);
 void orr__journal_sync(struct orr__disk *disk, uint64_t sequence);
 
 /* disk_file.c */
+/* No page is free. */
+bool orr__disk_is_full(const struct orr__disk *disk);
 void orr__file_body_clear(struct orr__file_body *file);
 void orr__file_changes_drop(struct orr__file_body *file);
 void orr__changes_append(struct orr__changes *changes, struct orr__change *change);

@@ -106,7 +106,8 @@ static void choose_written(struct orr__inode *inode, struct sectors *sectors)
                                        failures, weights, MOODS);
     uint64_t cut = mood == FIRST
                        ? orr__draw_below(world, ORR__SITE_DISK_SECTOR, orr__mix(inode->actor, CUT),
-                                         failures, sectors->count) + 1
+                                         failures, sectors->count) +
+                             1
                        : sectors->count;
     uint64_t actor = orr__mix(orr__mix(inode->actor, SECTOR), failures);
     for (size_t i = 0; i < sectors->count; i++) {
@@ -204,7 +205,7 @@ static void settle(struct orr__inode *inode, const struct sectors *sectors,
         free(change);
 }
 
-void orr__file_sync_failed(struct orr__file *file, uint64_t mark, bool has_written)
+void orr__file_sync_failed(struct orr__file *file, uint64_t mark, bool has_written, int error)
 {
     struct orr__inode *inode = file->inode;
     if (inode->is_directory)
@@ -212,6 +213,7 @@ void orr__file_sync_failed(struct orr__file *file, uint64_t mark, bool has_writt
     struct orr__changes *changes = &inode->file.changes;
     struct sectors sectors = dirty_sectors(inode, mark);
     file->sync_errors = ++inode->file.sync_errors;
+    inode->file.sync_error = error;
     if (has_written)
         choose_written(inode, &sectors);
     struct orr__change *next = changes->head;

@@ -59,7 +59,7 @@ static int error_of(struct orr_node *node, enum orr__fault_kind kind, enum orr__
      ORR_OP_BIT(ORR_OP_TRUNCATE) | ORR_OP_BIT(ORR_OP_ALLOCATE))
 #define TAKES_SPACE                                                                       \
     (ORR_OP_BIT(ORR_OP_WRITE) | ORR_OP_BIT(ORR_OP_WRITEV) | ORR_OP_BIT(ORR_OP_ALLOCATE) | \
-     ORR_OP_BIT(ORR_OP_MKDIR) | ORR_OP_BIT(ORR_OP_LINK))
+     ORR_OP_BIT(ORR_OP_MKDIR) | ORR_OP_BIT(ORR_OP_LINK) | ORR_OP_BIT(ORR_OP_RENAME))
 
 /*
  * A file system fails with EIO when it cannot read a block of a directory, of an inode or of its
@@ -75,7 +75,21 @@ static bool looks_at_disk(const struct orr_completion *completion)
     return is_one_of(completion->request.op, CHANGES_TREE) && !of_open_file;
 }
 
-int orr__disk_error(struct orr_node *node, const struct orr_completion *completion)
+/* An inode for what an open makes; a block for what is allocated only when it is written back. */
+static bool takes_space(const struct orr_node *node, struct orr__file *file,
+                        const struct orr_completion *completion, uint64_t mark)
+{
+    uint8_t op = completion->request.op;
+    if (op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC)
+        return orr__file_is_dirty(file, mark);
+    if (op == ORR_OP_OPEN)
+        return (completion->request.arguments.path.flags & ORR_OPEN_CREATE) != 0 &&
+               orr__disk_lacks(node->disk, file, completion->request.arguments.path.path);
+    return is_one_of(op, TAKES_SPACE);
+}
+
+int orr__disk_error(struct orr_node *node, struct orr__file *file,
+                    const struct orr_completion *completion, uint64_t mark)
 {
     uint8_t op = completion->request.op;
     int error = 0;
@@ -86,7 +100,7 @@ int orr__disk_error(struct orr_node *node, const struct orr_completion *completi
         error = error_of(node, ORR__FAULT_ERROR, ORR__SITE_OP_ERROR, completion, EIO, EIO);
     if (looks_at_disk(completion))
         error = error_of(node, ORR__FAULT_ERROR, ORR__SITE_TREE_ERROR, completion, EIO, EIO);
-    if (error == 0 && is_one_of(op, TAKES_SPACE))
+    if (error == 0 && takes_space(node, file, completion, mark))
         error = error_of(node, ORR__FAULT_FULL, ORR__SITE_OP_FULL, completion, ENOSPC, EDQUOT);
     if (error == 0 && op == ORR_OP_OPEN)
         error = error_of(node, ORR__FAULT_HANDLES, ORR__SITE_HANDLES, completion, EMFILE, ENFILE);
@@ -111,16 +125,17 @@ bool orr__listing_fails(struct orr_node *node, uint64_t *ret_names)
 
 /* That a sync has failed does not say that nothing was written: the first sectors may have been, or
  * all, if only the flush failed or the journal. */
-void orr__sync_fails(struct orr_node *node, struct orr__file *file, uint8_t op, uint64_t occurrence,
-                     uint64_t mark)
+void orr__sync_fails(struct orr_node *node, struct orr__file *file,
+                     const struct orr_completion *completion, uint64_t mark, int error)
 {
     const struct orr__point point =
-        orr__op_point(node, ORR__FAULT_WRITTEN, ORR__SITE_DISK_SECTOR, op, occurrence);
+        orr__op_point(node, ORR__FAULT_WRITTEN, ORR__SITE_DISK_SECTOR, completion->request.op,
+                      (uint64_t)completion->result);
     bool has_written =
         orr__file_is_dirty(file, mark) && orr__follows(node->world, &point, WRITTEN_ONE_IN);
     if (has_written)
         orr__fault(node->world, &point, 0, "has written some of it all the same");
-    orr__file_sync_failed(file, mark, has_written);
+    orr__file_sync_failed(file, mark, has_written, error);
 }
 
 bool orr__sync_is_lost(struct orr_node *node, uint8_t op, uint64_t occurrence)

@@ -201,6 +201,11 @@ int64_t orr__file_read(struct orr__file *file, void *buffer, uint32_t length, ui
     return orr__bytes_read(&file->inode->file.cache, buffer, (uint32_t)readable, offset);
 }
 
+bool orr__disk_is_full(const struct orr__disk *disk)
+{
+    return disk->used_pages >= disk->capacity_pages;
+}
+
 static uint64_t pages_free(const struct orr__disk *disk)
 {
     return disk->used_pages < disk->capacity_pages ? disk->capacity_pages - disk->used_pages : 0;
@@ -365,5 +370,5 @@ int orr__file_sync(struct orr__file *file, uint64_t mark)
     orr__journal_sync(inode->disk, recorded);
     bool told = file->sync_errors == inode->file.sync_errors;
     file->sync_errors = inode->file.sync_errors;
-    return told ? 0 : -EIO;
+    return told ? 0 : inode->file.sync_error;
 }

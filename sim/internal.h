@@ -597,6 +597,8 @@ int orr__disk_unlink(struct orr__disk *disk, struct orr__file *base, const char 
                      enum orr_unlink_kind kind);
 int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *path,
                     uint32_t mode);
+/* True if nothing has that name, and it could be made. */
+bool orr__disk_lacks(struct orr__disk *disk, struct orr__file *base, const char *path);
 /* The name of a Unix socket: makes it, and tells the number of its inode, which no other ever gets.
  * ret_number NULL: only looks whether it could be made. -EADDRINUSE if something has the name. */
 int orr__disk_make_socket(struct orr__disk *disk, const char *path, uint64_t *ret_number);
@@ -621,15 +623,15 @@ uint64_t orr__file_number(const struct orr__file *file);
 /* A mark of everything written to the file so far; fsync makes durable what came before the mark
  * taken at its submit (later writes stay unsynced: the kernel may or may not have caught them). */
 uint64_t orr__file_sync_mark(const struct orr__file *file);
-/* -EIO, though all is durable now: since the last call with this open file a sync by another one
- * failed, which is told to each open file once. */
+/* An error, though all is durable now: since the last call with this open file a sync by another
+ * one failed with it, which is told to each open file once. */
 int orr__file_sync(struct orr__file *file, uint64_t mark);
 /* True if a sync up to the mark has data to write. */
 bool orr__file_is_dirty(const struct orr__file *file, uint64_t mark);
 /* fsync failed: the dirty pages up to the mark count as clean. What of them the disk has got is
  * nothing, or a choice; the rest will never be written, and reads go on to return it from the
  * cache, until power loss. */
-void orr__file_sync_failed(struct orr__file *file, uint64_t mark, bool has_written);
+void orr__file_sync_failed(struct orr__file *file, uint64_t mark, bool has_written, int error);
 /* True if a clean page may hold what the disk does not. */
 bool orr__file_cache_differs(const struct orr__file *file);
 /* Clean pages are read from the disk again, and show what is there. */

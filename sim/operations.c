@@ -266,12 +266,12 @@ static int64_t perform_file(struct orr__process *process, struct orr__file *file
                             struct orr_completion *completion, uint64_t mark, uint32_t limit)
 {
     uint8_t op = completion->request.op;
-    int error = orr__disk_error(process->node, completion);
+    int error = orr__disk_error(process->node, file, completion, mark);
     switch (op) {
     case ORR_OP_FSYNC:
     case ORR_OP_FDATASYNC:
         if (error < 0)
-            orr__sync_fails(process->node, file, op, (uint64_t)completion->result, mark);
+            orr__sync_fails(process->node, file, completion, mark, error);
         else if (!orr__sync_is_lost(process->node, op, (uint64_t)completion->result))
             error = orr__file_sync(file, mark);
         return error;
@@ -411,10 +411,10 @@ static void link_done(struct orr_world *world, void *object, uint64_t file)
     struct orr__process *process = time_has_come(completion);
     if (process == NULL)
         return;
-    int error = orr__disk_error(process->node, completion);
+    struct orr__file *base = orr__file_of(process, completion->request.descriptor);
+    int error = orr__disk_error(process->node, base, completion, 0);
     if (error == 0)
-        error = orr__disk_link_file(process->node->disk,
-                                    orr__file_of(process, completion->request.descriptor), file,
+        error = orr__disk_link_file(process->node->disk, base, file,
                                     completion->request.arguments.path.path_new);
     orr__ready(process, completion, error);
 }

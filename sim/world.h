@@ -260,13 +260,15 @@ int64_t orr__descriptor_close(struct orr__process *process, int32_t descriptor);
 uint64_t orr__op_actor(const struct orr_node *node, uint8_t op);
 
 /* disk_faults.c: what strikes the operation with that number; enters the ledger. */
-/* -EIO, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE or 0. The completion's result is its number. */
-int orr__disk_error(struct orr_node *node, const struct orr_completion *completion);
+/* -EIO, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE or 0. The completion's result is its number; `file` is
+ * what its handle names, or NULL, and `mark` is of a sync. */
+int orr__disk_error(struct orr_node *node, struct orr__file *file,
+                    const struct orr_completion *completion, uint64_t mark);
 /* True if a listing shall fail, after so many names, or at its end if there are fewer. */
 bool orr__listing_fails(struct orr_node *node, uint64_t *ret_names);
 /* A sync has failed: what it leaves. */
-void orr__sync_fails(struct orr_node *node, struct orr__file *file, uint8_t op, uint64_t occurrence,
-                     uint64_t mark);
+void orr__sync_fails(struct orr_node *node, struct orr__file *file,
+                     const struct orr_completion *completion, uint64_t mark, int error);
 /* True if a sync shall do nothing and succeed. */
 bool orr__sync_is_lost(struct orr_node *node, uint8_t op, uint64_t occurrence);
 bool orr__operation_sticks(struct orr_node *node, uint8_t op, uint64_t occurrence);

@@ -295,6 +295,55 @@ START_TEST(test_disk_faults__full_disk_is_out_of_space_or_over_quota)
 }
 END_TEST
 
+static bool is_no_space(int64_t result)
+{
+    return result == -ENOSPC || result == -EDQUOT;
+}
+
+/* What makes a name needs room for it, what is there needs none. */
+START_TEST(test_disk_faults__full_disk_has_no_room_for_names)
+{
+    const orr_handle here = ORR_DIRECTORY_CURRENT;
+    struct orr_stat status;
+    open_world(1);
+    orr_handle file = make_tree();
+    strike(ORR_FAMILY_DISK_FULL, true);
+    ck_assert(is_no_space(END_OF(orr_open, here, "new", ORR_OPEN_WRITE | ORR_OPEN_CREATE, 0644)));
+    ck_assert(is_no_space(END_OF(orr_mkdir, here, "new", 0755)));
+    ck_assert(is_no_space(END_OF(orr_link, here, "f", "new")));
+    ck_assert(is_no_space(END_OF(orr_rename, here, "f", "new")));
+    ck_assert(is_no_space(END_OF(orr_allocate, file, 0, 100)));
+    ck_assert_uint_eq(struck(ORR_FAMILY_DISK_FULL), 5);
+    ck_assert_int_ge(END_OF(orr_open, here, "f", ORR_OPEN_WRITE | ORR_OPEN_CREATE, 0644), 0);
+    ck_assert_int_ge(END_OF(orr_open, here, "f", ORR_OPEN_WRITE, 0), 0);
+    ck_assert_int_eq(END_OF(orr_open, here, "no", ORR_OPEN_WRITE, 0), -ENOENT);
+    ck_assert_int_eq(END_OF(orr_unlink, here, "d", ORR_UNLINK_DIRECTORY), 0);
+    ck_assert_uint_eq(struck(ORR_FAMILY_DISK_FULL), 5);
+    strike(ORR_FAMILY_DISK_FULL, false);
+    ck_assert_int_eq(look_at("new", &status), -ENOENT);
+    ck_assert_int_eq(look_at("f", &status), 0);
+    close_world();
+}
+END_TEST
+
+/* Blocks are allocated when they are written back: the error comes then, and is told as any. */
+START_TEST(test_disk_faults__full_disk_fails_an_fsync)
+{
+    open_world(1);
+    orr_handle first = create_file();
+    orr_handle second = create_file();
+    ck_assert_int_eq(END_OF(orr_write, first, "x", 1, 0), 1);
+    strike(ORR_FAMILY_DISK_FULL, true);
+    int64_t result = END_OF(orr_fsync, first);
+    ck_assert(is_no_space(result));
+    ck_assert_int_eq(END_OF(orr_fsync, first), 0); /* nothing is dirty any more */
+    ck_assert_int_eq(END_OF(orr_fsync, second), result);
+    ck_assert_int_eq(END_OF(orr_fsync, second), 0);
+    ck_assert_uint_eq(struck(ORR_FAMILY_DISK_FULL), 1);
+    close_world();
+}
+END_TEST
+
 START_TEST(test_disk_faults__no_descriptor_is_left_in_the_process_or_the_system)
 {
     uint32_t process = 0;
@@ -684,6 +733,8 @@ int main(void)
     tcase_add_test(faults, test_disk_faults__failed_change_of_names_or_sizes_did_nothing);
     tcase_add_test(faults, test_disk_faults__failed_listing_gives_some_names);
     tcase_add_test(faults, test_disk_faults__full_disk_is_out_of_space_or_over_quota);
+    tcase_add_test(faults, test_disk_faults__full_disk_has_no_room_for_names);
+    tcase_add_test(faults, test_disk_faults__full_disk_fails_an_fsync);
     tcase_add_test(faults, test_disk_faults__no_descriptor_is_left_in_the_process_or_the_system);
     tcase_add_test(faults, test_disk_faults__lost_sync_is_acknowledged_and_loses_data);
     tcase_add_test(faults, test_disk_faults__lost_sync_strikes_writes_with_sync);

@@ -8,6 +8,7 @@
  * how the disk chooses.
  */
 #include <check.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -450,7 +451,7 @@ START_TEST(test_disk_loss__failed_fsync_drops_data_for_good)
         MUST(orr__file_write(file, "AAA", 3, 2) == 3, &disk);
         uint64_t mark = orr__file_sync_mark(file);
         MUST(orr__file_write(file, "BB", 2, 8) == 2, &disk);
-        orr__file_sync_failed(file, mark, false);
+        orr__file_sync_failed(file, mark, false, -EIO);
         MUST(orr__file_read(file, bytes, sizeof bytes, 0) == 10, &disk);
         MUST(memcmp(bytes, "01AAA567BB", 10) == 0, &disk);
         fixture_sync_file(file);
@@ -474,7 +475,7 @@ START_TEST(test_disk_loss__writing_again_repairs_a_failed_fsync)
         fixture_write_synced(&disk, "file", "0123456789", 10);
         struct orr__file *file = fixture_create(&disk, "file");
         MUST(orr__file_write(file, "AAA", 3, 2) == 3, &disk);
-        orr__file_sync_failed(file, orr__file_sync_mark(file), false);
+        orr__file_sync_failed(file, orr__file_sync_mark(file), false, -EIO);
         MUST(orr__file_write(file, "AAA", 3, 2) == 3, &disk);
         fixture_sync_file(file);
         orr__file_close(file);
@@ -498,7 +499,7 @@ START_TEST(test_disk_loss__failed_fsync_of_an_append_leaves_zeros)
         fixture_write_synced(&disk, "file", "0123", 4);
         struct orr__file *file = fixture_create(&disk, "file");
         MUST(orr__file_write(file, "AAAA", 4, 4) == 4, &disk);
-        orr__file_sync_failed(file, orr__file_sync_mark(file), false);
+        orr__file_sync_failed(file, orr__file_sync_mark(file), false, -EIO);
         if (again)
             fixture_sync_file(file);
         orr__file_close(file);
@@ -523,7 +524,7 @@ START_TEST(test_disk_loss__append_after_a_failed_fsync_leaves_a_hole)
     struct orr__file *file = fixture_create(&disk, "file");
     MUST(orr__file_write(file, "ZZ", 2, 0) == 2, &disk);
     MUST(orr__file_write(file, "AAAA", 4, 4) == 4, &disk);
-    orr__file_sync_failed(file, orr__file_sync_mark(file), false);
+    orr__file_sync_failed(file, orr__file_sync_mark(file), false, -EIO);
     MUST(orr__file_write(file, "BBBB", 4, 8) == 4, &disk);
     fixture_sync_file(file);
     orr__file_close(file);
@@ -547,7 +548,7 @@ START_TEST(test_disk_loss__clean_pages_are_read_again_after_a_failed_fsync)
     ck_assert_int_eq(orr__file_write(file, data, 2 * ORR__PAGE, 0), 2 * ORR__PAGE);
     ck_assert_int_eq(orr__file_write(file, data, 10, sizeof data), 10);
     ck_assert(!orr__file_cache_differs(file));
-    orr__file_sync_failed(file, orr__file_sync_mark(file), false);
+    orr__file_sync_failed(file, orr__file_sync_mark(file), false, -EIO);
     ck_assert(orr__file_cache_differs(file));
     ck_assert_int_eq(orr__file_write(file, "C", 1, ORR__PAGE), 1);
     orr__file_evict(file);
