@@ -80,12 +80,19 @@ uint32_t orr__cut_transfer(struct orr_node *node, uint8_t op, uint64_t occurrenc
     return cut;
 }
 
-/* How long a file operation takes. */
-static uint64_t op_latency(struct orr_node *node, uint8_t op, uint64_t occurrence)
+static bool is_sync(uint8_t op)
+{
+    return op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC;
+}
+
+/* How long an operation takes on a file, if it has one. */
+static uint64_t op_latency(struct orr_node *node, const struct orr__file *file, uint8_t op,
+                           uint64_t occurrence)
 {
     struct orr_world *world = node->world;
     uint64_t actor = orr__op_actor(node, op);
-    bool syncs = op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC;
+    bool syncs = is_sync(op) || ((op == ORR_OP_WRITE || op == ORR_OP_WRITEV) && file != NULL &&
+                                 orr__file_is_sync(file));
     uint64_t low_ns = syncs ? node->disk_options.sync_ns / 10 : node->disk_options.transfer_ns / 5;
     uint64_t mean_ns =
         (syncs ? node->disk_options.sync_ns : node->disk_options.transfer_ns) - low_ns;
@@ -571,7 +578,7 @@ static bool is_overtaken(struct orr__process *process, struct orr_completion *co
     if (!orr__strikes(process->world, &point))
         return false;
     orr__fault(process->world, &point, 0, "takes effect later");
-    later(process, completion, op_latency(node, op, occurrence), run, occurrence);
+    later(process, completion, op_latency(node, NULL, op, occurrence), run, occurrence);
     return true;
 }
 
@@ -594,11 +601,10 @@ static void start_file_operation(struct orr__process *process, struct orr_comple
             orr__ready(process, completion, file_operation_on_socket(completion));
         return;
     }
-    bool syncs = op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC;
     struct orr__file *file = orr__file_of(process, completion->request.descriptor);
     /* What is no sync needs no mark: its number then tells simultaneous events apart. */
-    uint64_t mark = syncs && file != NULL ? orr__file_sync_mark(file) : occurrence;
-    uint64_t latency_ns = op_latency(process->node, op, occurrence);
+    uint64_t mark = is_sync(op) && file != NULL ? orr__file_sync_mark(file) : occurrence;
+    uint64_t latency_ns = op_latency(process->node, file, op, occurrence);
     bool sticks = orr__operation_sticks(process->node, op, occurrence);
     if (sticks || !is_link_apart(process, completion, occurrence, latency_ns))
         later(process, completion, latency_ns, sticks ? still_stuck : file_done, mark);

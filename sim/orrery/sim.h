@@ -307,7 +307,7 @@ struct orr_disk_options {
     uint32_t sector_bytes;   /* written whole or not at all: 512 (default) or 4096 */
     uint64_t capacity_bytes; /* default 64 MiB; more is -ENOSPC */
     uint64_t transfer_ns;    /* mean time of what is no sync; default 25 us */
-    uint64_t sync_ns;        /* mean time of an fsync; default 1 ms */
+    uint64_t sync_ns;        /* of an fsync, or a write with ORR_OPEN_SYNC; default 1 ms */
     bool is_lying;           /* acknowledges every sync, and does none of them */
 };
 
