@@ -8,6 +8,7 @@
  *   disk_file.c   open files: read, write, truncate, allocate; changes that wait for fsync
  *   disk_failed.c what an fsync leaves that fails
  *   disk_loss.c   power loss of one file
+ *   disk_copies.c how many copies of a datum may be damaged
  *   disk_damage.c bad sectors, changed bits, misdirected writes
  *   disk_bytes.c  the sparse bytes of a file
  *   disk_ranges.c parts of a file that nobody has written

@@ -138,13 +138,14 @@ void orr__sync_fails(struct orr_node *node, struct orr__file *file,
     orr__file_sync_failed(file, mark, has_written, error);
 }
 
-bool orr__sync_is_lost(struct orr_node *node, uint8_t op, uint64_t occurrence)
+bool orr__sync_is_lost(struct orr_node *node, const struct orr__file *file, uint8_t op,
+                       uint64_t occurrence)
 {
     if (node->disk_options.is_lying)
         return true;
     const struct orr__point point =
         orr__op_point(node, ORR__FAULT_LOST_SYNC, ORR__SITE_LOST_SYNC, op, occurrence);
-    if (!damages(node, &point))
+    if (!damages(node, &point) || !orr__copy_may_be_damaged(node, file, 0, UINT64_MAX))
         return false;
     orr__fault(node->world, &point, 0, "is acknowledged, and nothing is durable");
     return true;
@@ -169,6 +170,8 @@ static void spoil_sector(struct orr_node *node, struct orr__file *file, uint8_t 
         return;
     uint64_t drawn = offset + draw_below(node, ORR__SITE_BAD_SECTOR, op, occurrence, bytes);
     uint64_t at = orr__extent(node->world, &point, drawn, offset, offset + bytes - 1);
+    if (!orr__copy_may_be_damaged(node, file, at, 1))
+        return;
     orr__file_spoil_sector(file, at);
     orr__fault(node->world, &point, at, "the sector at %" PRIu64 " cannot be read any more", at);
 }
@@ -182,6 +185,8 @@ static void rot(struct orr_node *node, struct orr__file *file, uint8_t op, uint6
         return;
     uint64_t drawn = draw_below(node, ORR__SITE_BIT_ROT, op, occurrence, bytes * 8);
     uint64_t bit = orr__extent(node->world, &point, drawn, 0, bytes * 8 - 1);
+    if (!orr__copy_may_be_damaged(node, file, offset + bit / 8, 1))
+        return;
     orr__file_flip_bit(file, offset + bit / 8, bit % 8);
     orr__fault(node->world, &point, bit, "bit %" PRIu64 " of the byte at %" PRIu64 " has changed",
                bit % 8, offset + bit / 8);
@@ -213,15 +218,19 @@ void orr__evict_read(struct orr_node *node, struct orr__file *file, uint8_t op, 
 }
 
 void orr__spoil_write(struct orr_node *node, struct orr__file *file, uint8_t op,
-                      uint64_t occurrence)
+                      uint64_t occurrence, uint64_t offset, uint32_t length)
 {
     const struct orr__point point =
         orr__op_point(node, ORR__FAULT_MISDIRECTED, ORR__SITE_MISDIRECTED, op, occurrence);
     uint64_t sectors = orr__file_sectors(file);
-    if (!damages(node, &point))
+    uint64_t sector_bytes = node->disk_options.sector_bytes;
+    if (length == 0 || !damages(node, &point))
         return;
     uint64_t drawn = draw_below(node, ORR__SITE_MISDIRECTED, op, occurrence, sectors + 1);
     uint64_t sector = orr__extent(node->world, &point, drawn, 0, sectors);
+    if (!orr__copy_may_be_damaged(node, file, offset, length) ||
+        !orr__copy_may_be_damaged(node, file, sector * sector_bytes, length))
+        return;
     orr__file_misdirect(file, sector);
     orr__fault(node->world, &point, sector, "goes to sector %" PRIu64 " of the file", sector);
 }

@@ -413,6 +413,7 @@ void orr_node_wipe(struct orr_node *node)
     node->disk = orr__disk_create(node, &node->disk_options);
     node->world->damaged -= node->is_damaged ? 1 : 0;
     node->is_damaged = false;
+    orr__copies_forget(node->world, node);
     orr__trace_hash(node->world, ORR__EVENT_WIPE, node->id, node->lives, 0);
     orr__story_line(node->world, node->name, "gets an empty disk");
 }

@@ -185,8 +185,8 @@ static void meet_disk(struct orr_node *node, struct orr__file *file, uint8_t op,
         orr__spoil_read(node, file, op, occurrence, offset, length);
         return;
     }
-    orr__spoil_write(node, file, op, occurrence);
-    if (orr__file_is_sync(file) && orr__sync_is_lost(node, op, occurrence))
+    orr__spoil_write(node, file, op, occurrence, offset, length);
+    if (orr__file_is_sync(file) && orr__sync_is_lost(node, file, op, occurrence))
         orr__file_lose_sync(file);
 }
 
@@ -279,7 +279,7 @@ static int64_t perform_file(struct orr__process *process, struct orr__file *file
     case ORR_OP_FDATASYNC:
         if (error < 0)
             orr__sync_fails(process->node, file, completion, mark, error);
-        else if (!orr__sync_is_lost(process->node, op, (uint64_t)completion->result))
+        else if (!orr__sync_is_lost(process->node, file, op, (uint64_t)completion->result))
             error = orr__file_sync(file, mark);
         return error;
     case ORR_OP_READ:

@@ -245,6 +245,7 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
     world->faults_until_ns = UINT64_MAX;
     world->down_max = UINT32_MAX;
     world->damaged_max = UINT32_MAX;
+    world->copies_max = UINT32_MAX;
     if (trace != NULL) {
         orr__timeline_open(&world->lines, trace, 0, false);
         orr__world_record(world, &world->lines.recorder);
@@ -307,6 +308,7 @@ void orr_world_destroy(struct orr_world *world)
     }
     orr__links_free(world);
     orr__rings_free(world);
+    orr__copies_forget(world, NULL);
     orr__rulings_free(world->rulings);
     orr__lanes_close(world);
     free(world->heap);

@@ -224,11 +224,14 @@ ORR_API void orr_world_set_link(struct orr_world *world, struct orr_node *from, 
  * quorum can bear.
  * orr_world_limit_damage: chance damages the disks of so many nodes at most, by the families
  * lost-sync, bad-sector, bit-rot and misdirected: so many copies of a datum are bad.
+ * orr_world_limit_copies: chance damages the same sectors of the file with the same path on so many
+ * nodes at most, by the same families: for replicas that keep the same bytes at the same places.
  * orr_world_limit_time: no fault strikes before `from_ns` or from `until_ns` on (virtual time);
  * cuts and pauses end by then, and nodes that are down boot as ever.
  */
 ORR_API void orr_world_limit_down(struct orr_world *world, uint32_t nodes);
 ORR_API void orr_world_limit_damage(struct orr_world *world, uint32_t nodes);
+ORR_API void orr_world_limit_copies(struct orr_world *world, uint32_t nodes);
 ORR_API void orr_world_limit_time(struct orr_world *world, uint64_t from_ns, uint64_t until_ns);
 
 /* Faults come in families. Per seed a random subset is on, each at a random rate (swarm); what is

@@ -463,6 +463,60 @@ START_TEST(test_disk_faults__no_more_disks_are_damaged_than_the_budget_allows)
 }
 END_TEST
 
+/* The sector of a file of four that chance has made unreadable on a node; 4 = none. */
+static uint32_t bad_sector_of(const char *path)
+{
+    static uint8_t sectors[4 * SECTOR];
+    uint32_t bad = 4;
+    orr_handle file = (orr_handle)END_OF(orr_open, ORR_DIRECTORY_CURRENT, path,
+                                         ORR_OPEN_READ | ORR_OPEN_WRITE | ORR_OPEN_CREATE, 0644);
+    ck_assert_int_eq(END_OF(orr_write, file, sectors, sizeof sectors, 0), sizeof sectors);
+    strike(ORR_FAMILY_BAD_SECTOR, true);
+    END_OF(orr_read, file, sectors, sizeof sectors, 0);
+    strike(ORR_FAMILY_BAD_SECTOR, false);
+    for (uint32_t i = 0; i < 4; i++)
+        if (END_OF(orr_read, file, sectors, SECTOR, (uint64_t)i * SECTOR) < 0)
+            bad = i;
+    return bad;
+}
+
+/* Each node may lose a sector, but no two the same one of the same file. */
+START_TEST(test_disk_faults__no_more_copies_are_damaged_than_the_budget_allows)
+{
+    static const char *const names[] = {"a", "b"};
+    uint32_t both = 0;
+    uint32_t spared = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct orr_loop *loops[2];
+        uint32_t bad[2];
+        const char *other = seed % 2 == 0 ? "f" : "g";
+        world = orr_world_create(seed, NULL);
+        orr_world_limit_copies(world, 1);
+        for (uint32_t i = 0; i < 2; i++) {
+            const struct orr_options options = {.batch_entries = 16, .handles_max = 64};
+            ck_assert_int_eq(orr_node_open_loop(world, names[i], &options, &loops[i]), 0);
+            loop = loops[i];
+            bad[i] = bad_sector_of(i == 0 ? "f" : other);
+        }
+        ck_assert_uint_lt(bad[0], 4);
+        ck_assert(seed % 2 == 1 || bad[0] != bad[1]);
+        ck_assert(seed % 2 == 0 || bad[1] < 4);
+        both += bad[1] < 4 ? 1 : 0;
+        spared += bad[1] == 4 ? 1 : 0;
+        ck_assert_uint_eq(struck(ORR_FAMILY_BAD_SECTOR), bad[1] < 4 ? 2 : 1);
+        for (uint32_t i = 0; i < 2; i++)
+            orr_loop_close(loops[i]);
+        orr_node_wipe(orr__world_node(world, 0)); /* a new disk has no damage */
+        ck_assert_int_eq(orr_node_open_loop(world, names[1], NULL, &loop), 0);
+        ck_assert(seed % 2 == 1 || bad[1] < 4 || bad_sector_of("f") < 4);
+        orr_loop_close(loop);
+        orr_world_destroy(world);
+    }
+    ck_assert_uint_ge(both, 20);
+    ck_assert_uint_ge(spared, 2);
+}
+END_TEST
+
 START_TEST(test_disk_faults__lost_sync_strikes_writes_with_sync)
 {
     uint32_t lost = losses(ORR_OPEN_SYNC, false);
@@ -748,6 +802,7 @@ int main(void)
     tcase_add_test(faults, test_disk_faults__lost_sync_strikes_writes_with_sync);
     tcase_add_test(faults, test_disk_faults__a_lying_disk_needs_no_family);
     tcase_add_test(faults, test_disk_faults__no_more_disks_are_damaged_than_the_budget_allows);
+    tcase_add_test(faults, test_disk_faults__no_more_copies_are_damaged_than_the_budget_allows);
     tcase_add_test(faults, test_disk_faults__honest_sync_after_a_lost_one_keeps_all);
     tcase_add_test(faults, test_disk_faults__bad_sector_fails_until_all_of_it_is_written);
     tcase_add_test(faults, test_disk_faults__bad_sector_survives_power_loss_and_goes_with_truncate);
