@@ -268,6 +268,7 @@ struct orr__file {
     uint32_t flags;       /* enum orr_open_flags; READ is set when WRITE is not */
     uint64_t sync_errors; /* of the file, those reported here or before it was opened */
     uint64_t landing;     /* sector of a misdirected write */
+    uint64_t lands_in;    /* number of another inode; 0 = it is its own */
     bool misdirected;     /* the next write is */
     bool loses_sync;      /* the next write with SYNC is as one without */
 };
@@ -312,6 +313,8 @@ void orr__file_resize(struct orr__inode *inode, uint64_t size);
 int64_t orr__file_readable(const struct orr__inode *inode, uint64_t offset, uint32_t length);
 /* Before a write: makes bad sectors good. -EIO if a part of one stays. */
 int orr__file_write_over(struct orr__inode *inode, uint64_t offset, uint32_t length);
+/* Where a misdirected write lands; what lands in another file is there at once. */
+void orr__file_land(struct orr__file *file, struct orr__change *change);
 /* Forgets the bad sectors at or behind a new size. */
 void orr__file_cut_bad(struct orr__inode *inode, uint64_t size);
 

@@ -21,27 +21,26 @@ struct orr__damage {
     uint64_t to;
 };
 
-/* Looks for the inode below a directory; mixes the names on the way to it into `*path`. */
-static bool find_path(const struct orr__inode *directory, const struct orr__inode *inode,
-                      uint64_t *path)
+/* Looks for the inode with that number below a directory; mixes the names on the way to it into `*path`. */
+static bool find_path(const struct orr__inode *directory, uint64_t number, uint64_t *path)
 {
     const struct orr__names *names = &directory->directory.names;
     uint64_t above = *path;
     for (size_t i = 0; i < names->count; i++) {
         const struct orr__inode *child = names->items[i].inode;
         *path = orr__mix(above, orr__actor_id(names->items[i].text));
-        if (child == inode || (child->is_directory && find_path(child, inode, path)))
+        if (child->number == number || (child->is_directory && find_path(child, number, path)))
             return true;
     }
     return false;
 }
 
-static uint64_t path_of(const struct orr__file *file)
+static uint64_t path_of(const struct orr_node *node, uint64_t number)
 {
     uint64_t path = 0;
-    if (file->inode == file->disk->root || find_path(file->disk->root, file->inode, &path))
+    if (number == node->disk->root->number || find_path(node->disk->root, number, &path))
         return path;
-    return file->inode->actor; /* of this node alone */
+    return orr__mix(node->id, number); /* of this node alone */
 }
 
 static bool has(const struct orr_world *world, const struct orr_node *node,
@@ -54,11 +53,11 @@ static bool has(const struct orr_world *world, const struct orr_node *node,
     return damage != NULL;
 }
 
-bool orr__copy_may_be_damaged(struct orr_node *node, const struct orr__file *file, uint64_t offset,
+bool orr__copy_may_be_damaged(struct orr_node *node, uint64_t number, uint64_t offset,
                               uint64_t bytes)
 {
     struct orr_world *world = node->world;
-    uint64_t sector_bytes = file->disk->sector_bytes;
+    uint64_t sector_bytes = node->disk->sector_bytes;
     uint32_t others = 0;
     if (world->copies_max == UINT32_MAX)
         return true;
@@ -66,7 +65,7 @@ bool orr__copy_may_be_damaged(struct orr_node *node, const struct orr__file *fil
     struct orr__damage *damage = orr__disk_memory(NULL, sizeof *damage);
     *damage = (struct orr__damage){.next = world->damages,
                                    .node = node,
-                                   .path = path_of(file),
+                                   .path = path_of(node, number),
                                    .from = offset / sector_bytes,
                                    .to = (offset + bytes - 1) / sector_bytes + 1};
     for (const struct orr_node *other = world->nodes; other != NULL; other = other->next)

@@ -11,9 +11,10 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#define WRITTEN_ONE_IN 2u   /* fsyncs that fail, and have written something */
-#define EVICTED_ONE_IN 4u   /* reads of a file whose clean pages differ from the disk */
-#define LISTED_NAMES_MAX 3u /* before a listing fails: a directory of a test has few */
+#define WRITTEN_ONE_IN 2u    /* fsyncs that fail, and have written something */
+#define EVICTED_ONE_IN 4u    /* reads of a file whose clean pages differ from the disk */
+#define OVERWRITES_ONE_IN 2u /* misdirected writes */
+#define LISTED_NAMES_MAX 3u  /* before a listing fails: a directory of a test has few */
 
 /* Whether a family strikes that damages the disk for good: only so many nodes may be damaged. */
 static bool damages(struct orr_node *node, const struct orr__point *point)
@@ -145,7 +146,8 @@ bool orr__sync_is_lost(struct orr_node *node, const struct orr__file *file, uint
         return true;
     const struct orr__point point =
         orr__op_point(node, ORR__FAULT_LOST_SYNC, ORR__SITE_LOST_SYNC, op, occurrence);
-    if (!damages(node, &point) || !orr__copy_may_be_damaged(node, file, 0, UINT64_MAX))
+    if (!damages(node, &point) ||
+        !orr__copy_may_be_damaged(node, orr__file_number(file), 0, UINT64_MAX))
         return false;
     orr__fault(node->world, &point, 0, "is acknowledged, and nothing is durable");
     return true;
@@ -170,7 +172,7 @@ static void spoil_sector(struct orr_node *node, struct orr__file *file, uint8_t 
         return;
     uint64_t drawn = offset + draw_below(node, ORR__SITE_BAD_SECTOR, op, occurrence, bytes);
     uint64_t at = orr__extent(node->world, &point, drawn, offset, offset + bytes - 1);
-    if (!orr__copy_may_be_damaged(node, file, at, 1))
+    if (!orr__copy_may_be_damaged(node, orr__file_number(file), at, 1))
         return;
     orr__file_spoil_sector(file, at);
     orr__fault(node->world, &point, at, "the sector at %" PRIu64 " cannot be read any more", at);
@@ -185,7 +187,7 @@ static void rot(struct orr_node *node, struct orr__file *file, uint8_t op, uint6
         return;
     uint64_t drawn = draw_below(node, ORR__SITE_BIT_ROT, op, occurrence, bytes * 8);
     uint64_t bit = orr__extent(node->world, &point, drawn, 0, bytes * 8 - 1);
-    if (!orr__copy_may_be_damaged(node, file, offset + bit / 8, 1))
+    if (!orr__copy_may_be_damaged(node, orr__file_number(file), offset + bit / 8, 1))
         return;
     orr__file_flip_bit(file, offset + bit / 8, bit % 8);
     orr__fault(node->world, &point, bit, "bit %" PRIu64 " of the byte at %" PRIu64 " has changed",
@@ -217,6 +219,25 @@ void orr__evict_read(struct orr_node *node, struct orr__file *file, uint8_t op, 
     orr__file_evict(file);
 }
 
+/* Where a misdirected write goes may belong to another file. */
+static void hit_another_file(struct orr_node *node, struct orr__file *file, uint8_t op,
+                             uint64_t occurrence, uint64_t sector, uint32_t length)
+{
+    const struct orr__point point =
+        orr__op_point(node, ORR__FAULT_OVERWRITES, ORR__SITE_DISK_SECTOR, op, occurrence);
+    uint64_t others = orr__file_others(file);
+    if (others == 0 || !orr__follows(node->world, &point, OVERWRITES_ONE_IN))
+        return;
+    uint64_t drawn =
+        orr__file_other(file, draw_below(node, ORR__SITE_DISK_SECTOR, op, occurrence, others));
+    uint64_t number = orr__extent(node->world, &point, drawn, 1, UINT64_MAX);
+    uint64_t bytes = node->disk_options.sector_bytes;
+    if (!orr__copy_may_be_damaged(node, number, sector * bytes, length))
+        return;
+    orr__file_misdirect_into(file, number);
+    orr__fault(node->world, &point, number, "the file is another one: inode %" PRIu64, number);
+}
+
 void orr__spoil_write(struct orr_node *node, struct orr__file *file, uint8_t op,
                       uint64_t occurrence, uint64_t offset, uint32_t length)
 {
@@ -228,9 +249,10 @@ void orr__spoil_write(struct orr_node *node, struct orr__file *file, uint8_t op,
         return;
     uint64_t drawn = draw_below(node, ORR__SITE_MISDIRECTED, op, occurrence, sectors + 1);
     uint64_t sector = orr__extent(node->world, &point, drawn, 0, sectors);
-    if (!orr__copy_may_be_damaged(node, file, offset, length) ||
-        !orr__copy_may_be_damaged(node, file, sector * sector_bytes, length))
+    if (!orr__copy_may_be_damaged(node, orr__file_number(file), offset, length) ||
+        !orr__copy_may_be_damaged(node, orr__file_number(file), sector * sector_bytes, length))
         return;
     orr__file_misdirect(file, sector);
     orr__fault(node->world, &point, sector, "goes to sector %" PRIu64 " of the file", sector);
+    hit_another_file(node, file, op, occurrence, sector, length);
 }

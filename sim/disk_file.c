@@ -248,12 +248,10 @@ static void settle_write(struct orr__file *file, struct orr__change *change)
     struct orr__inode *inode = file->inode;
     bool syncs = orr__file_is_sync(file) && !file->loses_sync;
     change->direct = orr__file_is_direct(file);
-    if (file->misdirected) {
-        uint64_t bytes = inode->disk->sector_bytes;
-        change->landing = file->landing * bytes + change->offset % bytes;
-        inode->file.cache_differs = true;
-    }
+    if (file->misdirected)
+        orr__file_land(file, change);
     file->misdirected = false;
+    file->lands_in = 0;
     file->loses_sync = false;
     if (syncs)
         sync_change(inode, change);

@@ -176,6 +176,7 @@ enum orr__fault_kind {
     ORR__FAULT_WRITTEN,     /* an fsync that fails has written some of it all the same */
     ORR__FAULT_UNHEARD,     /* an operation in flight is done when its process dies */
     ORR__FAULT_EVICTED,     /* pages that a failed sync has called clean are read again */
+    ORR__FAULT_OVERWRITES,  /* a misdirected write lands in another file */
     ORR__FAULT_KIND_COUNT
 };
 
@@ -649,5 +650,10 @@ void orr__file_flip_bit(struct orr__file *file, uint64_t offset, uint32_t bit);
 uint64_t orr__file_sectors(const struct orr__file *file);
 /* The next write reaches the disk at that sector instead of its own. */
 void orr__file_misdirect(struct orr__file *file, uint64_t sector);
+/* Other files on the disk that have bytes there; and the number of the nth of them, from 0 on. */
+uint64_t orr__file_others(const struct orr__file *file);
+uint64_t orr__file_other(const struct orr__file *file, uint64_t nth);
+/* And that sector is not one of its own file. */
+void orr__file_misdirect_into(struct orr__file *file, uint64_t number);
 
 #endif

@@ -665,6 +665,67 @@ START_TEST(test_disk_faults__misdirected_write_enters_the_ledger)
 }
 END_TEST
 
+/* The cache of the other file is right, and so is the write's; the disk has it in the other one. */
+START_TEST(test_disk_faults__misdirected_write_may_overwrite_another_file)
+{
+    struct fixture disk;
+    static uint8_t data[2 * SECTOR];
+    fixture_open(&disk, 1);
+    memset(data, 'A', sizeof data);
+    fixture_write_synced(&disk, "f", data, sizeof data);
+    fixture_write_synced(&disk, "g", data, SECTOR + 10);
+    struct orr__file *file = fixture_create(&disk, "f");
+    ck_assert_uint_eq(orr__file_others(file), 1);
+    memset(data, 'C', sizeof data);
+    orr__file_misdirect(file, 1);
+    orr__file_misdirect_into(file, orr__file_other(file, 0));
+    ck_assert_int_eq(orr__file_write(file, data, SECTOR, 0), SECTOR);
+    ck_assert_int_eq(orr__file_write(file, data, 3, SECTOR), 3); /* the next one is not */
+    fixture_sync_file(file);
+    ck_assert_uint_eq(fixture_read(&disk, "g", data, sizeof data), SECTOR + 10);
+    ck_assert_int_eq(data[SECTOR], 'A');
+    orr__file_close(file);
+    orr__disk_power_loss(disk.disk);
+    ck_assert_uint_eq(fixture_read(&disk, "f", data, sizeof data), sizeof data);
+    ck_assert_int_eq(data[0], 'A');
+    ck_assert_int_eq(data[SECTOR + 2], 'C');
+    ck_assert_int_eq(data[SECTOR + 3], 'A');
+    ck_assert_uint_eq(fixture_read(&disk, "g", data, sizeof data), SECTOR + 10);
+    ck_assert_int_eq(data[SECTOR - 1], 'A');
+    ck_assert_int_eq(data[SECTOR], 'C');
+    ck_assert_int_eq(data[SECTOR + 9], 'C');
+    fixture_close(&disk);
+}
+END_TEST
+
+START_TEST(test_disk_faults__misdirected_writes_hit_both_kinds_of_places)
+{
+    static uint8_t data[SECTOR];
+    uint32_t elsewhere = 0;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        open_world(seed);
+        orr_handle file = make_four_sectors();
+        orr_handle other = (orr_handle)END_OF(orr_open, ORR_DIRECTORY_CURRENT, "g",
+                                              ORR_OPEN_READ | ORR_OPEN_WRITE | ORR_OPEN_CREATE, 0);
+        ck_assert_int_eq(END_OF(orr_write, other, bytes, SECTOR, 0), SECTOR); /* zeros */
+        ck_assert_int_eq(END_OF(orr_fsync, other), 0);
+        memset(data, 'C', sizeof data);
+        strike(ORR_FAMILY_MISDIRECTED, true);
+        ck_assert_int_eq(END_OF(orr_write, file, data, SECTOR, 0), SECTOR);
+        uint32_t faults = struck(ORR_FAMILY_MISDIRECTED);
+        strike(ORR_FAMILY_MISDIRECTED, false);
+        orr_handle direct = (orr_handle)END_OF(orr_open, ORR_DIRECTORY_CURRENT, "g",
+                                               ORR_OPEN_READ | ORR_OPEN_DIRECT, 0);
+        ck_assert_int_eq(END_OF(orr_read, direct, data, SECTOR, 0), SECTOR);
+        ck_assert_uint_eq(faults, data[0] == 'C' ? 2 : 1);
+        elsewhere += data[0] == 'C' ? 1 : 0;
+        close_world();
+    }
+    ck_assert_uint_ge(elsewhere, 5);
+    ck_assert_uint_le(elsewhere, 35);
+}
+END_TEST
+
 /* ---- in between ------------------------------------------------------------------------------ */
 
 static void note_result(void *context, struct orr_completion *of, int64_t result)
@@ -809,6 +870,8 @@ int main(void)
     tcase_add_test(faults, test_disk_faults__bit_rot_changes_one_bit_for_good);
     tcase_add_test(faults, test_disk_faults__misdirected_write_shows_after_power_loss);
     tcase_add_test(faults, test_disk_faults__misdirected_write_enters_the_ledger);
+    tcase_add_test(faults, test_disk_faults__misdirected_write_may_overwrite_another_file);
+    tcase_add_test(faults, test_disk_faults__misdirected_writes_hit_both_kinds_of_places);
     tcase_add_test(faults, test_disk_faults__link_finds_its_file_before_it_makes_the_name);
     tcase_add_test(faults, test_disk_faults__stuck_operation_ends_when_the_world_is_healed);
     tcase_add_test(faults, test_disk_faults__times_are_those_of_the_device);
