@@ -30,9 +30,10 @@
  * otherwise. What `setup` does is durable before `program` begins.
  *
  * A state is the list of what is there, in order of bytes: "d/" a directory, "f:AB." a file of
- * three units, the last zeros, '?' for a unit that is not all one byte, '<' at the end for a size
- * that is no whole number of units. Sets of states are divided by '|'; [AB] stands for A or B, and
- * in it ~ for nothing; {x,y} for the texts x or y.
+ * three units, the last zeros, "f*3:AB." if its link count is 3 and that is not the number of its
+ * names, '?' for a unit that is not all one byte, '<' at the end for a size that is no whole number
+ * of units. Sets of states are divided by '|'; [AB] stands for A or B, and in it ~ for nothing;
+ * {x,y} for the texts x or y.
  */
 #ifndef ORR_TESTS_LITMUS_H
 #define ORR_TESTS_LITMUS_H
