@@ -177,7 +177,8 @@ static bool out_of_range(uint64_t offset, uint32_t length)
     return offset > INT64_MAX - (uint64_t)length;
 }
 
-/* O_DIRECT wants whole sectors. The buffer's address is not looked at: it must not decide. */
+/* O_DIRECT wants whole sectors. The buffer's address must not decide: the police looks
+ * at it. */
 static bool misaligned(const struct orr__file *file, uint32_t length, uint64_t offset)
 {
     uint64_t sector_bytes = file->disk->sector_bytes;
