@@ -21,7 +21,8 @@ struct orr__damage {
     uint64_t to;
 };
 
-/* Looks for the inode with that number below a directory; mixes the names on the way to it into `*path`. */
+/* Looks for the inode with that number below a directory; mixes the names on the way to it into
+ * `*path`. */
 static bool find_path(const struct orr__inode *directory, uint64_t number, uint64_t *path)
 {
     const struct orr__names *names = &directory->directory.names;

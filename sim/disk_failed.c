@@ -4,9 +4,9 @@
  * Linux marks the pages clean, whatever became of them: nobody writes them again. What the disk has
  * got is nothing, all (only the flush failed, or the journal), or some sectors: each of them as the
  * cache had it after one of the writes. That waits in the disk's own cache: it stays in the list
- * of changes, for the next sync or a power loss. The rest is lost. Reads still show it, until the clean
- * pages are given up and read from the disk again. A page that has been written to since is dirty
- * and stays.
+ * of changes, for the next sync or a power loss. The rest is lost. Reads still show it, until the
+ * clean pages are given up and read from the disk again. A page that has been written to since is
+ * dirty and stays.
  *
  * The sizes are not lost: they are in the file system's journal, not in the file's pages, and go
  * with the next fsync that succeeds. For the same reason a directory loses nothing: its changes

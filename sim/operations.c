@@ -355,7 +355,7 @@ static void file_done(struct orr_world *world, void *object, uint64_t mark)
         file_operation(process, completion, mark);
 }
 
-/* ---- operations that a crash finds in flight ------------------------------------------------------- */
+/* ---- operations that a crash finds in flight ------------------------------------------------- */
 
 #define UNHEARD_ONE_IN 2u
 #define IN_PART_ONE_IN 2u /* writes of them */

@@ -287,7 +287,8 @@ void orr__spoil_write(struct orr_node *node, struct orr__file *file, uint8_t op,
                       uint64_t occurrence, uint64_t offset, uint32_t length);
 
 /* disk_copies.c */
-/* True if chance may damage these bytes of the file with that number: then they count as damaged. */
+/* True if chance may damage these bytes of the file with that number: they count as damaged then.
+ */
 bool orr__copy_may_be_damaged(struct orr_node *node, uint64_t number, uint64_t offset,
                               uint64_t bytes);
 /* The node has a new disk; NULL: all nodes. */

@@ -8,8 +8,8 @@
  *   main.c     demands of every case that each allowed state is reached and no other; prints TAP
  *
  * A test of many seeds shows that a state can happen. This one shows that it cannot: the draws of
- * the disk at a power loss and a failed fsync are answered by a counter that goes through all of them, depth first, so
- * the set of states is complete.
+ * the disk at a power loss and a failed fsync are answered by a counter that goes through all of
+ * them, depth first, so the set of states is complete.
  *
  * Every case runs on every file system that the world can be. The expected sets are derived from
  * what the interfaces and the file systems document, not from what the world does: that is why they
