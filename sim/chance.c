@@ -286,6 +286,11 @@ void orr_world_limit_damage(struct orr_world *world, uint32_t nodes)
     world->damaged_max = nodes;
 }
 
+void orr_world_limit_copies(struct orr_world *world, uint32_t nodes)
+{
+    world->copies_max = nodes;
+}
+
 void orr_world_limit_time(struct orr_world *world, uint64_t from_ns, uint64_t until_ns)
 {
     if (from_ns > until_ns)

@@ -6,7 +6,9 @@
  *   disk_tree.c   inodes, names, name changes that wait for the fsync of their directory; power
  *                 loss of the whole
  *   disk_file.c   open files: read, write, truncate, allocate; changes that wait for fsync
+ *   disk_failed.c what an fsync leaves that fails
  *   disk_loss.c   power loss of one file
+ *   disk_copies.c how many copies of a datum may be damaged
  *   disk_damage.c bad sectors, changed bits, misdirected writes
  *   disk_bytes.c  the sparse bytes of a file
  *   disk_ranges.c parts of a file that nobody has written
@@ -131,8 +133,8 @@ struct orr__change {
     uint64_t size_after;
     uint32_t length;
     enum orr__fate fate; /* at power loss */
-    bool direct;         /* went past the page cache: a failed fsync does not drop it */
-    bool written;        /* its sectors and the size with them are durable, what is older is not */
+    bool direct; /* in no dirty page, but on its way to the disk: a failed fsync does not drop it */
+    bool written; /* its sectors and the size with them are durable, what is older is not */
     uint8_t data[];
 };
 
@@ -170,6 +172,7 @@ struct orr__file_body {
     uint64_t *bad; /* sectors that cannot be read, in no order */
     size_t bad_count;
     uint64_t sync_errors;         /* fsyncs that failed */
+    int sync_error;               /* the last one's */
     struct orr__ranges unwritten; /* of the cache, where the node forbids to read such */
     bool cache_differs; /* from durable, changes aside: a failed fsync, or the cache was dropped */
 };
@@ -237,6 +240,7 @@ struct orr__rules {
     bool orders_data;     /* a size covers no data that was not written */
     bool rename_flushes;  /* a rename over another file brings the data along */
     bool frees_carefully; /* freed blocks are not written to before that is durable */
+    bool has_inodes;      /* made in advance: a new file takes no space */
 };
 
 struct orr__disk {
@@ -264,6 +268,7 @@ struct orr__file {
     uint32_t flags;       /* enum orr_open_flags; READ is set when WRITE is not */
     uint64_t sync_errors; /* of the file, those reported here or before it was opened */
     uint64_t landing;     /* sector of a misdirected write */
+    uint64_t lands_in;    /* number of another inode; 0 = it is its own */
     bool misdirected;     /* the next write is */
     bool loses_sync;      /* the next write with SYNC is as one without */
 };
@@ -293,8 +298,11 @@ void orr__tree_sync(struct orr__inode *directory, uint64_t sequence);
 void orr__journal_sync(struct orr__disk *disk, uint64_t sequence);
 
 /* disk_file.c */
+/* No page is free. */
+bool orr__disk_is_full(const struct orr__disk *disk);
 void orr__file_body_clear(struct orr__file_body *file);
 void orr__file_changes_drop(struct orr__file_body *file);
+void orr__changes_append(struct orr__changes *changes, struct orr__change *change);
 /* Makes the changes up to `mark` durable. */
 void orr__file_write_back(struct orr__file_body *file, uint64_t mark);
 /* Sets the size; a change unless it is the same. */
@@ -305,6 +313,8 @@ void orr__file_resize(struct orr__inode *inode, uint64_t size);
 int64_t orr__file_readable(const struct orr__inode *inode, uint64_t offset, uint32_t length);
 /* Before a write: makes bad sectors good. -EIO if a part of one stays. */
 int orr__file_write_over(struct orr__inode *inode, uint64_t offset, uint32_t length);
+/* Where a misdirected write lands; what lands in another file is there at once. */
+void orr__file_land(struct orr__file *file, struct orr__change *change);
 /* Forgets the bad sectors at or behind a new size. */
 void orr__file_cut_bad(struct orr__inode *inode, uint64_t size);
 

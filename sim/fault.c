@@ -64,6 +64,10 @@ static const struct {
     [ORR__FAULT_NOT_WOKEN] = {"not-woken", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
     [ORR__FAULT_UNREACHABLE] = {"unreachable", ORR_FAMILY_UNREACHABLE, ORR__UNIT_NONE},
     [ORR__FAULT_NO_ROUTE] = {"no-route", ORR_FAMILY_UNREACHABLE, ORR__UNIT_NONE},
+    [ORR__FAULT_EVICTED] = {"evicted", ORR_FAMILY_DISK_ERROR, ORR__UNIT_NONE},
+    [ORR__FAULT_OVERWRITES] = {"overwrites", ORR_FAMILY_MISDIRECTED, ORR__UNIT_COUNT},
+    [ORR__FAULT_UNHEARD] = {"unheard", ORR_FAMILY_KILL, ORR__UNIT_COUNT},
+    [ORR__FAULT_WRITTEN] = {"written", ORR_FAMILY_DISK_ERROR, ORR__UNIT_NONE},
 };
 
 const char *orr__fault_word(enum orr__fault_kind kind)
@@ -167,6 +171,15 @@ bool orr__strikes(struct orr_world *world, const struct orr__point *point)
         return strikes;
     return rate > 0 &&
            orr__draw_below(world, point->site, point->actor, point->occurrence, MILLION) < rate;
+}
+
+bool orr__follows(struct orr_world *world, const struct orr__point *point, uint64_t one_in)
+{
+    bool strikes = false;
+    note_point(world, point);
+    if (is_ruled(world, point, &strikes))
+        return strikes;
+    return orr__draw_below(world, point->site, point->actor, point->occurrence, one_in) == 0;
 }
 
 bool orr__happens(struct orr_world *world, const struct orr__point *point)

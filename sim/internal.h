@@ -70,16 +70,16 @@ enum orr__site {
     ORR__SITE_DATAGRAM_LOSS,
     ORR__SITE_DATAGRAM_COPY,
     ORR__SITE_CRASH,
-    ORR__SITE_CRASH_KIND,
+    ORR__SITE_CRASH_KIND, /* power or process; whether what it has in flight is done */
     ORR__SITE_DOWN_TIME,
-    ORR__SITE_DISK_SECTOR,     /* whether an unsynced sector survives power loss */
-    ORR__SITE_DISK_SIZE,       /* whether an unsynced size survives */
-    ORR__SITE_DISK_NAME,       /* how many unsynced directory changes survive */
-    ORR__SITE_PORT,            /* ephemeral port */
-    ORR__SITE_DIRECTORY,       /* order of a directory listing */
-    ORR__SITE_CLOCK,           /* where a node's clocks start */
-    ORR__SITE_CANCEL,          /* whether a file operation is canceled in time */
-    ORR__SITE_LOOPBACK,        /* whether a segment to the same machine takes no time */
+    ORR__SITE_DISK_SECTOR, /* whether an unsynced sector survives power loss, or a failed sync */
+    ORR__SITE_DISK_SIZE,   /* whether an unsynced size survives */
+    ORR__SITE_DISK_NAME,   /* how many unsynced directory changes survive */
+    ORR__SITE_PORT,        /* ephemeral port */
+    ORR__SITE_DIRECTORY,   /* order of a directory listing */
+    ORR__SITE_CLOCK,       /* where a node's clocks start */
+    ORR__SITE_CANCEL,      /* whether a file operation is canceled in time */
+    ORR__SITE_LOOPBACK,    /* whether a segment to the same machine takes no time */
     ORR__SITE_PARTITION_PAUSE, /* from one partition to the next */
     ORR__SITE_PAUSE,           /* from one pause of a node to the next */
     ORR__SITE_PAUSE_TIME,
@@ -175,6 +175,10 @@ enum orr__fault_kind {
     ORR__FAULT_NOT_WOKEN,   /* an accept that was canceled is woken instead of another */
     ORR__FAULT_UNREACHABLE, /* who connects over a link hears that nobody is there, after a while */
     ORR__FAULT_NO_ROUTE,    /* ... that no way leads there, at once */
+    ORR__FAULT_WRITTEN,     /* an fsync that fails has written some of it all the same */
+    ORR__FAULT_UNHEARD,     /* an operation in flight is done when its process dies */
+    ORR__FAULT_EVICTED,     /* pages that a failed sync has called clean are read again */
+    ORR__FAULT_OVERWRITES,  /* a misdirected write lands in another file */
     ORR__FAULT_KIND_COUNT
 };
 
@@ -206,6 +210,8 @@ bool orr__strikes(struct orr_world *world, const struct orr__point *point);
 /* The same for what strikes by appointment, or because the scenario says so: true unless a replay
  * file keeps it off. */
 bool orr__happens(struct orr_world *world, const struct orr__point *point);
+/* The same for what another fault may bring along once it has struck: one time in so many. */
+bool orr__follows(struct orr_world *world, const struct orr__point *point, uint64_t one_in);
 /* How large a fault is that strikes: what was drawn, or what a replay file says, within bounds. */
 uint64_t orr__extent(struct orr_world *world, const struct orr__point *point, uint64_t drawn,
                      uint64_t low, uint64_t high);
@@ -309,6 +315,10 @@ void orr__forget(struct orr_world *world, const void *owner);
 /* Runs the first of an owner's events about some object at once, whenever it was due. False if
  * there is none. O(events). */
 bool orr__hasten(struct orr_world *world, const void *owner);
+/* Takes the first of an owner's events that run that function: it will not. False if there is none.
+ * O(events). */
+bool orr__withdraw(struct orr_world *world, const void *owner, orr__event_run run,
+                   void **ret_object, uint64_t *ret_a);
 uint64_t orr__now(const struct orr_world *world);
 
 /* ---- processes and nodes --------------------------------------------------------------------- */
@@ -599,6 +609,8 @@ int orr__disk_unlink(struct orr__disk *disk, struct orr__file *base, const char 
                      enum orr_unlink_kind kind);
 int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *path,
                     uint32_t mode);
+/* True if nothing has that name, and it could be made. */
+bool orr__disk_lacks(struct orr__disk *disk, struct orr__file *base, const char *path);
 /* The name of a Unix socket: makes it, and tells the number of its inode, which no other ever gets.
  * ret_number NULL: only looks whether it could be made. -EADDRINUSE if something has the name. */
 int orr__disk_make_socket(struct orr__disk *disk, const char *path, uint64_t *ret_number);
@@ -614,6 +626,8 @@ int orr__file_allocate(struct orr__file *file, uint64_t offset, uint64_t length)
 int orr__file_stat(struct orr__file *file, struct orr_stat *ret_stat);
 /* Opened past the page cache: transfers are whole sectors. */
 bool orr__file_is_direct(const struct orr__file *file);
+/* What a write does at one go: a sector, or a page of the cache. */
+uint64_t orr__file_step(const struct orr__file *file);
 /* The first part of a range of a regular file that nobody has written; false if there is none, or
  * the node does not forbid to read it. */
 bool orr__file_unwritten(const struct orr__file *file, uint64_t offset, uint64_t length,
@@ -623,12 +637,19 @@ uint64_t orr__file_number(const struct orr__file *file);
 /* A mark of everything written to the file so far; fsync makes durable what came before the mark
  * taken at its submit (later writes stay unsynced: the kernel may or may not have caught them). */
 uint64_t orr__file_sync_mark(const struct orr__file *file);
-/* -EIO, though all is durable now: since the last call with this open file a sync by another one
- * failed, which is told to each open file once. */
+/* An error, though all is durable now: since the last call with this open file a sync by another
+ * one failed with it, which is told to each open file once. */
 int orr__file_sync(struct orr__file *file, uint64_t mark);
-/* fsync failed: the dirty pages up to the mark are dropped from what will ever be written, and
- * count as clean; reads go on to return them from the cache, until power loss. */
-void orr__file_sync_failed(struct orr__file *file, uint64_t mark);
+/* True if a sync up to the mark has data to write. */
+bool orr__file_is_dirty(const struct orr__file *file, uint64_t mark);
+/* fsync failed: the dirty pages up to the mark count as clean. What of them the disk has got is
+ * nothing, or a choice; the rest will never be written, and reads go on to return it from the
+ * cache, until power loss. */
+void orr__file_sync_failed(struct orr__file *file, uint64_t mark, bool has_written, int error);
+/* True if a clean page may hold what the disk does not. */
+bool orr__file_cache_differs(const struct orr__file *file);
+/* Clean pages are read from the disk again, and show what is there. */
+void orr__file_evict(struct orr__file *file);
 /* A sync of the next write alone does nothing, if the file was opened with SYNC. */
 void orr__file_lose_sync(struct orr__file *file);
 bool orr__file_is_sync(const struct orr__file *file);
@@ -642,5 +663,10 @@ void orr__file_flip_bit(struct orr__file *file, uint64_t offset, uint32_t bit);
 uint64_t orr__file_sectors(const struct orr__file *file);
 /* The next write reaches the disk at that sector instead of its own. */
 void orr__file_misdirect(struct orr__file *file, uint64_t sector);
+/* Other files on the disk that have bytes there; and the number of the nth of them, from 0 on. */
+uint64_t orr__file_others(const struct orr__file *file);
+uint64_t orr__file_other(const struct orr__file *file, uint64_t nth);
+/* And that sector is not one of its own file. */
+void orr__file_misdirect_into(struct orr__file *file, uint64_t number);
 
 #endif

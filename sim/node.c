@@ -195,6 +195,8 @@ void orr__node_crash(struct orr_node *node, const struct orr__point *point)
     enum orr_crash kind = power ? ORR_CRASH_POWER : ORR_CRASH_PROCESS;
     orr__fault(world, point, 0, power ? "loses power" : "is killed");
     orr__trace_hash(world, ORR__EVENT_CRASH, node->id, kind, node->lives);
+    for (struct orr__process *each = process->life->processes; each != NULL; each = each->next)
+        orr__operations_die(each);
     orr__record_dropped(node);
     run_crash_function(node);
     struct orr__life *life = orr__life_end(node, kind);
@@ -411,6 +413,7 @@ void orr_node_wipe(struct orr_node *node)
     node->disk = orr__disk_create(node, &node->disk_options);
     node->world->damaged -= node->is_damaged ? 1 : 0;
     node->is_damaged = false;
+    orr__copies_forget(node->world, node);
     orr__trace_hash(node->world, ORR__EVENT_WIPE, node->id, node->lives, 0);
     orr__story_line(node->world, node->name, "gets an empty disk");
 }

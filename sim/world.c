@@ -113,20 +113,42 @@ static bool is_about_object(const struct orr__event *event, const void *owner)
     return event->owner == owner && event->run != NULL && event->object != owner;
 }
 
-bool orr__hasten(struct orr_world *world, const void *owner)
+/* Takes the first event of an owner about an object, that runs that function, or (NULL) any. */
+static bool take_first(struct orr_world *world, const void *owner, orr__event_run run,
+                       struct orr__event *ret_event)
 {
     const struct orr__heap_node *first = NULL;
     for (uint32_t i = 0; i < world->heap_count; i++) {
         const struct orr__heap_node *node = &world->heap[i];
-        if (is_about_object(&world->events[node->event], owner) &&
+        const struct orr__event *event = &world->events[node->event];
+        if (is_about_object(event, owner) && (run == NULL || event->run == run) &&
             (first == NULL || before(node, first)))
             first = node;
     }
     if (first == NULL)
         return false;
-    struct orr__event event = world->events[first->event];
+    *ret_event = world->events[first->event];
     world->events[first->event].run = NULL; /* as if it was forgotten */
+    return true;
+}
+
+bool orr__hasten(struct orr_world *world, const void *owner)
+{
+    struct orr__event event;
+    if (!take_first(world, owner, NULL, &event))
+        return false;
     event.run(world, event.object, event.a);
+    return true;
+}
+
+bool orr__withdraw(struct orr_world *world, const void *owner, orr__event_run run,
+                   void **ret_object, uint64_t *ret_a)
+{
+    struct orr__event event;
+    if (!take_first(world, owner, run, &event))
+        return false;
+    *ret_object = event.object;
+    *ret_a = event.a;
     return true;
 }
 
@@ -223,6 +245,7 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
     world->faults_until_ns = UINT64_MAX;
     world->down_max = UINT32_MAX;
     world->damaged_max = UINT32_MAX;
+    world->copies_max = UINT32_MAX;
     if (trace != NULL) {
         orr__timeline_open(&world->lines, trace, 0, false);
         orr__world_record(world, &world->lines.recorder);
@@ -285,6 +308,7 @@ void orr_world_destroy(struct orr_world *world)
     }
     orr__links_free(world);
     orr__rings_free(world);
+    orr__copies_forget(world, NULL);
     orr__rulings_free(world->rulings);
     orr__lanes_close(world);
     free(world->heap);

@@ -56,6 +56,7 @@ struct orr__links {
     uint32_t count;
 };
 
+struct orr__damage;
 struct orr__ring; /* memory for the bytes in a connection, that nobody uses (ring.c) */
 #define ORR__RING_SIZES (ORR__RING_BITS_MAX - ORR__RING_BITS_FIRST + 1)
 
@@ -97,6 +98,8 @@ struct orr_world {
     uint64_t faults_until_ns; /* ... or from here on */
     uint32_t damaged;         /* nodes whose disks chance has damaged */
     uint32_t damaged_max;
+    uint32_t copies_max;           /* of a datum that chance may damage */
+    struct orr__damage *damages;   /* so far, if they are bounded */
     uint32_t down_max;             /* nodes that chance has crashed, at one time */
     struct orr_disk_options disks; /* of the nodes to come; no defaults left open */
     bool healed;
@@ -256,24 +259,43 @@ enum orr__place {
 void orr__operation_start(struct orr__process *process, struct orr_completion *completion);
 /* Cancels an operation that waits for its event, or does not: that is a choice. */
 void orr__operation_cancel(struct orr__process *process, struct orr_completion *completion);
+/* The process is about to die: what of its operations in flight is done all the same. */
+void orr__operations_die(struct orr__process *process);
 /* close(2) of any descriptor: 0 or -EBADF. */
 int64_t orr__descriptor_close(struct orr__process *process, int32_t descriptor);
 uint64_t orr__op_actor(const struct orr_node *node, uint8_t op);
 
 /* disk_faults.c: what strikes the operation with that number; enters the ledger. */
-/* -EIO, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE or 0. The completion's result is its number. */
-int orr__disk_error(struct orr_node *node, const struct orr_completion *completion);
+/* -EIO, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE or 0. The completion's result is its number; `file` is
+ * what its handle names, or NULL, and `mark` is of a sync. */
+int orr__disk_error(struct orr_node *node, struct orr__file *file,
+                    const struct orr_completion *completion, uint64_t mark);
 /* True if a listing shall fail, after so many names, or at its end if there are fewer. */
 bool orr__listing_fails(struct orr_node *node, uint64_t *ret_names);
+/* A sync has failed: what it leaves. */
+void orr__sync_fails(struct orr_node *node, struct orr__file *file,
+                     const struct orr_completion *completion, uint64_t mark, int error);
 /* True if a sync shall do nothing and succeed. */
-bool orr__sync_is_lost(struct orr_node *node, uint8_t op, uint64_t occurrence);
+bool orr__sync_is_lost(struct orr_node *node, const struct orr__file *file, uint8_t op,
+                       uint64_t occurrence);
 bool orr__operation_sticks(struct orr_node *node, uint8_t op, uint64_t occurrence);
 /* Before a read of that range: what the disk has done to it meanwhile. */
 void orr__spoil_read(struct orr_node *node, struct orr__file *file, uint8_t op, uint64_t occurrence,
                      uint64_t offset, uint32_t length);
+/* Before a read: whether the page cache still has what the disk does not. */
+void orr__evict_read(struct orr_node *node, struct orr__file *file, uint8_t op,
+                     uint64_t occurrence);
 /* Before a write: whether it goes elsewhere. */
 void orr__spoil_write(struct orr_node *node, struct orr__file *file, uint8_t op,
-                      uint64_t occurrence);
+                      uint64_t occurrence, uint64_t offset, uint32_t length);
+
+/* disk_copies.c */
+/* True if chance may damage these bytes of the file with that number: they count as damaged then.
+ */
+bool orr__copy_may_be_damaged(struct orr_node *node, uint64_t number, uint64_t offset,
+                              uint64_t bytes);
+/* The node has a new disk; NULL: all nodes. */
+void orr__copies_forget(struct orr_world *world, const struct orr_node *node);
 
 /* police.c */
 /* Watches an operation from now until its callback, and fails the world if it breaks a rule; it is

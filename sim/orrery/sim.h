@@ -230,11 +230,14 @@ ORR_API void orr_world_set_link(struct orr_world *world, struct orr_node *from, 
  * quorum can bear.
  * orr_world_limit_damage: chance damages the disks of so many nodes at most, by the families
  * lost-sync, bad-sector, bit-rot and misdirected: so many copies of a datum are bad.
+ * orr_world_limit_copies: chance damages the same sectors of the file with the same path on so many
+ * nodes at most, by the same families: for replicas that keep the same bytes at the same places.
  * orr_world_limit_time: no fault strikes before `from_ns` or from `until_ns` on (virtual time);
  * cuts and pauses end by then, and nodes that are down boot as ever.
  */
 ORR_API void orr_world_limit_down(struct orr_world *world, uint32_t nodes);
 ORR_API void orr_world_limit_damage(struct orr_world *world, uint32_t nodes);
+ORR_API void orr_world_limit_copies(struct orr_world *world, uint32_t nodes);
 ORR_API void orr_world_limit_time(struct orr_world *world, uint64_t from_ns, uint64_t until_ns);
 
 /* Faults come in families. Per seed a random subset is on, each at a random rate (swarm); what is
@@ -314,7 +317,7 @@ struct orr_disk_options {
     uint32_t sector_bytes;   /* written whole or not at all: 512 (default) or 4096 */
     uint64_t capacity_bytes; /* default 64 MiB; more is -ENOSPC */
     uint64_t transfer_ns;    /* mean time of what is no sync; default 25 us */
-    uint64_t sync_ns;        /* mean time of an fsync; default 1 ms */
+    uint64_t sync_ns;        /* of an fsync, or a write with ORR_OPEN_SYNC; default 1 ms */
     bool is_lying;           /* acknowledges every sync, and does none of them */
 };
 

@@ -11,9 +11,8 @@ seeds=$2
 bugs='kv:ack-before-fsync:5000 kv:short-send:5000 kv:short-recv:5000 kv:ignore-torn-tail:5000 kv:rename-before-fsync:5000
     kv:fsync-retry:5000 kv:log-gap:5000 register:no-write-back:200 register:minority:200 register:unsynced-timestamp:200
     register:stale-epoch:200'
-hidden='kv:short-send:short-transfers kv:short-recv:short-transfers kv:ack-before-fsync:restarts kv:ignore-torn-tail:power-loss
-    kv:rename-before-fsync:power-loss kv:fsync-retry:disk-error kv:fsync-retry:power-loss kv:log-gap:restarts
-    register:unsynced-timestamp:losses'
+hidden='kv:short-send:short-transfers kv:short-recv:short-transfers kv:ack-before-fsync:restarts kv:ignore-torn-tail:restarts
+    kv:rename-before-fsync:restarts kv:fsync-retry:disk-error kv:log-gap:restarts register:unsynced-timestamp:losses'
 shown='minority:none stale-epoch:none no-write-back:disk-full no-write-back:disk-error unsynced-timestamp:power-loss'
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT

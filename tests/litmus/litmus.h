@@ -8,8 +8,8 @@
  *   main.c     demands of every case that each allowed state is reached and no other; prints TAP
  *
  * A test of many seeds shows that a state can happen. This one shows that it cannot: the draws of
- * the disk at a power loss are answered by a counter that goes through all of them, depth first, so
- * the set of states is complete.
+ * the disk at a power loss and a failed fsync are answered by a counter that goes through all of
+ * them, depth first, so the set of states is complete.
  *
  * Every case runs on every file system that the world can be. The expected sets are derived from
  * what the interfaces and the file systems document, not from what the world does: that is why they
@@ -30,9 +30,10 @@
  * otherwise. What `setup` does is durable before `program` begins.
  *
  * A state is the list of what is there, in order of bytes: "d/" a directory, "f:AB." a file of
- * three units, the last zeros, '?' for a unit that is not all one byte, '<' at the end for a size
- * that is no whole number of units. Sets of states are divided by '|'; [AB] stands for A or B, and
- * in it ~ for nothing; {x,y} for the texts x or y.
+ * three units, the last zeros, "f*3:AB." if its link count is 3 and that is not the number of its
+ * names, '?' for a unit that is not all one byte, '<' at the end for a size that is no whole number
+ * of units. Sets of states are divided by '|'; [AB] stands for A or B, and in it ~ for nothing;
+ * {x,y} for the texts x or y.
  */
 #ifndef ORR_TESTS_LITMUS_H
 #define ORR_TESTS_LITMUS_H
@@ -80,7 +81,7 @@ void litmus_set_parse(struct litmus_set *set, const char *text);
 /* ---- program.c ------------------------------------------------------------------------------- */
 
 /* Runs setup and program in a new world; tells the state after the power loss. `answers` answers
- * the draws of the disk then. */
+ * the draws of the disk from the program on. */
 void litmus_run(const struct litmus_case *litmus, enum orr_file_system file_system,
                 const struct orr__answers *answers, char ret_state[LITMUS_STATE_MAX]);
 
