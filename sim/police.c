@@ -59,8 +59,8 @@ static struct orr__watch *take_watch(struct orr__process *process)
 
 static void free_watch(struct orr__watch *watch)
 {
-    free(watch->owned);
     free(watch->copy);
+    free(watch->argument_bytes);
     free(watch);
 }
 
@@ -73,12 +73,10 @@ static void give_back(struct orr__watch *watch)
         life->watches = watch->next;
     if (watch->next != NULL)
         watch->next->previous = watch->previous;
-    if (watch->copy_capacity > COPY_KEPT) {
+    if (watch->copy_capacity > COPY_KEPT || watch->argument_capacity > COPY_KEPT) {
         free_watch(watch);
         return;
     }
-    free(watch->owned);
-    watch->owned = NULL;
     watch->next = life->watches_free;
     life->watches_free = watch;
 }
@@ -107,6 +105,7 @@ static void called_back(void *context, struct orr_completion *completion, int64_
     orr_callback callback = watch->callback;
     completion->callback = callback;
     orr__unwatch_memory(watch);
+    orr__unwatch_arguments(watch);
     orr__witness_callback(watch->process, completion, result);
     give_back(watch);
     callback(context, completion, result);
@@ -121,6 +120,7 @@ static struct orr__watch *begin(struct orr__process *process, struct orr_complet
     watch->since_ns = process->world->now_ns;
     watch->file = 0;
     watch->piece_count = 0;
+    watch->argument_count = 0;
     watch->length = 0;
     watch->done = 0;
     completion->callback = called_back;
@@ -249,6 +249,7 @@ void orr__police_submit(struct orr__process *process, struct orr_completion *com
     check_zeroed(watch);
     if (completion->request.op == ORR_OP_CLOSE)
         remember_close(process, completion);
+    orr__watch_arguments(watch);
     if ((kind & (ORR__RECEIVES | ORR__SENDS)) == 0)
         return;
     orr__watch_memory(watch);

@@ -165,14 +165,8 @@ static void find_pieces(struct orr__watch *watch)
         watch->one = (struct orr_vector){.base = arguments->datagram->buffer,
                                          .length = arguments->datagram->length};
     } else if (op == ORR_OP_READV || op == ORR_OP_WRITEV) {
-        size_t size = arguments->transfer.length * sizeof *watch->owned;
         watch->piece_count = arguments->transfer.length;
-        watch->owned = malloc(size + 1);
-        if (watch->owned == NULL)
-            orr_fatal("no memory to watch %u vectors", arguments->transfer.length);
-        if (size > 0)
-            memcpy(watch->owned, arguments->transfer.vectors, size);
-        watch->pieces = watch->owned;
+        watch->pieces = (const struct orr_vector *)(const void *)watch->argument_bytes;
         watch->length = orr__vectors_length(completion);
         return;
     } else {
@@ -239,6 +233,9 @@ bool orr__watch_uses(const struct orr__watch *watch, const void *memory, size_t 
         return true;
     for (uint32_t i = 0; i < watch->piece_count; i++)
         if (meets(watch->pieces[i].base, watch->pieces[i].length, memory, size))
+            return true;
+    for (uint32_t i = 0; i < watch->argument_count; i++)
+        if (meets(watch->arguments[i].memory, watch->arguments[i].size, memory, size))
             return true;
     return false;
 }

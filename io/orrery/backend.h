@@ -14,7 +14,8 @@
  *
  * A backend that wants to know an operation's end, over all attempts of a whole transfer, may put a
  * function of its own in place of `callback`, once, and call the caller's from there; meanwhile
- * `request.arguments.backend.mark` is its own.
+ * `request.arguments.backend.mark` is its own. One that does so may also lead `accepted`, `stat` or
+ * `datagram` elsewhere until then.
  */
 #ifndef ORRERY_BACKEND_H
 #define ORRERY_BACKEND_H

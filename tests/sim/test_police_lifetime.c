@@ -278,8 +278,8 @@ static void submit_many(struct client *client, int count)
     must(completions != NULL);
     plan->memory = completions;
     for (int i = 0; i < count; i++)
-        (orr_stat)(orr_at(client->loop, SECOND), &completions[i], client->file, NULL,
-                   &client->status, ignore, NULL);
+        (orr_truncate)(orr_at(client->loop, SECOND), &completions[i], client->file, 0, ignore,
+                       NULL);
     plan->finished++;
 }
 
