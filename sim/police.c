@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WRITES_LOOKED_AT 1024u /* watches that a write is compared with, the newest first */
+#define WRITES_LOOKED_AT 4096u /* writes that one is compared with, the newest first */
 #define SUBMITS_MAX 100000u    /* of one pass, beyond one for each callback */
 #define BLOCKS_MAX 1000000u    /* that one callback asks for */
 #define COPY_KEPT 4096u        /* bytes of copy that an idle watch may keep */
@@ -64,9 +64,33 @@ static void free_watch(struct orr__watch *watch)
     free(watch);
 }
 
+static void list_write(struct orr__watch *watch)
+{
+    struct orr__life *life = watch->process->life;
+    orr__assert(watch->file != 0);
+    watch->write_newer = NULL;
+    watch->write_older = life->writes;
+    if (watch->write_older != NULL)
+        watch->write_older->write_newer = watch;
+    life->writes = watch;
+}
+
+static void unlist_write(struct orr__watch *watch)
+{
+    struct orr__life *life = watch->process->life;
+    if (watch->write_newer != NULL)
+        watch->write_newer->write_older = watch->write_older;
+    else
+        life->writes = watch->write_older;
+    if (watch->write_older != NULL)
+        watch->write_older->write_newer = watch->write_newer;
+}
+
 static void give_back(struct orr__watch *watch)
 {
     struct orr__life *life = watch->process->life;
+    if (watch->file != 0)
+        unlist_write(watch);
     if (watch->previous != NULL)
         watch->previous->next = watch->next;
     else
@@ -169,10 +193,11 @@ static void check_writes(struct orr__watch *watch, const struct orr__file *file)
     const struct orr_completion *completion = watch->completion;
     watch->file = orr__file_number(file);
     watch->offset = completion->request.arguments.transfer.offset;
-    const struct orr__watch *other = watch->next;
+    list_write(watch);
+    const struct orr__watch *other = watch->write_older;
     uint32_t left = WRITES_LOOKED_AT;
     while (other != NULL && left-- > 0 && !overlap(watch, other))
-        other = other->next;
+        other = other->write_older;
     if (other == NULL || !overlap(watch, other))
         return;
     orr__world_fail(watch->process->world, "writes in flight do not overlap",

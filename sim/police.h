@@ -50,7 +50,9 @@ struct orr__watch {
     uint8_t *argument_bytes; /* images and shadows */
     size_t argument_capacity;
 
-    /* A write to a file. */
+    /* A write to a file, in the list of those of its life. */
+    struct orr__watch *write_older;
+    struct orr__watch *write_newer;
     uint64_t file; /* number of the inode; 0 = it is none */
     uint64_t offset;
 };
