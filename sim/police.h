@@ -26,6 +26,7 @@ struct orr__argument {
 };
 
 #define ORR__ARGUMENTS_MAX 2u
+#define ORR__GARBAGE 0xdb /* until the callback */
 
 struct orr__watch {
     struct orr__watch *next; /* older; or in the free list */
@@ -42,6 +43,8 @@ struct orr__watch {
     bool receives; /* else it sends, if it has memory at all */
     uint64_t length;
     uint64_t done; /* bytes that the world has put there, or taken */
+    uint64_t rest_from; /* from here on all bytes are `rest`, of which there is no copy */
+    uint8_t rest;
     uint8_t *copy;
     size_t copy_capacity;
 

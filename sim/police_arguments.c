@@ -18,7 +18,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GARBAGE 0xdb
 #define ALIGNMENT 16u
 
 static size_t aligned(size_t size)
@@ -124,7 +123,7 @@ static void point_to(struct orr_completion *completion, void *output)
 
 static void hide(struct orr__watch *watch, const struct orr__argument *argument)
 {
-    uint8_t garbage = orr__witness_garbage(watch->process->world, GARBAGE);
+    uint8_t garbage = orr__witness_garbage(watch->process->world, ORR__GARBAGE);
     memcpy(argument->shadow, argument->memory, argument->size);
     memset(argument->image, garbage, argument->size);
     if (watch->completion->request.op == ORR_OP_RECV_FROM) {
