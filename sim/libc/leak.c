@@ -1,6 +1,6 @@
 /*
  * leak.c: a call that would make the run depend on this machine, where and when no seed decides: a
- * thread, a sleep, a wait for what lies outside of the world. It is not made; the check that it
+ * thread, a process, a sleep, a wait for what lies outside of the world. It is not made; the check that it
  * breaks fails, and the report shows the stack: from the call up to where the world called the
  * program.
  *
@@ -44,6 +44,9 @@ static const struct {
     [ORR__LEAK_LOOKUP] = {"the program looks up no name outside of the world",
                           "the answer comes from this machine and its network: give nodes their "
                           "addresses in the configuration"},
+    [ORR__LEAK_PROCESS] = {"the program starts no process",
+                           "what another process does when is up to the machine, and no seed brings "
+                           "it back: do its work in callbacks of the loop"},
 };
 
 /* ---- the stack ------------------------------------------------------------------------------- */

@@ -54,6 +54,7 @@ enum orr__leak {
     ORR__LEAK_SLEEP,
     ORR__LEAK_WAIT,
     ORR__LEAK_LOOKUP,
+    ORR__LEAK_PROCESS,
     ORR__LEAK_COUNT
 };
 

@@ -36,7 +36,7 @@ struct library_leak {
     int refused;       /* the answer where the call is not made */
     int (*call)(void);
 };
-#define LIBRARY_LEAKS 14
+#define LIBRARY_LEAKS 29
 extern const struct library_leak library_leaks[LIBRARY_LEAKS];
 
 #endif
