@@ -400,6 +400,7 @@ struct orr__libc {
     bool seeded;    /* srand was called in this life */
     uint32_t seed;
     uint64_t since_seed; /* values of rand since then */
+    uint16_t state48[3]; /* of drand48, while other code runs */
 };
 
 struct orr_node {

@@ -123,10 +123,31 @@ void library_seed(unsigned seed)
     srand(seed);
 }
 
-int library_rand(void)
+static void seed_random(unsigned seed)
 {
-    return rand();
+    srandom(seed);
 }
+
+static int next_random(void)
+{
+    return (int)random();
+}
+
+static void seed_48(unsigned seed)
+{
+    srand48((long)seed);
+}
+
+static int next_48(void)
+{
+    return (int)lrand48();
+}
+
+const struct library_generator library_generators[LIBRARY_GENERATORS] = {
+    {library_seed, rand},
+    {seed_random, next_random},
+    {seed_48, next_48},
+};
 
 /* ---- leaks ----------------------------------------------------------------------------------- */
 
