@@ -4,7 +4,7 @@
  *   police.c            who is watched, from submit to callback; rules on operations side by side
  *   police_memory.c     buffers in flight belong to the loop
  *   police_arguments.c  so do paths, addresses, and what an operation fills in
- *   police_waits.c      what is in flight and open: where a run gets stuck, and where a program stops
+ *   police_waits.c      what is in flight and open: where a run gets stuck, where a program stops
  *
  * In a world that is policed each operation that reaches the backend is watched until its callback
  * starts, over all attempts of a whole transfer: the watch puts its own function in the place of
@@ -21,7 +21,7 @@ struct orr__argument {
     uint8_t *memory; /* the program's */
     size_t size;
     uint8_t *image;  /* what is in it until the callback */
-    uint8_t *shadow; /* what the world fills in instead, for the program to find; NULL if it reads */
+    uint8_t *shadow; /* what the world fills in instead; NULL if it only reads */
     bool is_output;
 };
 

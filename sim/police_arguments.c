@@ -1,6 +1,6 @@
 /*
- * police_arguments.c: what an operation was given beside its buffers belongs to the loop, too: paths,
- * addresses, datagrams, arrays of vectors, and what it fills in.
+ * police_arguments.c: what an operation was given beside its buffers belongs to the loop, too:
+ * paths, addresses, datagrams, arrays of vectors, and what it fills in.
  *
  * A kernel may look at them at once, or when a full queue has room, or from a worker: an address on
  * a stack that has been left by then is one that works until a busy day. So each must be as it was

@@ -460,7 +460,7 @@ ORR_API int epoll_pwait2(int epoll, struct epoll_event *ret_events, int count,
     return REAL(epoll_pwait2)(epoll, ret_events, count, timeout, mask);
 }
 
-/* ---- waits for other threads and processes: nobody else is there ------------------------------ */
+/* ---- waits for other threads and processes: nobody else is there ----------------------------- */
 
 /* True if the call must not be made; then errno is not one that has it made again. */
 static bool waits_in_vain(const char *function, const void *caller)
@@ -502,7 +502,7 @@ ORR_API int flock(int descriptor, int how)
     return waits_in_vain("flock", CALLER) ? -1 : REAL(flock)(descriptor, how);
 }
 
-/* ---- processes: but for fork, which the campaign calls in the midst of a run ------------------ */
+/* ---- processes: but for fork, which the campaign calls in the midst of a run ----------------- */
 
 ORR_API int system(const char *command)
 {

@@ -9,7 +9,7 @@
 #define RULE "what an operation was given belongs to the loop"
 #define GARBAGE ((char)0xdb)
 
-/* ---- operations, with all that they are given in one block ------------------------------------ */
+/* ---- operations, with all that they are given in one block ----------------------------------- */
 
 struct given {
     struct orr_address address;
@@ -154,8 +154,8 @@ static const struct row *row;
 
 static void submit(struct client *client, struct given *given)
 {
-    strcpy(given->path, "file");
-    strcpy(given->path_new, "other");
+    memcpy(given->path, "file", 5);
+    memcpy(given->path_new, "other", 6);
     row->operation(client, given);
 }
 
@@ -324,8 +324,8 @@ static void shares_what_is_read(struct client *client)
 {
     static struct orr_address target;
     static char path[16];
-    strcpy(path, "file");
-    strcpy(client->buffers[0], "file");
+    memcpy(path, "file", 5);
+    memcpy(client->buffers[0], "file", 5);
     target = client->target;
     for (int i = 0; i < 2; i++) {
         orr_handle socket = orr_socket(client->loop, ORR_FAMILY_IP4, ORR_SOCKET_STREAM);
