@@ -361,6 +361,7 @@ struct orr__life {
     struct orr__allocation *allocations; /* the node's memory, a doubly linked list */
     struct orr__watch *watches;          /* police.c: operations in flight, the newest first */
     struct orr__watch *watches_free;
+    struct orr__watch *writes; /* of them those that write to a file */
 };
 
 /* What names the nth loop of a node over all lives, and counts its choices. A loop that is closed
@@ -412,6 +413,7 @@ struct orr__libc {
     bool seeded;    /* srand was called in this life */
     uint32_t seed;
     uint64_t since_seed; /* values of rand since then */
+    uint16_t state48[3]; /* of drand48, while other code runs */
 };
 
 struct orr_node {

@@ -186,12 +186,10 @@ static void fill_outcome(const struct orr_world *world, struct orr_outcome *outc
  * library must be the same in every run. */
 static void run_inside(struct orr_world *world, const struct orr_scenario *scenario)
 {
-    uint16_t state48[3];
-    orr__libc_begin(world, state48);
+    orr__libc_begin(world);
     struct orr__scope before = orr__scope_enter(world, NULL);
     scenario->run(world);
     orr__scope_leave(before);
-    orr__libc_end(state48);
 }
 
 int orr_scenario_run(const struct orr_scenario *scenario, const struct orr_run_options *options,

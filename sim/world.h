@@ -114,6 +114,7 @@ struct orr_world {
 
     bool policed;           /* police.c looks at what is submitted, libc/leak.c at calls */
     struct orr__libc libc;  /* the scenario's */
+    uint64_t draw48;        /* what drand48 begins with, on each node in another way */
     int64_t wall_offset_ns; /* the date: what a node's would be if it were set right */
     const struct orr_scenario *scenario;
     const struct orr_run_options *options;

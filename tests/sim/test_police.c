@@ -277,6 +277,39 @@ START_TEST(test_police__buffers_past_the_cache_are_aligned)
 }
 END_TEST
 
+#define IDLE 5000
+
+static void write_amid_many(struct client *client)
+{
+    struct orr_completion *polls = calloc(IDLE, sizeof *polls);
+    must(polls != NULL);
+    plan->memory = polls;
+    (orr_write)(orr_at(client->loop, FIRST), &client->first, client->file, bytes, 100, 50, ignore,
+                NULL);
+    client->datagrams = bound(client->loop, "0.0.0.0:9", ORR_SOCKET_DATAGRAM);
+    for (int i = 0; i < IDLE; i++)
+        orr_poll(client->loop, &polls[i], client->datagrams, ORR_POLL_IN, ignore, NULL);
+    (orr_write)(orr_at(client->loop, SECOND), &client->second, client->file, bytes, 51, 0, ignore,
+                NULL);
+}
+
+/* Many operations came after the first write, and a disk is slow: they fill batch after batch. */
+START_TEST(test_police__an_overlapping_write_long_ago)
+{
+    static const struct orr_disk_options slow = {.transfer_ns = ORR_SECOND};
+    struct plan of = {.opened = write_amid_many};
+    struct orr_world *world = orr_world_create(1, NULL);
+    plan = &of;
+    orr_world_police(world);
+    orr_world_set_disks(world, &slow);
+    populate(world);
+    orr_world_run_for(world, 10 * ORR_SECOND);
+    ck_assert(orr_world_failed(world));
+    orr_world_destroy(world);
+    free(of.memory);
+}
+END_TEST
+
 static void write_again(void *context, struct orr_completion *completion, int64_t result)
 {
     struct client *client = context;
@@ -435,6 +468,7 @@ int main(void)
     tcase_add_test(cases, test_police__datagrams_and_files_have_many);
     tcase_add_test(cases, test_police__overlapping_writes);
     tcase_add_test(cases, test_police__buffers_past_the_cache_are_aligned);
+    tcase_add_test(cases, test_police__an_overlapping_write_long_ago);
     tcase_add_test(cases, test_police__writes_that_do_not_meet);
     tcase_add_test(cases, test_police__reads_of_what_nobody_wrote);
     tcase_add_test(cases, test_police__reads_of_what_was_written);
