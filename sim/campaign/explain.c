@@ -61,6 +61,7 @@ struct explain {
     uint32_t item_count;
     uint32_t items_lost; /* beyond ITEMS_MAX */
     struct item items[ITEMS_MAX];
+    const char *texts[ITEMS_MAX]; /* the file without each of them */
     struct orr__progress progress;
     uint64_t begin_ns;
     char path[ORR__PATH_MAX_BYTES];
@@ -182,17 +183,17 @@ static int run_without(struct explain *explain, struct item *item, const char *f
 
 static int work(struct explain *explain)
 {
-    const char *texts[ITEMS_MAX];
     int status = run_recorded(explain);
     for (uint32_t i = 0; i < explain->item_count && status == 0; i++) {
-        texts[i] = orr__faults_without(explain->command->job.faults, explain->items[i].name);
-        status = texts[i] != NULL ? 0 : -ENOMEM;
+        explain->texts[i] =
+            orr__faults_without(explain->command->job.faults, explain->items[i].name);
+        status = explain->texts[i] != NULL ? 0 : -ENOMEM;
     }
     if (status == 0 && explain->item_count > 0)
         status = run_with_events(explain, explain->command->job.faults, explain->events_with);
     for (uint32_t i = 0; i < explain->item_count && status == 0; i++) {
         show_progress(explain, i);
-        status = run_without(explain, &explain->items[i], texts[i]);
+        status = run_without(explain, &explain->items[i], explain->texts[i]);
     }
     return status;
 }
@@ -573,7 +574,7 @@ static int finish(const struct explain *explain, int status)
 /* A seed becomes a file with the faults that it needs. The words then are the file's alone. */
 static int shrink_first(struct orr__command *command)
 {
-    const char *path;
+    const char *path = NULL;
     int status = orr__shrink_quietly(command, command->json, &path);
     if (status != 0)
         return status;

@@ -118,7 +118,8 @@ bool orr__fault_line_is_appointed(const struct orr__fault_line *line)
 char *orr__faults_without(const char *text, const char *name)
 {
     static const char nothing[] = " = nothing\n";
-    char *without = orr__private_map(strlen(text) + 1 + strlen(name) + sizeof nothing);
+    size_t size = strlen(text) + 1 + strlen(name) + sizeof nothing;
+    char *without = orr__private_map(size);
     size_t length = 0;
     if (without == NULL)
         return NULL;
@@ -134,7 +135,6 @@ char *orr__faults_without(const char *text, const char *name)
     }
     if (strpbrk(name, " \t") != NULL) /* an appointment: without its line there is none */
         return without;
-    memcpy(without + length, name, strlen(name));
-    memcpy(without + length + strlen(name), nothing, sizeof nothing - 1);
+    snprintf(without + length, size - length, "%s%s", name, nothing);
     return without;
 }

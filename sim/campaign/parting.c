@@ -36,8 +36,11 @@ static void emit_words(const char *text)
 {
     char clean[ORR__TEXT_MAX];
     size_t length = 0;
-    for (; text[length] != '\0' && length < sizeof clean; length++)
-        clean[length] = (unsigned char)text[length] < 0x20 ? ' ' : text[length];
+    for (; text[length] != '\0' && length < sizeof clean; length++) {
+        clean[length] = text[length];
+        if ((unsigned char)text[length] < 0x20)
+            clean[length] = ' ';
+    }
     orr__emit_bytes(&events.emit, clean, length);
     events.bytes += length;
 }

@@ -72,7 +72,8 @@ struct shrink {
     uint64_t begin_ns;
     struct orr__progress progress;
     char record_path[ORR__PATH_MAX_BYTES];
-    char path[ORR__PATH_MAX_BYTES]; /* of the result, if it had to be made */
+    const char *output; /* the path of the result: the command's, or made here */
+    char path[ORR__PATH_MAX_BYTES];
 };
 
 static bool stopped(void)
@@ -414,8 +415,9 @@ static void write_faults(const struct shrink *shrink, FILE *out, const char *ind
 }
 
 /* Returns 0 or the exit status, after an error message. */
-static int write_file(const struct shrink *shrink, const char *path)
+static int write_file(const struct shrink *shrink)
 {
+    const char *path = shrink->output;
     FILE *out = fopen(path, "we");
     if (out == NULL)
         return orr__error(shrink->command, "cannot write %s: %s", path, strerror(errno));
@@ -446,8 +448,9 @@ static const char *output_path(const struct orr__command *command, char path[ORR
     return path;
 }
 
-static void tell(const struct shrink *shrink, const char *path)
+static void tell(const struct shrink *shrink)
 {
+    const char *path = shrink->output;
     char time[ORR__AMOUNT_MAX];
     const struct orr__command *command = shrink->command;
     printf("seed %" PRIu64 " fails: %s\n", command->seed_first, shrink->check);
@@ -525,8 +528,8 @@ static int finish(const struct shrink *shrink, int status)
     return 0;
 }
 
-/* Shrinks into a file, whose path is told. Returns 0 or the exit status, after an error message. */
-static int shrink_into_file(struct shrink *shrink, bool quiet, const char **ret_path)
+/* Shrinks into the file. Returns 0 or the exit status, after an error message. */
+static int shrink_into_file(struct shrink *shrink, bool quiet)
 {
     struct orr__command *command = shrink->command;
     void *results;
@@ -544,8 +547,7 @@ static int shrink_into_file(struct shrink *shrink, bool quiet, const char **ret_
     if (number != 0)
         raise(number);
     status = finish(shrink, status);
-    *ret_path = output_path(command, shrink->path);
-    return status == 0 ? write_file(shrink, *ret_path) : status;
+    return status == 0 ? write_file(shrink) : status;
 }
 
 /* NULL after an error message. */
@@ -566,25 +568,28 @@ static struct shrink *make(struct orr__command *command)
     shrink->job.parameters = shrink->values;
     memcpy(shrink->values, command->job.parameters,
            command->job.parameter_count * sizeof *shrink->values);
+    shrink->output = output_path(command, shrink->path);
     orr__private_path(shrink->record_path, sizeof shrink->record_path);
     return shrink;
 }
 
 int orr__shrink(struct orr__command *command)
 {
-    const char *path;
     struct shrink *shrink = make(command);
     if (shrink == NULL)
         return ORR__EXIT_USAGE;
-    int status = shrink_into_file(shrink, false, &path);
+    int status = shrink_into_file(shrink, false);
     if (status != 0)
         return status;
-    tell(shrink, path);
+    tell(shrink);
     return ORR__EXIT_FAILING;
 }
 
 int orr__shrink_quietly(struct orr__command *command, bool quiet, const char **ret_path)
 {
     struct shrink *shrink = make(command);
-    return shrink != NULL ? shrink_into_file(shrink, quiet, ret_path) : ORR__EXIT_USAGE;
+    if (shrink == NULL)
+        return ORR__EXIT_USAGE;
+    *ret_path = shrink->output;
+    return shrink_into_file(shrink, quiet);
 }
