@@ -98,7 +98,8 @@ enum orr__cause {
     ORR__CAUSE_CRASH, /* a signal */
     ORR__CAUSE_EXIT,
     ORR__CAUSE_HANG,
-    ORR__CAUSE_COUNT /* also: it did not fail */
+    ORR__CAUSE_NONDETERMINISM, /* a second run did something else */
+    ORR__CAUSE_COUNT           /* also: it did not fail */
 };
 
 /* Which seed, and what became of it. */
