@@ -7,7 +7,8 @@
  * lines are tried: without all, without a half, a quarter ... and at last without each single one.
  * What still fails in the same check stays away. In the end no fault can be left out: the set is
  * 1-minimal. Then the scenario is made smaller where it says how (orr_parameter.least), and what
- * takes time shorter, as far as that goes.
+ * takes time shorter, as far as that goes. A power loss loses as little as it may: nothing, or else
+ * those of its lost writes and names that are needed, each a line like a fault.
  *
  *     kept   ====----====----====      trials of one round, as many at a time as there are jobs:
  *                 ^    ^    ^          each leaves another chunk out; the first that still fails
@@ -32,6 +33,7 @@ enum {
     PARAMETERS_MAX = 64,
     NUMBER_BYTES_MAX = 24,
     HALVINGS_MAX = 16, /* of a parameter */
+    LOSSES_MAX = 1024, /* parts of power losses that are looked at */
 };
 
 /* A fault of the recorded run. */
@@ -40,6 +42,8 @@ struct fault {
     uint32_t length;
     uint64_t time_ns; /* UINT64_MAX = it has none */
     bool is_appointment;
+    bool is_loss;    /* a part of a power loss: what does not survive it */
+    bool loses_only; /* a power loss that loses nothing but such parts */
 };
 
 /* What a run leaves out, or makes shorter. */
@@ -63,7 +67,9 @@ struct shrink {
     size_t recorded_bytes;
     struct fault *faults;
     size_t fault_count;
-    size_t *kept; /* indices of faults */
+    size_t struck; /* of them, in the recorded run */
+    size_t losses; /* that were added */
+    size_t *kept;  /* indices of faults */
     size_t kept_count;
     char check[sizeof((struct orr_outcome *)NULL)->check];
     enum orr__cause cause;
@@ -85,10 +91,10 @@ static bool stopped(void)
 
 static size_t write_fault(char *at, size_t room, const struct fault *fault, uint64_t time_ns)
 {
-    int length =
-        time_ns == UINT64_MAX
-            ? snprintf(at, room, "%.*s\n", (int)fault->length, fault->text)
-            : snprintf(at, room, "%.*s %" PRIu64 "ns\n", (int)fault->length, fault->text, time_ns);
+    int length = time_ns == UINT64_MAX ? snprintf(at, room, "%.*s%s\n", (int)fault->length,
+                                                  fault->text, fault->loses_only ? " only" : "")
+                                       : snprintf(at, room, "%.*s %" PRIu64 "ns\n",
+                                                  (int)fault->length, fault->text, time_ns);
     return length > 0 && (size_t)length < room ? (size_t)length : 0;
 }
 
@@ -341,12 +347,22 @@ static void take_time(struct fault *fault)
     fault->length = at - 1;
 }
 
+/* As the ledger says it: orr__ledger_loss. */
+static bool is_loss(const struct orr__fault_line *line)
+{
+    static const char end[] = ": does not survive";
+    const size_t length = sizeof end - 1;
+    return line->comment_length >= length &&
+           memcmp(line->comment + line->comment_length - length, end, length) == 0;
+}
+
 static void add_fault(struct shrink *shrink, const struct orr__fault_line *line)
 {
     struct fault fault = {.text = line->text,
                           .length = line->text_length,
                           .time_ns = UINT64_MAX,
-                          .is_appointment = line->is_appointment};
+                          .is_appointment = line->is_appointment,
+                          .is_loss = is_loss(line)};
     if (!line->is_appointment)
         take_time(&fault);
     shrink->kept[shrink->kept_count++] = shrink->fault_count;
@@ -365,6 +381,8 @@ static void take_faults(struct shrink *shrink)
     while (orr__fault_line_next(&at, &line))
         if (line.is_appointment)
             add_fault(shrink, &line);
+    for (size_t i = 0; i < shrink->fault_count; i++)
+        shrink->struck += !shrink->faults[i].is_loss;
 }
 
 /* Runs the seed with `faults` (NULL: its own) and reads which struck. */
@@ -378,6 +396,84 @@ static int record(struct shrink *shrink, const char *faults)
     return status == 0 ? taken : status;
 }
 
+/* ---- a power loss that loses less ------------------------------------------------------------ */
+
+static bool is_power_loss(const struct fault *fault)
+{
+    static const char end[] = " = power-loss";
+    const uint32_t length = sizeof end - 1;
+    return fault->length > length && memcmp(fault->text + fault->length - length, end, length) == 0;
+}
+
+/* The line of the recorded run that is the fault's, or NULL. */
+static const char *line_of(const struct shrink *shrink, const struct fault *fault)
+{
+    const char *line = shrink->recorded;
+    while (line != NULL && (strncmp(line, fault->text, fault->length) != 0 ||
+                            strncmp(line + fault->length, "  #", 3) != 0)) {
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    return line;
+}
+
+/* What the power loss has lost, each thing a comment behind it. */
+static void add_losses(struct shrink *shrink, const struct fault *fault)
+{
+    struct orr__fault_line line;
+    const char *at = line_of(shrink, fault);
+    for (at = at != NULL ? strchr(at, '\n') : NULL; at != NULL && shrink->losses < LOSSES_MAX;
+         at = strchr(at + 1, '\n')) {
+        const char *comment = at + 3;
+        if (strncmp(at + 1, "# ", 2) != 0 || !orr__fault_line_next(&comment, &line) ||
+            !is_loss(&line))
+            break;
+        add_fault(shrink, &line);
+        shrink->losses++;
+    }
+}
+
+/* Does it fail so with the kept faults? Returns 0 or -errno. */
+static int try_kept(struct shrink *shrink, bool *ret_fails)
+{
+    uint32_t first;
+    int status = first_that_fails(shrink, &nothing, 1, &first);
+    *ret_fails = status == 0 && first == 0;
+    return status;
+}
+
+/* Loses nothing, or what it has lost and no more; else it stays as it was. */
+static int lower_loss(struct shrink *shrink, struct fault *fault)
+{
+    bool fails;
+    size_t kept_before = shrink->kept_count;
+    size_t faults_before = shrink->fault_count;
+    fault->loses_only = true;
+    int status = try_kept(shrink, &fails);
+    if (status == 0 && !fails) {
+        add_losses(shrink, fault);
+        status = try_kept(shrink, &fails);
+    }
+    if (status == 0 && !fails) {
+        shrink->kept_count = kept_before;
+        shrink->fault_count = faults_before;
+        fault->loses_only = false;
+    }
+    return status;
+}
+
+static int lower_losses(struct shrink *shrink)
+{
+    size_t count = shrink->kept_count;
+    int status = record(shrink, compose(shrink, 0, &nothing));
+    for (size_t i = 0; i < count && status == 0; i++) {
+        struct fault *fault = &shrink->faults[shrink->kept[i]];
+        if (is_power_loss(fault))
+            status = lower_loss(shrink, fault);
+    }
+    return status;
+}
+
 static int prepare(struct shrink *shrink)
 {
     const char *own = shrink->command->job.faults != NULL ? shrink->command->job.faults : "";
@@ -386,7 +482,9 @@ static int prepare(struct shrink *shrink)
         lines += *at == '\n';
     for (const char *at = own; *at != '\0'; at++)
         lines += *at == '\n';
-    shrink->text_bytes = shrink->recorded_bytes + strlen(own) + lines * SIZE_BYTES_MAX + 64;
+    lines += LOSSES_MAX;
+    shrink->text_bytes = shrink->recorded_bytes + strlen(own) + lines * SIZE_BYTES_MAX +
+                         LOSSES_MAX * ORR__POINT_NAME_MAX;
     shrink->faults = orr__private_map(lines * sizeof *shrink->faults);
     shrink->kept = orr__private_map(lines * sizeof *shrink->kept);
     shrink->texts = orr__private_map(shrink->text_bytes * shrink->nursery.count);
@@ -397,6 +495,15 @@ static int prepare(struct shrink *shrink)
 }
 
 /* ---- the result ------------------------------------------------------------------------------ */
+
+/* What does not survive a power loss is a part of it. */
+static size_t count_needed(const struct shrink *shrink)
+{
+    size_t needed = 0;
+    for (size_t i = 0; i < shrink->kept_count; i++)
+        needed += !shrink->faults[shrink->kept[i]].is_loss;
+    return needed;
+}
 
 /* The kept faults as they struck at last. */
 static void write_faults(const struct shrink *shrink, FILE *out, const char *indent)
@@ -417,12 +524,13 @@ static void write_faults(const struct shrink *shrink, FILE *out, const char *ind
 /* Returns 0 or the exit status, after an error message. */
 static int write_file(const struct shrink *shrink)
 {
+    size_t needed = count_needed(shrink);
     const char *path = shrink->output;
     FILE *out = fopen(path, "we");
     if (out == NULL)
         return orr__error(shrink->command, "cannot write %s: %s", path, strerror(errno));
-    fprintf(out, "# Needs exactly %zu of %zu faults. orrery explain tells what for.\n",
-            shrink->kept_count, shrink->fault_count);
+    fprintf(out, "# Needs exactly %zu of %zu faults. orrery explain tells what for.\n", needed,
+            shrink->struck);
     orr__replay_file_begin(out, &shrink->job, shrink->command->seed_first, shrink->check);
     write_faults(shrink, out, "");
     if (fclose(out) != 0)
@@ -455,10 +563,10 @@ static void tell(const struct shrink *shrink)
     const struct orr__command *command = shrink->command;
     printf("seed %" PRIu64 " fails: %s\n", command->seed_first, shrink->check);
     if (shrink->kept_count == 0)
-        printf("needs none of its %zu fault%s\n", shrink->fault_count, ORR__S(shrink->fault_count));
+        printf("needs none of its %zu fault%s\n", shrink->struck, ORR__S(shrink->struck));
     else
-        printf("needs exactly %zu of %zu fault%s:\n", shrink->kept_count, shrink->fault_count,
-               ORR__S(shrink->fault_count));
+        printf("needs exactly %zu of %zu fault%s:\n", count_needed(shrink), shrink->struck,
+               ORR__S(shrink->struck));
     write_faults(shrink, stdout, "  ");
     printf("%" PRIu64 " runs in %s; written to %s\n  replay: ", shrink->runs,
            orr__text_time(time, orr__clock_ns() - shrink->begin_ns), path);
@@ -499,7 +607,9 @@ static int work(struct shrink *shrink)
         status = lower_parameters(shrink);
     if (status == 0)
         status = shorten_all(shrink);
-    if (status == 0) /* what was needed only because another took long */
+    if (status == 0)
+        status = lower_losses(shrink);
+    if (status == 0) /* what was needed only because another took long, or lost much */
         status = drop_faults(shrink);
     return status == 0 ? confirm(shrink) : status;
 }
