@@ -70,6 +70,20 @@ check "and explain finds each of them needed" $?
 [ $? -eq 1 ] && cmp "$work/one.replay" "$work/again.replay" >>"$work/log" 2>&1
 check "a recorded file shrinks to the same" $?
 
+if [ "$seeds" -ge 12 ]; then # some ninety runs
+    "$orrery" shrink "$folder/register-unsynced-timestamp.replay" -o "$work/less.replay" >"$log" 2>&1
+    [ $? -eq 1 ] && grep -q ' = power-loss only  #' "$work/less.replay" &&
+        grep -q '^replica-[0-9]/write#[0-9]* = lost' "$work/less.replay"
+    check "a power loss is made to lose less" $?
+    first=$(hash_of "$work/less.replay" --record "$work/recorded.replay")
+    [ -n "$first" ] && [ "$first" = "$(hash_of "$work/recorded.replay")" ] && ! grep -q '^unused' "$work/log" &&
+        grep -q '^replica-[0-9]/write#[0-9]* = lost' "$work/recorded.replay"
+    check "and what it lost is recorded, and comes back" $?
+    sed '/ = lost/d' "$work/less.replay" >"$work/none.replay"
+    "$orrery" replay "$work/none.replay" >"$log" 2>&1
+    check "without that loss it passes" $?
+fi
+
 "$orrery" shrink register bug=minority nodes=5 --seed 1 -o "$work/small.replay" >"$work/log" 2>&1
 grep -q '^parameter nodes=3$' "$work/small.replay" && grep -q '^parameter ms=[0-9]\{1,2\}$' "$work/small.replay"
 check "what a scenario says may be less is made less" $?
