@@ -69,8 +69,8 @@ static enum orr__fate choose_fate(const struct orr__inode *inode, const struct o
     return (enum orr__fate)choose(inode, FATE, change->number, fates);
 }
 
-/* The fates that a replay file names; what is not named survives. Where nothing is left of the bytes
- * of a torn change, its size is. */
+/* The fates that a replay file names; what is not named survives. Of a torn change the size does,
+ * also where nothing is left of its bytes. */
 static void name_fates(struct orr__inode *inode)
 {
     struct orr__change *change = inode->file.changes.head;
