@@ -36,7 +36,7 @@ static void emit_words(const char *text)
 {
     char clean[ORR__TEXT_MAX];
     size_t length = 0;
-    for (; text[length] != '\0' && length < sizeof clean; length++) {
+    for (; length < sizeof clean && text[length] != '\0'; length++) {
         clean[length] = text[length];
         if ((unsigned char)text[length] < 0x20)
             clean[length] = ' ';
