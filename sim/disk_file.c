@@ -102,7 +102,8 @@ static struct orr__change *push(struct orr__inode *inode, const void *data, uint
                                    .landing = offset,
                                    .size_before = size_before,
                                    .size_after = inode->file.cache.size,
-                                   .length = length};
+                                   .length = length,
+                                   .origin = inode->disk->origin};
     if (length > 0)
         memcpy(change->data, data, length);
     orr__changes_append(&inode->file.changes, change);

@@ -52,7 +52,7 @@ static const struct {
     [ORR__FAULT_BIT_ROT] = {"bit-rot", ORR_FAMILY_BIT_ROT, ORR__UNIT_COUNT},
     [ORR__FAULT_MISDIRECTED] = {"misdirected", ORR_FAMILY_MISDIRECTED, ORR__UNIT_COUNT},
     [ORR__FAULT_STUCK] = {"stuck", ORR_FAMILY_STUCK, ORR__UNIT_NONE},
-    [ORR__FAULT_POWER] = {"power-loss", ORR_FAMILY_POWER_LOSS, ORR__UNIT_NONE},
+    [ORR__FAULT_POWER] = {"power-loss", ORR_FAMILY_POWER_LOSS, ORR__UNIT_LOSS},
     [ORR__FAULT_KILLED] = {"killed", ORR_FAMILY_KILL, ORR__UNIT_NONE},
     [ORR__FAULT_PAUSED] = {"paused", ORR_FAMILY_PAUSE, ORR__UNIT_TIME},
     [ORR__FAULT_SKEWED] = {"skewed", ORR_FAMILY_CLOCK, ORR__UNIT_NONE},
@@ -68,6 +68,7 @@ static const struct {
     [ORR__FAULT_OVERWRITES] = {"overwrites", ORR_FAMILY_MISDIRECTED, ORR__UNIT_COUNT},
     [ORR__FAULT_UNHEARD] = {"unheard", ORR_FAMILY_KILL, ORR__UNIT_COUNT},
     [ORR__FAULT_WRITTEN] = {"written", ORR_FAMILY_DISK_ERROR, ORR__UNIT_NONE},
+    [ORR__FAULT_TORN] = {"torn", ORR_FAMILY_POWER_LOSS, ORR__UNIT_COUNT},
 };
 
 const char *orr__fault_word(enum orr__fault_kind kind)
@@ -250,6 +251,9 @@ void orr__fault_write(FILE *out, const struct orr__point *point, uint64_t size)
         break;
     case ORR__UNIT_ERROR:
         fprintf(out, " %s", orr_error_name((int)size));
+        break;
+    case ORR__UNIT_LOSS:
+        fputs(size == ORR__LOSS_ONLY ? " only" : "", out);
         break;
     case ORR__UNIT_ASTRAY:
         fprintf(out, " %s", orr__astray_word(size));

@@ -179,6 +179,7 @@ enum orr__fault_kind {
     ORR__FAULT_UNHEARD,     /* an operation in flight is done when its process dies */
     ORR__FAULT_EVICTED,     /* pages that a failed sync has called clean are read again */
     ORR__FAULT_OVERWRITES,  /* a misdirected write lands in another file */
+    ORR__FAULT_TORN,        /* what a write wrote, at power loss */
     ORR__FAULT_KIND_COUNT
 };
 
@@ -221,6 +222,10 @@ int orr__error_at(struct orr_world *world, const struct orr__point *point, int e
 /* Enters it into the ledger, with its size (0 where its kind has none) and in words: "40 ms". */
 void orr__fault(struct orr_world *world, const struct orr__point *point, uint64_t size,
                 const char *format, ...) ORR_PRINTF(4, 5);
+/* Enters what a power loss has lost: a part of that fault, and no fault of its own. Where it is not
+ * named it is a comment. */
+void orr__ledger_loss(struct orr_world *world, const struct orr__point *point, uint64_t size,
+                      bool is_named);
 /* True when the family is on in this seed at all (and the world not healed). */
 bool orr__family_on(const struct orr_world *world, enum orr_fault_family family);
 
@@ -589,6 +594,11 @@ void orr__disk_destroy(struct orr__disk *disk);
 /* Power loss: what was not synced survives by choice; open files are gone (orr__file_close was
  * called for each). */
 void orr__disk_power_loss(struct orr__disk *disk);
+/* The next one loses only what a replay file names, or (false) what the choices say. */
+void orr__disk_name_losses(struct orr__disk *disk, bool is_named);
+/* From here to the end the changes are those of an operation of the node. */
+void orr__disk_begin(struct orr__disk *disk, uint8_t op, uint64_t occurrence);
+void orr__disk_end(struct orr__disk *disk);
 
 /* All take effect at once and return >= 0 or -errno as Linux would. `base` is an open directory, or
  * NULL for the root. */

@@ -189,6 +189,15 @@ static void write_ledger(const struct orr_world *world, const struct orr__point 
             world->now_ns / ORR_MILLISECOND, world->now_ns % ORR_MILLISECOND, what);
 }
 
+void orr__ledger_loss(struct orr_world *world, const struct orr__point *point, uint64_t size,
+                      bool is_named)
+{
+    if (world->ledger == NULL || world->failed)
+        return;
+    fputs(is_named ? "" : "# ", world->ledger);
+    write_ledger(world, point, size, "does not survive");
+}
+
 static void tell_fault(struct orr_world *world, const struct orr__point *point, const char *format,
                        const char *what)
 {

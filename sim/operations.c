@@ -299,11 +299,22 @@ static int64_t perform_file(struct orr__process *process, struct orr__file *file
     }
 }
 
+/* What it changes on the disk is known by its name. */
+static int64_t perform(struct orr__process *process, struct orr__file *file,
+                       struct orr_completion *completion, uint64_t mark, uint32_t limit)
+{
+    struct orr__disk *disk = process->node->disk;
+    orr__disk_begin(disk, completion->request.op, (uint64_t)completion->result);
+    int64_t result = perform_file(process, file, completion, mark, limit);
+    orr__disk_end(disk);
+    return result;
+}
+
 static void file_operation(struct orr__process *process, struct orr_completion *completion,
                            uint64_t mark)
 {
     struct orr__file *file = orr__file_of(process, completion->request.descriptor);
-    orr__ready(process, completion, perform_file(process, file, completion, mark, UINT32_MAX));
+    orr__ready(process, completion, perform(process, file, completion, mark, UINT32_MAX));
 }
 
 /* ---- operations whose time comes later ------------------------------------------------------- */
@@ -400,7 +411,7 @@ static void finish_unheard(struct orr__process *process, struct orr_completion *
                    limit, transfer_length(completion));
     else
         orr__fault(process->world, &point, 0, "goes on to its end, and nobody hears");
-    (void)perform_file(process, file, completion, mark, limit);
+    (void)perform(process, file, completion, mark, limit);
 }
 
 void orr__operations_die(struct orr__process *process)
@@ -425,9 +436,11 @@ static void link_done(struct orr_world *world, void *object, uint64_t file)
         return;
     struct orr__file *base = orr__file_of(process, completion->request.descriptor);
     int error = orr__disk_error(process->node, base, completion, 0);
+    orr__disk_begin(process->node->disk, completion->request.op, (uint64_t)completion->result);
     if (error == 0)
         error = orr__disk_link_file(process->node->disk, base, file,
                                     completion->request.arguments.path.path_new);
+    orr__disk_end(process->node->disk);
     orr__ready(process, completion, error);
 }
 

@@ -73,6 +73,7 @@ int orr__scenario_run(const struct orr_scenario *scenario, const struct orr_run_
 
 enum {
     ORR__TEXT_MAX = 400,      /* of what is said of one event */
+    ORR__WHO_TEXT_MAX = 64,   /* "! power-loss", "server" */
     ORR__COLUMNS_MAX = 12,    /* with more nodes than that a line is told as a list */
     ORR__WIDTH_DEFAULT = 160, /* where no terminal says how wide it is */
     ORR__WIDTH_MAX = 500,
@@ -95,6 +96,8 @@ struct orr__timeline {
 };
 
 void orr__timeline_open(struct orr__timeline *timeline, FILE *out, uint32_t width, bool is_fixed);
+/* Who stands in front of an event: its node, or the family of a fault. Returns `who`. */
+const char *orr__record_who(const struct orr__record *record, char who[ORR__WHO_TEXT_MAX]);
 /* What is said of an event beside its time and node. Returns `text`. */
 const char *orr__record_say(const struct orr__record *record, char text[ORR__TEXT_MAX]);
 

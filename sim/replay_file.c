@@ -185,6 +185,13 @@ static bool take_error(const struct line *line, struct orr__ruling *ruling, int 
 static bool take_size(const struct line *line, struct orr__ruling *ruling, const char *text)
 {
     bool time = orr__fault_unit(ruling->kind) == ORR__UNIT_TIME;
+    if (orr__fault_unit(ruling->kind) == ORR__UNIT_LOSS && strcmp(text, "only") == 0) {
+        ruling->size = ORR__LOSS_ONLY;
+        ruling->has_size = true;
+        return true;
+    }
+    if (orr__fault_unit(ruling->kind) == ORR__UNIT_LOSS)
+        return refuse(line, "\"%s\": expected power-loss, or power-loss only", text);
     if (orr__fault_unit(ruling->kind) == ORR__UNIT_NONE)
         return refuse(line, "\"%s\": this fault has no size", text);
     if (time ? !orr__replay_time_parse(text, &ruling->size) : !parse_whole(text, &ruling->size))

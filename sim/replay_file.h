@@ -19,8 +19,11 @@ enum orr__fault_unit {
     ORR__UNIT_COUNT,
     ORR__UNIT_TIME,   /* ns */
     ORR__UNIT_ERROR,  /* an errno, and the fault's word */
+    ORR__UNIT_LOSS,   /* what power loss loses: 0 = what the seed says, or ORR__LOSS_ONLY */
     ORR__UNIT_ASTRAY, /* ORR__ASTRAY_..., and the fault's word */
 };
+
+enum { ORR__LOSS_ONLY = 1 }; /* what the file names: disk_named.c */
 
 /* fault.c */
 const char *orr__fault_word(enum orr__fault_kind kind);

@@ -36,7 +36,9 @@ enum {
     IN_REPLAY = 8,
     IN_SHRINK = 16,
     IN_MERGE = 32,
-    IN_SWEEP = 64
+    IN_SWEEP = 64,
+    IN_EXPLAIN = 128,
+    HAVE_FILES = IN_REPLAY | IN_SHRINK | IN_EXPLAIN,
 };
 
 enum option_value {
@@ -56,6 +58,7 @@ enum option_value {
     OPTION_OUTPUT,
     OPTION_PAIRS,
     OPTION_SHARD,
+    OPTION_WITHOUT,
 };
 
 static const struct {
@@ -65,23 +68,23 @@ static const struct {
     uint32_t where;
 } known_options[] = {
     {"help", no_argument, OPTION_HELP,
-     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_MERGE | IN_SWEEP},
+     IN_MAIN | IN_LIST | IN_RUN | IN_MERGE | IN_SWEEP | HAVE_FILES},
     {"version", no_argument, OPTION_VERSION, IN_MAIN},
-    {"load", required_argument, OPTION_LOAD,
-     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP},
-    {"json", no_argument, OPTION_JSON, IN_LIST},
+    {"load", required_argument, OPTION_LOAD, IN_MAIN | IN_LIST | IN_RUN | IN_SWEEP | HAVE_FILES},
+    {"json", no_argument, OPTION_JSON, IN_LIST | IN_EXPLAIN},
     {"json", optional_argument, OPTION_JSON, IN_RUN | IN_MERGE},
     {"seeds", required_argument, OPTION_SEEDS, IN_RUN},
     {"time", required_argument, OPTION_TIME, IN_RUN | IN_SWEEP},
-    {"jobs", required_argument, OPTION_JOBS, IN_RUN | IN_SHRINK | IN_SWEEP},
+    {"jobs", required_argument, OPTION_JOBS, IN_RUN | IN_SWEEP | HAVE_FILES},
     {"failures", required_argument, OPTION_FAILURES, IN_RUN},
-    {"timeout", required_argument, OPTION_TIMEOUT, IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP},
-    {"seed", required_argument, OPTION_SEED, IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP},
+    {"timeout", required_argument, OPTION_TIMEOUT, IN_RUN | IN_SWEEP | HAVE_FILES},
+    {"seed", required_argument, OPTION_SEED, IN_RUN | IN_SWEEP | HAVE_FILES},
     {"trace", optional_argument, OPTION_TRACE, IN_REPLAY},
     {"twice", optional_argument, OPTION_TWICE, IN_RUN},
     {"twice", no_argument, OPTION_TWICE, IN_REPLAY},
     {"record", required_argument, OPTION_RECORD, IN_REPLAY},
-    {"output", required_argument, OPTION_OUTPUT, IN_SHRINK | IN_SWEEP},
+    {"without", required_argument, OPTION_WITHOUT, IN_REPLAY},
+    {"output", required_argument, OPTION_OUTPUT, IN_SHRINK | IN_SWEEP | IN_EXPLAIN},
     {"pairs", required_argument, OPTION_PAIRS, IN_SWEEP},
     {"shard", required_argument, OPTION_SHARD, IN_RUN},
 };
@@ -99,6 +102,7 @@ static const struct verb verbs[] = {
     {"run", IN_RUN, orr__help_run, orr__campaign},
     {"replay", IN_REPLAY, orr__help_replay, orr__replay},
     {"shrink", IN_SHRINK, orr__help_shrink, orr__shrink},
+    {"explain", IN_EXPLAIN, orr__help_explain, orr__explain_faults},
     {"sweep", IN_SWEEP, orr__help_sweep, orr__sweep},
     {"merge", IN_MERGE, orr__help_merge, orr__merge},
 };
@@ -218,6 +222,7 @@ static enum next take_jobs(struct orr__command *command, const char *text)
     if (!orr__parse_number(text, &jobs) || jobs < 1 || jobs > ORR__JOBS_MAX)
         return wrong_value(command, "jobs", text, "a number from 1 to 256");
     command->jobs = (uint32_t)jobs;
+    command->jobs_given = true;
     return NEXT_GO_ON;
 }
 
@@ -274,6 +279,16 @@ static enum next take_load(struct orr__command *command, const char *text)
     return NEXT_GO_ON;
 }
 
+static enum next take_without(struct orr__command *command, const char *text)
+{
+    if (command->without_count == ORR__WITHOUT_MAX) {
+        orr__usage_error(command, "--without %s: no more than %d faults", text, ORR__WITHOUT_MAX);
+        return NEXT_WRONG;
+    }
+    command->without[command->without_count++] = text;
+    return NEXT_GO_ON;
+}
+
 static enum next take_option(struct orr__command *command, int value, const char *text)
 {
     switch ((enum option_value)value) {
@@ -313,6 +328,8 @@ static enum next take_option(struct orr__command *command, int value, const char
         return NEXT_GO_ON;
     case OPTION_SHARD:
         return take_shard(command, text);
+    case OPTION_WITHOUT:
+        return take_without(command, text);
     }
     return NEXT_WRONG;
 }
@@ -424,6 +441,7 @@ static int write_replay(struct orr__command *command)
     orr__text_quote(head, command->file != NULL ? command->file : command->job.scenario->name);
     for (size_t i = 0; i < command->job.parameter_count && command->file == NULL; i++)
         fprintf(head, " %s=%s", command->parameters[i].name, command->parameters[i].value);
+    orr__command_parameters(head, command);
     if (command->file == NULL)
         fputs(" --seed ", head);
     fclose(head);
@@ -435,6 +453,10 @@ static int write_replay(struct orr__command *command)
     for (uint32_t i = 0; i < command->load_count; i++) {
         fputs(" --load ", tail);
         orr__text_quote(tail, command->loads[i]);
+    }
+    for (uint32_t i = 0; i < command->without_count; i++) {
+        fputs(" --without ", tail);
+        orr__text_quote(tail, command->without[i]);
     }
     fclose(tail);
     return 0;
@@ -448,13 +470,21 @@ void orr__command_again(FILE *out, const struct orr__command *command, uint64_t 
     fputs(command->replay_tail, out);
 }
 
-void orr__command_of_file(const struct orr__command *command, const char *path)
+void orr__command_of_file(FILE *out, const struct orr__command *command, const char *path)
 {
-    orr__text_quote(stdout, command->program);
-    fputs(" replay ", stdout);
+    orr__text_quote(out, command->program);
+    fputs(" replay ", out);
     if (!orr__is_replay_file(path))
-        fputs("./", stdout);
-    orr__text_quote(stdout, path);
+        fputs("./", out);
+    orr__text_quote(out, path);
+}
+
+void orr__command_parameters(FILE *out, const struct orr__command *command)
+{
+    for (uint32_t i = 1; i < command->words_given && command->file != NULL; i++) {
+        fputc(' ', out);
+        orr__text_quote(out, command->words[i]);
+    }
 }
 
 /* ---- verbs ----------------------------------------------------------------------------------- */
@@ -470,14 +500,19 @@ static int complete(struct orr__command *command, const struct verb *verb)
     }
     if (verb->options == IN_MERGE) /* the words are files */
         return 0;
-    bool is_file = verb->options == IN_REPLAY && command->word_count > 0 &&
+    bool is_file = (verb->options & HAVE_FILES) != 0 && command->word_count > 0 &&
                    orr__is_replay_file(command->words[0]);
+    command->words_given = command->word_count;
+    if (verb->options == IN_REPLAY && command->jobs_given)
+        return orr__usage_error(command, "--jobs: only for a folder of replay files");
     int status = is_file ? orr__replay_file_open(command) : 0;
     if (status == 0)
         status = orr__scenarios_choose(command);
+    if (status == 0)
+        status = orr__replay_without(command);
     if (status != 0)
         return status;
-    if ((verb->options & (IN_REPLAY | IN_SHRINK)) != 0 && !command->seed_given)
+    if ((verb->options & HAVE_FILES) != 0 && !command->seed_given)
         return orr__usage_error(command, "which seed? give --seed N");
     if (verb->options == IN_REPLAY && !command->twice_given)
         command->twice_every = 0;
@@ -518,8 +553,6 @@ static int run_verb(struct orr__command *command, const struct verb *verb, int a
     int status = orr__scenarios_load(command);
     bool is_folder =
         verb->options == IN_REPLAY && command->word_count > 0 && orr__is_folder(command->words[0]);
-    if (status == 0 && is_folder && command->twice_given)
-        status = orr__usage_error(command, "--twice: not for a folder, give one of its files");
     if (status == 0 && !is_folder)
         status = complete(command, verb);
     if (status == 0)
@@ -536,8 +569,8 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
     if (next != NEXT_GO_ON)
         return finish(command, &in_main, next);
     if (optind >= argc)
-        return orr__usage_error(command,
-                                "which command? list, run, replay, shrink, sweep or merge");
+        return orr__usage_error(
+            command, "which command? list, run, replay, shrink, explain, sweep or merge");
     nearest = (struct orr__nearest){.wanted = argv[optind]};
     for (uint32_t i = 0; i < VERBS; i++) {
         if (strcmp(verbs[i].name, argv[optind]) == 0)
@@ -548,7 +581,8 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
         return orr__usage_error(command, "unknown command '%s': did you mean '%s'?", argv[optind],
                                 nearest.name);
     return orr__usage_error(
-        command, "unknown command '%s': there are list, run, replay, shrink, sweep and merge",
+        command,
+        "unknown command '%s': there are list, run, replay, shrink, explain, sweep and merge",
         argv[optind]);
 }
 

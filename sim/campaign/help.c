@@ -76,6 +76,7 @@ void orr__help(const struct orr__command *command)
            "  run      a campaign: many seeds of a scenario\n"
            "  replay   one seed again, with its story\n"
            "  shrink   a failing seed down to the faults that it needs\n"
+           "  explain  what each of these faults is needed for\n"
            "  sweep    a seed with every single fault that could strike in it\n"
            "  merge    campaigns of several machines as one\n"
            "\n"
@@ -148,7 +149,7 @@ void orr__help_replay(const struct orr__command *command)
     printf(
         "usage: %s replay SCENARIO [name=value ...] --seed N [OPTION ...]\n"
         "       %s replay FILE.replay [name=value ...] [OPTION ...]\n"
-        "       %s replay FOLDER/ [name=value ...]\n"
+        "       %s replay FOLDER/ [name=value ...] [--jobs J]\n"
         "\n"
         "Runs one seed again and tells its story: the faults, what the program printed, and the\n"
         "check that failed. The last line is the trace hash: the same run has the same one.\n"
@@ -163,13 +164,15 @@ void orr__help_replay(const struct orr__command *command)
         "                   the run for ui.perfetto.dev or chrome://tracing\n"
         "  --twice          runs it once more, in other memory, and compares event by event\n"
         "  --record FILE    writes a replay file with every fault, to be read and edited\n"
+        "  --without NAME   nothing strikes there: server/fsync#3; once for each such fault\n"
+        "  --jobs J         of a folder, runs at the same time, 1 to %d (default: the processors)\n"
         "  --timeout D      longer is a hang (default 30s); 0 = no limit, for a debugger\n"
         "  --load FILE.so   adds the scenarios of a shared object\n"
         "\n"
         "Exit status: 0 the seed passes, 1 it fails, 2 wrong usage.\n"
         "\n"
         "Example:\n",
-        command->program, command->program, command->program);
+        command->program, command->program, command->program, ORR__JOBS_MAX);
     print_example(command, "replay");
     puts(" --seed 17 --trace");
 }
@@ -178,14 +181,17 @@ void orr__help_shrink(const struct orr__command *command)
 {
     printf(
         "usage: %s shrink SCENARIO [name=value ...] --seed N [OPTION ...]\n"
+        "       %s shrink FILE.replay [name=value ...] [OPTION ...]\n"
         "\n"
         "Finds out which faults a failing seed needs: leaves out others for as long as the same\n"
         "check fails, until none can be left out, then makes shorter what takes time. Writes a\n"
-        "replay file: plain text, to be read, edited and kept.\n"
+        "replay file: plain text, to be read, edited and kept. Of a replay file that fails it\n"
+        "finds which of its faults are needed.\n"
         "\n"
         "Options:\n"
         "  --seed N         decimal or 0x hexadecimal, 64 bits\n"
-        "  -o FILE          the replay file (default SCENARIO-N.replay); --output is the same\n"
+        "  -o FILE          the replay file (default SCENARIO-N.replay, or of a file\n"
+        "                   FILE-shrunk.replay); --output is the same\n"
         "  --jobs J         runs at the same time, 1 to %d (default: the processors)\n"
         "  --timeout D      a run that takes longer is a hang (default 30s); 0 = no limit\n"
         "  --load FILE.so   adds the scenarios of a shared object\n"
@@ -193,9 +199,38 @@ void orr__help_shrink(const struct orr__command *command)
         "Exit status: 1 it fails, and the file is written; 2 it passes, or wrong usage.\n"
         "\n"
         "Example:\n",
-        command->program, ORR__JOBS_MAX);
+        command->program, command->program, ORR__JOBS_MAX);
     print_example(command, "shrink");
     puts(" --seed 17 -o 17.replay");
+}
+
+void orr__help_explain(const struct orr__command *command)
+{
+    printf(
+        "usage: %s explain FILE.replay [name=value ...] [OPTION ...]\n"
+        "       %s explain SCENARIO [name=value ...] --seed N [OPTION ...]\n"
+        "\n"
+        "Tells what each fault of a failing run is needed for: runs it again without that one, "
+        "and\n"
+        "shows where the two runs part, what happens then in each, and what becomes of it. A seed\n"
+        "is shrunk first, into a replay file.\n"
+        "\n"
+        "Options:\n"
+        "  --seed N         decimal or 0x hexadecimal, 64 bits\n"
+        "  -o FILE          of a seed, the replay file (default SCENARIO-N.replay)\n"
+        "  --jobs J         of a seed, runs at the same time while it is shrunk, 1 to %d\n"
+        "  --json           one object\n"
+        "  --timeout D      a run that takes longer is a hang (default 30s); 0 = no limit\n"
+        "  --load FILE.so   adds the scenarios of a shared object\n"
+        "\n"
+        "Exit status: 1 it fails, and is explained; 2 it passes, or wrong usage.\n"
+        "\n"
+        "Example:\n",
+        command->program, command->program, ORR__JOBS_MAX);
+    print_example(command, "explain");
+    puts(" --seed 17");
+    print_program(command);
+    puts(" explain 17.replay");
 }
 
 void orr__help_sweep(const struct orr__command *command)

@@ -78,6 +78,47 @@ static void *boot_asker(struct orr_loop *loop, void *config)
     return asker;
 }
 
+/* ---- a node that needs its answers, some more than others ------------------------------------ */
+
+enum { ANSWERS = 8 };
+
+struct picky {
+    struct orr_loop *loop;
+    struct orr_completion ask;
+    struct orr_stat stat;
+    uint32_t count;
+    int64_t answers[ANSWERS];
+};
+
+static void on_picked(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct picky *picky = context;
+    picky->answers[picky->count++] = result;
+    if (picky->count < ANSWERS)
+        orr_stat(picky->loop, completion, ORR_DIRECTORY_CURRENT, ".", &picky->stat, on_picked,
+                 picky);
+}
+
+static void *boot_picky(struct orr_loop *loop, void *config)
+{
+    struct picky *picky = config;
+    picky->loop = loop;
+    orr_stat(loop, &picky->ask, ORR_DIRECTORY_CURRENT, ".", &picky->stat, on_picked, picky);
+    return picky;
+}
+
+static void run_picky(struct orr_world *world)
+{
+    static const struct orr_program program = {.boot = boot_picky};
+    struct picky picky = {.loop = NULL};
+    orr_node_create(world, "asker", &program, &picky);
+    orr_world_run_for(world, 100 * ORR_SECOND);
+    orr_always(world, picky.count == ANSWERS, "all is answered");
+    orr_always(world, picky.answers[3] == 0 || picky.answers[5] == 0, "one of two is right");
+    orr_always(world, picky.answers[5] == 0 || orr_parameter_text(world, "alone")[0] == 'f',
+               "the sixth is right");
+}
+
 static void only_latency(struct orr_world *world)
 {
     for (uint32_t family = 0; family < ORR_FAMILY_COUNT; family++)
@@ -347,6 +388,11 @@ static const struct orr_parameter slow_parameters[] = {
     {.name = NULL},
 };
 
+static const struct orr_parameter picky_parameters[] = {
+    {.name = "alone", .value = "fine", .allowed = "fine|wrong", .summary = "the sixth error"},
+    {.name = NULL},
+};
+
 static const struct orr_parameter one_late_parameters[] = {
     {.name = "ms", .value = "300", .summary = "milliseconds of real time that seed 2 takes"},
     {.name = NULL},
@@ -368,6 +414,7 @@ static const struct orr_parameter exits_parameters[] = {
         SCENARIO(one_late, .parameters = one_late_parameters), SCENARIO(floods), SCENARIO(forks),  \
         SCENARIO(leaks), SCENARIO(heap), SCENARIO(restless), SCENARIO(hostile), SCENARIO(mixed),   \
         SCENARIO(slow, .parameters = slow_parameters),                                             \
+        SCENARIO(picky, .parameters = picky_parameters),                                           \
         SCENARIO(choosy, .parameters = choosy_parameters)
 
 #ifdef CLI_SHARED_OBJECT

@@ -394,8 +394,15 @@ static void describe(struct run *run, struct orr__file *file, const char *path, 
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+static void tell_state(struct run *run, struct orr__disk *disk, char *state)
+{
+    memset(run->names, 0, sizeof run->names);
+    walk(run, disk, "", count_name, state);
+    walk(run, disk, "", describe, state);
+}
+
 void litmus_run(const struct litmus_case *litmus, enum orr_file_system file_system,
-                const struct orr__answers *answers, char ret_state[LITMUS_STATE_MAX])
+                const struct litmus_loss *loss, struct litmus_states *ret_states)
 {
     static struct run run;
     run.litmus = litmus;
@@ -408,17 +415,19 @@ void litmus_run(const struct litmus_case *litmus, enum orr_file_system file_syst
     if (orr_node_open_loop(run.world, "node", &options, &run.loop) != 0)
         litmus_die("%s: no loop", litmus->name);
     struct orr__disk *disk = orr__world_node(run.world, 0)->disk;
-    ret_state[0] = '\0';
+    ret_states->before[0] = '\0';
+    ret_states->after[0] = '\0';
     run_steps(&run, litmus->setup);
-    walk(&run, disk, "", sync_one, ret_state);
-    run.world->answers = answers;
+    walk(&run, disk, "", sync_one, ret_states->before);
+    run.world->answers = loss->answers;
     run_steps(&run, litmus->program);
     orr_drain(run.loop);
     orr_loop_close(run.loop);
+    tell_state(&run, disk, ret_states->before);
+    if (loss->begin != NULL)
+        loss->begin(loss->context, run.world, disk);
     orr__disk_power_loss(disk);
     run.world->answers = NULL;
-    memset(run.names, 0, sizeof run.names);
-    walk(&run, disk, "", count_name, ret_state);
-    walk(&run, disk, "", describe, ret_state);
+    tell_state(&run, disk, ret_states->after);
     orr_world_destroy(run.world);
 }

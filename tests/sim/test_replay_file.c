@@ -31,6 +31,7 @@ static const struct {
     {"server/recv#3 = short 5 6", "line 1: \"6\" is too much"},
     {"server/recv#3 = nothing 5", "line 1: \"5\" is too much"},
     {"a->b/segment#1 = reset 5", "line 1: \"5\": this fault has no size"},
+    {"a/power#1 = power-loss 5", "line 1: \"5\": expected power-loss, or power-loss only"},
     {"server crash @", "line 1: expected server crash @ after OPERATION#N, or @ TIME"},
     {"server crash @ after fsync", "line 1: \"fsync\": expected an operation and its number"},
     {"server crash @ after foo#1", "line 1: no operation is called \"foo\""},
