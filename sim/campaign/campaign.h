@@ -12,6 +12,8 @@
  *   verdict.c    from how a process ended to the check that failed
  *   replay.c     one seed with its story; replay_source.c: out of a file; trace.c: its traces
  *                (trace.h has a map of their files)
+ *   futures.c    one run, and many processes that continue it from an instant on; branch.c: the verb;
+ *                inevitable.c: from which instant on all of them fail (futures.h)
  *   replay_folder.c all the replay files of a folder, as tests
  *   shrink.c     a failing seed down to the faults that it needs; sweep.c: a passing one with
  *                every single fault; private.c: memory that seeds do not notice
@@ -45,6 +47,7 @@
 #include <sys/types.h>
 
 struct orr__replay_head;
+struct orr__stem;
 
 enum {
     ORR__JOBS_MAX = 256,
@@ -69,6 +72,7 @@ struct orr__job {
     const char *record;  /* a replay file of the run is written there, or NULL */
     const char *points;  /* the faults that could strike are written there, or NULL */
     struct orr__recorder *recorders; /* what writes the traces; NULL = nothing does */
+    struct orr__stem *stem;          /* what makes a parent of the child; NULL = nothing does */
 };
 
 /* What a process printed. Bytes go around in `tail`; the lines that say why it died are kept
@@ -122,6 +126,7 @@ struct orr__end {
 /* The part of memory through which a child answers. */
 struct orr__slot {
     uint64_t live_hash;
+    uint64_t position; /* the last instant that was passed: events that had run (sim/future.h) */
     char untold[ORR_UNTOLD_MAX]; /* of the story */
     uint64_t fault_address;      /* the instruction that a signal struck, if fault_signal */
     uint32_t fault_signal;
@@ -172,6 +177,13 @@ int orr__nursery_start(struct orr__nursery *nursery, struct orr__child *child,
 int orr__nursery_start_twin(struct orr__nursery *nursery, struct orr__child *child,
                             const struct orr__job *job, uint64_t seed, enum orr__twin twin,
                             int stream);
+/* Makes a parent of a child of job.stem: from here on it may branch, wait and reap, in any place of
+ * the nursery but its own. */
+void orr__nursery_stand(void);
+/* Forks such a child into a free place. Returns 1 in the new process, which goes on with the run and
+ * answers in that place, else 0 or -errno. */
+int orr__nursery_branch(struct orr__nursery *nursery, struct orr__child *child,
+                        const struct orr__job *job, uint64_t seed);
 /* Ends a child that runs, and frees its place. */
 void orr__nursery_kill(struct orr__child *child);
 /* Waits until a child ended, printed, or ran out of time (then it is killed), `wake_ns` has come,

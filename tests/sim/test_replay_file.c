@@ -94,8 +94,9 @@ static struct orr_world *world_with(const char *text)
 {
     char why[ORR__WHY_MAX] = "";
     struct orr_world *world = orr_world_create(1, NULL);
-    world->rulings = orr__rulings_parse(text, why);
-    ck_assert_msg(world->rulings != NULL, "%s", why);
+    struct orr__rulings *rulings = orr__rulings_parse(text, why);
+    ck_assert_msg(rulings != NULL, "%s", why);
+    orr__world_rule(world, rulings);
     return world;
 }
 
