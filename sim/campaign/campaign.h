@@ -265,6 +265,11 @@ void orr__disturb(void (*function)(void *context), void *context);
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
+/* Which faults strike in a future: those of its seed, none, or the same as before the instant. */
+enum orr__then { ORR__THEN_SEED, ORR__THEN_NONE, ORR__THEN_SAME, ORR__THENS };
+/* "seed", "none", "same". */
+const char *orr__then_name(enum orr__then then);
+
 enum orr__trace_kind { ORR__TRACE_TEXT, ORR__TRACE_PERFETTO, ORR__TRACE_PAGE, ORR__TRACE_KINDS };
 
 /* Everything the command line said. */
@@ -291,6 +296,7 @@ struct orr__command {
     uint64_t time_ns; /* 0 = no limit */
     uint32_t jobs;
     uint64_t failures_max; /* stop after so many; 0 = never */
+    bool failures_given;
     uint32_t shard;        /* of those seeds, every shard_count-th, from this one on; from 0 */
     uint32_t shard_count;  /* 1 = all seeds */
     uint64_t twice_every;  /* which seeds are run twice */
@@ -308,6 +314,13 @@ struct orr__command {
     struct orr__replay_head *file_head;
     const char *output; /* where `shrink` and `sweep` write, or NULL */
     uint64_t pairs;     /* of faults that `sweep` tries */
+
+    const char *at; /* the instant where futures begin, or NULL */
+    bool future_given;
+    uint64_t future;   /* the seed of the one to replay */
+    uint64_t futures;  /* how many, of other verbs */
+    enum orr__then then;
+    bool then_given;
 };
 
 /* Prints the command line that replays a file, without what follows the file. */
@@ -340,6 +353,8 @@ int orr__replay(struct orr__command *command);
 int orr__shrink(struct orr__command *command);
 int orr__sweep(struct orr__command *command);
 int orr__merge(struct orr__command *command);
+int orr__branch(struct orr__command *command);
+int orr__inevitable(struct orr__command *command);
 
 /* The pages of --help (help.c). */
 void orr__help(const struct orr__command *command);
@@ -349,6 +364,8 @@ void orr__help_replay(const struct orr__command *command);
 void orr__help_shrink(const struct orr__command *command);
 void orr__help_sweep(const struct orr__command *command);
 void orr__help_merge(const struct orr__command *command);
+void orr__help_branch(const struct orr__command *command);
+void orr__help_inevitable(const struct orr__command *command);
 
 /* ---- private.c ------------------------------------------------------------------------------- */
 
@@ -374,6 +391,8 @@ void orr__replay_file_close(struct orr__command *command);
 bool orr__is_folder(const char *word);
 /* Replays all files of the folder that is the first word. Returns the exit status. */
 int orr__replay_folder(struct orr__command *command);
+/* Writes which run it is: check (NULL: none), scenario, parameters, seed. */
+void orr__replay_file_head(FILE *out, const struct orr__job *job, uint64_t seed, const char *check);
 /* Writes what stands before the faults: check (NULL: none), scenario, parameters, seed, `only`. */
 void orr__replay_file_begin(FILE *out, const struct orr__job *job, uint64_t seed,
                             const char *check);
@@ -492,6 +511,10 @@ void orr__progress_clear(struct orr__progress *progress);
 
 /* "seed 7 fails: crash: SIGSEGV": what failed, in a line. */
 void orr__report_verdict(const struct orr__result *result);
+/* The last lines of what it printed, if it printed anything. */
+void orr__report_output(const struct orr__result *result);
+/* "kv bug=x": the scenario and the parameters that were given. */
+void orr__report_scenario(const struct orr__job *job);
 /* The line of a failing seed at once; at the end the summary, and the first failures of the first
  * groups, as many as are detailed. */
 void orr__report_failure(const struct orr__command *command, const struct orr__result *result);
