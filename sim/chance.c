@@ -281,8 +281,10 @@ static const struct {
     orr__event_run run;
     enum orr__site site;
 } chains[] = {
-    {partition, ORR__SITE_PARTITION_PAUSE},     {clog_by_choice, ORR__SITE_CLOG},
-    {crash_by_choice, ORR__SITE_CRASH},         {pause_by_choice, ORR__SITE_PAUSE},
+    {partition, ORR__SITE_PARTITION_PAUSE},
+    {clog_by_choice, ORR__SITE_CLOG},
+    {crash_by_choice, ORR__SITE_CRASH},
+    {pause_by_choice, ORR__SITE_PAUSE},
     {step_clock_by_choice, ORR__SITE_CLOCK_PAUSE},
 };
 enum { CHAINS = sizeof chains / sizeof *chains };

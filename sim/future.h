@@ -39,9 +39,9 @@ struct orr__instant {
  * when it is none of them. */
 bool orr__instant_parse(const char *text, struct orr__instant *ret_instant);
 /* What a text that is none should have been. */
-#define ORR__INSTANT_WANTED                                                             \
-    "an instant: 12.5ms, event 812, after server/fsync#9 (an operation), after server/" \
-    "power#1 (a fault), or sometimes and the text of that check"
+#define ORR__INSTANT_WANTED                                                                  \
+    "an instant, such as 12.5ms, event 812, after server/fsync#9, after server/power#1, or " \
+    "sometimes and the text of the check"
 
 /* How a section ends. */
 struct orr__future {

@@ -35,8 +35,8 @@ struct orr__rulings {
     struct orr__appointment *appointments;
     size_t appointment_count;
     bool only;
-    bool same;                /* the section before goes on to rule */
-    struct orr__future ahead; /* where it ends, ... */
+    bool same;                 /* the section before goes on to rule */
+    struct orr__future ahead;  /* where it ends, ... */
     struct orr__rulings *next; /* ... and what begins there; NULL = nothing does */
 };
 
@@ -401,7 +401,8 @@ static bool begins_future(const char *text)
 static void trim(char *text)
 {
     size_t length = 0;
-    while (text[length] != '\0' && !(text[length] == '#' && length > 0 && is_blank(text[length - 1])))
+    while (text[length] != '\0' &&
+           !(text[length] == '#' && length > 0 && is_blank(text[length - 1])))
         length++;
     while (length > 0 && is_blank(text[length - 1]))
         length--;

@@ -68,8 +68,7 @@ static void print_replay(const struct orr__futures *futures, uint64_t seed)
     putchar('\n');
 }
 
-static void print_failure(const struct orr__futures *futures,
-                          const struct orr__future_group *group)
+static void print_failure(const struct orr__futures *futures, const struct orr__future_group *group)
 {
     const struct orr__result *result = &group->result;
     const struct orr_outcome *outcome = &result->outcome;
@@ -85,8 +84,7 @@ static void print_failure(const struct orr__futures *futures,
 
 static void print_groups(const struct orr__futures *futures)
 {
-    printf("\n%" PRIu64 " futures failed, for %u causes:\n", futures->failed,
-           futures->group_count);
+    printf("\n%" PRIu64 " futures failed, for %u causes:\n", futures->failed, futures->group_count);
     for (uint32_t i = 0; i < futures->group_count; i++) {
         const struct orr__future_group *group = group_at(futures, i);
         const struct orr__result *result = &group->result;
@@ -138,10 +136,10 @@ int orr__futures_error(const struct orr__futures *futures, int status)
     if (status < 0)
         return orr__error(command, "cannot go on: %s", strerror(-status));
     if (past->failed)
-        return orr__error(command, "seed %" PRIu64 " fails before %s: %s", command->seed_first,
+        return orr__error(command, "seed %" PRIu64 " fails before '%s': %s", command->seed_first,
                           futures->question.instant, past->check);
     return orr__error(command,
-                      "seed %" PRIu64 " ends before %s: it has %" PRIu64 " events in %" PRIu64
+                      "seed %" PRIu64 " ends before '%s': it has %" PRIu64 " events in %" PRIu64
                       ".%06" PRIu64 " ms",
                       command->seed_first, futures->question.instant, past->events,
                       past->simulated_ns / ORR_MILLISECOND, past->simulated_ns % ORR_MILLISECOND);

@@ -297,9 +297,9 @@ struct orr__command {
     uint32_t jobs;
     uint64_t failures_max; /* stop after so many; 0 = never */
     bool failures_given;
-    uint32_t shard;        /* of those seeds, every shard_count-th, from this one on; from 0 */
-    uint32_t shard_count;  /* 1 = all seeds */
-    uint64_t twice_every;  /* which seeds are run twice */
+    uint32_t shard;       /* of those seeds, every shard_count-th, from this one on; from 0 */
+    uint32_t shard_count; /* 1 = all seeds */
+    uint64_t twice_every; /* which seeds are run twice */
     bool twice_given;
     bool json;
     bool json_all;        /* not only seeds that failed */
@@ -317,8 +317,8 @@ struct orr__command {
 
     const char *at; /* the instant where futures begin, or NULL */
     bool future_given;
-    uint64_t future;   /* the seed of the one to replay */
-    uint64_t futures;  /* how many, of other verbs */
+    uint64_t future;  /* the seed of the one to replay */
+    uint64_t futures; /* how many, of other verbs */
     enum orr__then then;
     bool then_given;
 };

@@ -72,8 +72,7 @@ static const struct {
     uint32_t where;
 } known_options[] = {
     {"help", no_argument, OPTION_HELP,
-     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_MERGE | IN_SWEEP |
-         IN_FUTURES},
+     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_MERGE | IN_SWEEP | IN_FUTURES},
     {"version", no_argument, OPTION_VERSION, IN_MAIN},
     {"load", required_argument, OPTION_LOAD,
      IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP | IN_FUTURES},
@@ -540,8 +539,7 @@ static int add_future(struct orr__command *command)
         return orr__usage_error(command, "--faults: of which future? give --at and --future");
     if (command->at == NULL)
         return 0;
-    command->job.faults =
-        orr__futures_text(command, command->at, command->future, command->then);
+    command->job.faults = orr__futures_text(command, command->at, command->future, command->then);
     return command->job.faults != NULL ? 0 : orr__error(command, "no memory");
 }
 

@@ -174,8 +174,8 @@ static uint32_t start(struct orr__futures *futures, uint32_t *running)
             continue;
         uint64_t number = futures->question.first + futures->started;
         futures->numbers[i] = number;
-        int status = orr__nursery_branch(nursery, child, &futures->job,
-                                         orr__futures_seed(futures, number));
+        int status =
+            orr__nursery_branch(nursery, child, &futures->job, orr__futures_seed(futures, number));
         if (status == 1)
             return i;
         if (status < 0 && *running == 0)
@@ -264,9 +264,9 @@ struct orr__futures *orr__futures_open(const struct orr__command *command, uint6
                             ? command->file_head->future_seed
                             : command->seed_first;
     orr__progress_open(&futures->progress, command->json);
-    int status = orr__nursery_open(&futures->nursery, 1 + jobs,
-                                   sizeof *futures->seen + count * sizeof *futures->seen->ends,
-                                   &seen);
+    int status =
+        orr__nursery_open(&futures->nursery, 1 + jobs,
+                          sizeof *futures->seen + count * sizeof *futures->seen->ends, &seen);
     if (status == 0) {
         futures->seen = seen;
         return futures;
@@ -351,8 +351,8 @@ int orr__futures_ask(struct orr__futures *futures, const struct orr__question *q
     compose(futures->command, question->instant, 0, question->then, futures->text);
     futures->job.faults = futures->text;
     uint64_t begin_ns = orr__clock_ns();
-    int status = orr__nursery_start(&futures->nursery, stem, &futures->job,
-                                    futures->command->seed_first);
+    int status =
+        orr__nursery_start(&futures->nursery, stem, &futures->job, futures->command->seed_first);
     if (status == 0)
         status = wait_for_stem(futures, stem);
     uint64_t end_ns = orr__clock_ns();

@@ -87,8 +87,8 @@ struct orr__rows {
 /* What the stem and this process share. */
 struct orr__futures_seen {
     _Atomic uint32_t state;
-    int error;          /* of the stem: it could not start a process */
-    uint64_t event;     /* where it stands */
+    int error;      /* of the stem: it could not start a process */
+    uint64_t event; /* where it stands */
     uint64_t time_ns;
     uint64_t trace_hash;
     uint64_t stood_ns; /* real time: when it came there */
@@ -97,7 +97,7 @@ struct orr__futures_seen {
     uint64_t first_passed; /* the smallest number of one that passes */
     uint32_t group_count;
     struct orr__future_group groups[ORR__GROUPS_MAX]; /* as they were found */
-    struct orr__rows rows; /* of a run that is traced */
+    struct orr__rows rows;                            /* of a run that is traced */
     struct orr__future_end ends[];                    /* by number, minus the first */
 };
 
@@ -120,7 +120,7 @@ struct orr__futures {
     uint64_t futures_ns;
     uint64_t counted; /* futures, from the first on, that count */
     uint64_t failed;
-    uint32_t group_count; /* of those */
+    uint32_t group_count;             /* of those */
     uint32_t groups[ORR__GROUPS_MAX]; /* which, by their first future */
 
     uint64_t started; /* in the stem */

@@ -209,16 +209,14 @@ static int trace(struct orr__decision *decision)
     struct orr__job job = decision->command->job;
     struct orr__futures *futures = decision->futures;
     decision->rows = &futures->seen->rows;
-    tracer = (struct tracer){.recorder = {.record = keep_row},
-                             .rows = decision->rows,
-                             .before = decision->before.event};
+    tracer = (struct tracer){
+        .recorder = {.record = keep_row}, .rows = decision->rows, .before = decision->before.event};
     memset(decision->rows, 0, sizeof *decision->rows);
     if (decision->is_early || decision->is_late)
         return 0;
     job.recorders = &tracer.recorder;
     job.stem = &tracer.stem;
-    return orr__nursery_run(&futures->nursery, &job, decision->command->seed_first,
-                            &futures->past);
+    return orr__nursery_run(&futures->nursery, &job, decision->command->seed_first, &futures->past);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */

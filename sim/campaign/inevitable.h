@@ -8,9 +8,9 @@
 #include "futures.h"
 
 enum {
-    ORR__SAMPLES_MAX = 18, /* of the picture: some over the whole run, and the two at the edge */
-    ORR__SAMPLES_EVEN = 16,
-    ORR__SAMPLE_FUTURES_MAX = 32,
+    ORR__SAMPLES_EVEN = 12,                   /* of the picture: over the whole run, ... */
+    ORR__SAMPLES_MAX = ORR__SAMPLES_EVEN + 2, /* ... and the two at the edge */
+    ORR__SAMPLE_FUTURES_MAX = 16,
 };
 
 /* What became of the futures that begin at an instant. */

@@ -60,12 +60,12 @@ static void print_others(const struct orr__sample *sample)
 static void print_before(const struct orr__decision *decision)
 {
     const struct orr__sample *sample = &decision->before;
-    printf("  from event %" PRIu64 " on %" PRIu64 " of %" PRIu64 " futures pass, %" PRIu64
-           " fail so",
-           sample->event, sample->passed, sample->futures, sample->same);
-    print_others(sample);
+    printf("  from event %" PRIu64 ": %" PRIu64 " of %" PRIu64 " futures pass", sample->event,
+           sample->passed, sample->futures);
     if (sample->passed > 0)
-        printf(", such as future %" PRIu64 " that passes", sample->passing_seed);
+        printf(" (the first is %" PRIu64 ")", sample->passing_seed);
+    printf(", %" PRIu64 " fail so", sample->same);
+    print_others(sample);
     putchar('\n');
     if (sample->passed > 0)
         print_replay(decision, sample->event, sample->passing_seed);
@@ -74,16 +74,46 @@ static void print_before(const struct orr__decision *decision)
 static void print_after(const struct orr__decision *decision)
 {
     const struct orr__sample *sample = &decision->after;
-    printf("  from event %" PRIu64 " on none of %" PRIu64 " passes, %" PRIu64 " fail so",
+    printf("  from event %" PRIu64 ": none of %" PRIu64 " futures passes, %" PRIu64 " fail so",
            sample->event, sample->futures, sample->same);
     print_others(sample);
     putchar('\n');
     print_replay(decision, sample->event, sample->failing_seed);
 }
 
-static void print_edge(const struct orr__decision *decision)
+/* What decides: a fault if there is one, else the first thing that the event does. */
+static const struct orr__row *headline(const struct orr__rows *rows)
+{
+    const struct orr__row *found = NULL;
+    for (uint32_t i = 0; i < rows->count; i++) {
+        const struct orr__row *row = &rows->rows[i];
+        if (row->is_decisive && (found == NULL || (row->is_fault && !found->is_fault)))
+            found = row;
+    }
+    return found;
+}
+
+static void print_decision(const struct orr__decision *decision)
 {
     const struct orr_outcome *outcome = &decision->result.outcome;
+    const struct orr__row *row = headline(decision->rows);
+    uint64_t ns = row != NULL ? row->time_ns : decision->after.time_ns;
+    printf("decided at ");
+    print_ms(ns);
+    if (decision->result.finished && outcome->simulated_ns >= ns) {
+        printf(", ");
+        print_ms(outcome->simulated_ns - ns);
+        printf(" before it is noticed");
+    }
+    fputs(row != NULL ? ": " : ", by an event without a trace\n", stdout);
+    if (row != NULL && !row->is_fault)
+        printf("%s: ", row->who);
+    if (row != NULL)
+        orr__text_indent(stdout, row->text, strlen(row->text), "");
+}
+
+static void print_edge(const struct orr__decision *decision)
+{
     if (decision->is_early) {
         puts("decided before it begins:");
         print_after(decision);
@@ -94,15 +124,7 @@ static void print_edge(const struct orr__decision *decision)
         print_before(decision);
         return;
     }
-    printf("decided at ");
-    print_ms(decision->after.time_ns);
-    printf(" by event %" PRIu64, decision->after.event);
-    if (decision->result.finished && outcome->simulated_ns >= decision->after.time_ns) {
-        printf(", ");
-        print_ms(outcome->simulated_ns - decision->after.time_ns);
-        printf(" before it is noticed");
-    }
-    puts(":");
+    print_decision(decision);
     print_rows(decision->rows);
     print_before(decision);
     print_after(decision);

@@ -449,8 +449,7 @@ void orr__json_futures(const struct orr__futures *futures)
     write_run(object, futures->command);
 }
 
-static json_t *sample_object(const struct orr__decision *decision,
-                             const struct orr__sample *sample)
+static json_t *sample_object(const struct orr__decision *decision, const struct orr__sample *sample)
 {
     char instant[ORR__INSTANT_MAX];
     struct orr__question question = decision->question;
@@ -463,11 +462,11 @@ static json_t *sample_object(const struct orr__decision *decision,
     json_object_set_new(object, "passed", number(sample->passed));
     json_object_set_new(object, "same", number(sample->same));
     if (sample->passed > 0)
-        json_object_set_new(object, "passes", future_string(decision->command, &question,
-                                                            sample->passing_seed));
+        json_object_set_new(object, "passes",
+                            future_string(decision->command, &question, sample->passing_seed));
     if (sample->same > 0)
-        json_object_set_new(object, "fails", future_string(decision->command, &question,
-                                                           sample->failing_seed));
+        json_object_set_new(object, "fails",
+                            future_string(decision->command, &question, sample->failing_seed));
     return object;
 }
 
