@@ -12,8 +12,8 @@
  *   verdict.c    from how a process ended to the check that failed
  *   replay.c     one seed with its story; replay_source.c: out of a file; trace.c: its traces
  *                (trace.h has a map of their files)
- *   futures.c    one run, and many processes that continue it from an instant on; branch.c: the verb;
- *                inevitable.c: from which instant on all of them fail (futures.h)
+ *   futures.c    one run, and many processes that continue it from an instant on (futures.h);
+ *                branch.c: the verb; inevitable.c: from which instant on all of them fail
  *   replay_folder.c all the replay files of a folder, as tests
  *   shrink.c     a failing seed down to the faults that it needs; sweep.c: a passing one with
  *                every single fault; private.c: memory that seeds do not notice
@@ -180,8 +180,8 @@ int orr__nursery_start_twin(struct orr__nursery *nursery, struct orr__child *chi
 /* Makes a parent of a child of job.stem: from here on it may branch, wait and reap, in any place of
  * the nursery but its own. */
 void orr__nursery_stand(void);
-/* Forks such a child into a free place. Returns 1 in the new process, which goes on with the run and
- * answers in that place, else 0 or -errno. */
+/* Forks such a child into a free place. Returns 1 in the new process, which goes on with the run
+ * and answers in that place, else 0 or -errno. */
 int orr__nursery_branch(struct orr__nursery *nursery, struct orr__child *child,
                         const struct orr__job *job, uint64_t seed);
 /* Ends a child that runs, and frees its place. */

@@ -130,7 +130,7 @@ static void take(struct orr__futures *futures, uint64_t number)
 {
     struct orr__futures_seen *seen = futures->seen;
     const struct orr__result *result = &futures->result;
-    struct orr__future_end *end = &seen->ends[number - futures->question.first];
+    struct orr__future_end *end = &seen->ends[number];
     end->trace_hash = result->outcome.trace_hash;
     end->events = result->outcome.events;
     end->simulated_ns = result->outcome.simulated_ns;
@@ -140,7 +140,6 @@ static void take(struct orr__futures *futures, uint64_t number)
     seen->done++;
     if (!result->outcome.failed) {
         seen->passed++;
-        seen->first_passed = number < seen->first_passed ? number : seen->first_passed;
         return;
     }
     struct orr__future_group *group = group_of(seen, result);
@@ -172,7 +171,7 @@ static uint32_t start(struct orr__futures *futures, uint32_t *running)
         struct orr__child *child = &nursery->children[i];
         if (child->pid != 0)
             continue;
-        uint64_t number = futures->question.first + futures->started;
+        uint64_t number = futures->started;
         futures->numbers[i] = number;
         int status =
             orr__nursery_branch(nursery, child, &futures->job, orr__futures_seed(futures, number));
@@ -343,7 +342,6 @@ int orr__futures_ask(struct orr__futures *futures, const struct orr__question *q
     struct orr__futures_seen *seen = futures->seen;
     struct orr__child *stem = &futures->nursery.children[0];
     memset(seen, 0, sizeof *seen + question->count * sizeof *seen->ends);
-    seen->first_passed = UINT64_MAX;
     futures->question = *question;
     futures->started = 0;
     futures->job = futures->command->job;

@@ -36,8 +36,7 @@ enum {
 struct orr__question {
     const char *instant;
     enum orr__then then;
-    uint64_t first; /* number of the first future, from 0; its seed: orr__futures_seed */
-    uint64_t count;
+    uint64_t count;        /* futures: numbers 0, 1, ..., whose seeds orr__futures_seed tells */
     uint64_t failures_max; /* no more are started after so many; 0 = all are run */
     bool until_passes;     /* ... and after one that passes */
 };
@@ -60,6 +59,7 @@ struct orr__future_group {
 };
 
 enum {
+    ORR__WEIGHT_FAULT = 2,
     ORR__ROWS_BEFORE = 5, /* of the trace */
     ORR__ROWS_DECISIVE = 12,
     ORR__ROWS_AFTER = 3,
@@ -70,7 +70,7 @@ enum {
 struct orr__row {
     uint64_t time_ns;
     bool is_decisive; /* it belongs to the event that decides */
-    bool is_fault;
+    uint32_t weight;  /* a fault is worth a headline, then an operation */
     char who[64];
     char text[ORR__TEXT_MAX];
 };
@@ -94,11 +94,10 @@ struct orr__futures_seen {
     uint64_t stood_ns; /* real time: when it came there */
     uint64_t done;
     uint64_t passed;
-    uint64_t first_passed; /* the smallest number of one that passes */
     uint32_t group_count;
     struct orr__future_group groups[ORR__GROUPS_MAX]; /* as they were found */
     struct orr__rows rows;                            /* of a run that is traced */
-    struct orr__future_end ends[];                    /* by number, minus the first */
+    struct orr__future_end ends[];                    /* by number */
 };
 
 struct orr__futures {

@@ -172,8 +172,8 @@ static void write_row(struct orr__row *row, const struct orr__record *record, bo
 {
     row->time_ns = record->time_ns;
     row->is_decisive = is_decisive;
-    row->is_fault = record->kind == ORR__RECORD_FAULT;
-    if (row->is_fault)
+    row->weight = record->kind == ORR__RECORD_FAULT ? ORR__WEIGHT_FAULT : record->op != NULL;
+    if (row->weight == ORR__WEIGHT_FAULT)
         snprintf(row->who, sizeof row->who, "! %s", orr_fault_family_name(record->family));
     else
         snprintf(row->who, sizeof row->who, "%.60s", record->who);

@@ -81,13 +81,13 @@ static void print_after(const struct orr__decision *decision)
     print_replay(decision, sample->event, sample->failing_seed);
 }
 
-/* What decides: a fault if there is one, else the first thing that the event does. */
+/* What decides: a fault if there is one, else an operation, else the first thing there is. */
 static const struct orr__row *headline(const struct orr__rows *rows)
 {
     const struct orr__row *found = NULL;
     for (uint32_t i = 0; i < rows->count; i++) {
         const struct orr__row *row = &rows->rows[i];
-        if (row->is_decisive && (found == NULL || (row->is_fault && !found->is_fault)))
+        if (row->is_decisive && (found == NULL || row->weight > found->weight))
             found = row;
     }
     return found;
@@ -106,7 +106,7 @@ static void print_decision(const struct orr__decision *decision)
         printf(" before it is noticed");
     }
     fputs(row != NULL ? ": " : ", by an event without a trace\n", stdout);
-    if (row != NULL && !row->is_fault)
+    if (row != NULL && row->weight < ORR__WEIGHT_FAULT)
         printf("%s: ", row->who);
     if (row != NULL)
         orr__text_indent(stdout, row->text, strlen(row->text), "");
