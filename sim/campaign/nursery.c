@@ -407,7 +407,7 @@ int orr__nursery_start_twin(struct orr__nursery *nursery, struct orr__child *chi
                             const struct orr__job *job, uint64_t seed, enum orr__twin twin,
                             int stream)
 {
-    int output;
+    int output = -1;
     int status = hatch(child, job, seed, twin, stream, &output);
     struct errand errand = {.slot = child->slot, .job = job, .seed = seed, .twin = twin};
     if (status == 1)
@@ -428,7 +428,7 @@ void orr__nursery_stand(void)
 int orr__nursery_branch(struct orr__nursery *nursery, struct orr__child *child,
                         const struct orr__job *job, uint64_t seed)
 {
-    int output;
+    int output = -1;
     int status = hatch(child, job, seed, ORR__TWIN_NONE, -1, &output);
     if (status != 1)
         return status;
