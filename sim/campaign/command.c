@@ -611,6 +611,8 @@ static int run_verb(struct orr__command *command, const struct verb *verb, int a
         verb->options == IN_REPLAY && command->word_count > 0 && orr__is_folder(command->words[0]);
     if (status == 0 && is_folder && command->twice_given)
         status = orr__usage_error(command, "--twice: not for a folder, give one of its files");
+    if (status == 0 && is_folder && (command->at != NULL || command->future_given))
+        status = orr__usage_error(command, "--at: not for a folder, give one of its files");
     if (status == 0 && !is_folder)
         status = complete(command, verb);
     if (status == 0)

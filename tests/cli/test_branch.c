@@ -224,6 +224,7 @@ static const struct {
     {"replay gamble --seed 1 --at 1ms", "which future from there? give --future N"},
     {"replay gamble --seed 1 --future 3", "from when on? give --at INSTANT"},
     {"replay gamble --seed 1 --faults none", "of which future? give --at and --future"},
+    {"replay ./ --at 1ms --future 3", "--at: not for a folder, give one of its files"},
     {"inevitable clean --seed 1 --futures 2", "seed 1 passes: nothing in it is inevitable"},
 };
 
