@@ -129,6 +129,13 @@ static void run_restless(struct orr_world *world)
     orr_world_run_for(world, 100 * ORR_SECOND);
 }
 
+/* Past the C library, for in a world nobody sleeps. */
+static void take_time(uint64_t ms)
+{
+    struct timespec time = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+    syscall(SYS_nanosleep, &time, NULL);
+}
+
 /* ---- a run that is decided long before its end ---------------------------------------------- */
 
 struct gambler {
@@ -163,6 +170,9 @@ static void look_at_the_coin(struct gambler *gambler)
     orr_sometimes(world, gambler->ticks == 40, "forty ticks are over");
     if (gambler->ticks == 50 && gambler->coin == 1 && orr_choose(world, "stumble", 2) == 0)
         abort();
+    if (gambler->ticks == 50 && strcmp(gambler->end, "slow") == 0 &&
+        orr_choose(world, "slow", 2) == 0)
+        take_time(100);
     for (volatile bool turns = hangs && gambler->ticks == 50 && gambler->coin == 2; turns;)
         continue;
     if (gambler->ticks == 80) {
@@ -318,13 +328,6 @@ static void run_hangs(struct orr_world *world)
         continue;
 }
 
-/* Past the C library, for in a world nobody sleeps. */
-static void take_time(uint64_t ms)
-{
-    struct timespec time = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-    syscall(SYS_nanosleep, &time, NULL);
-}
-
 /* Seed 2 takes its time and fails, seed 40 fails at once, all others pass at once. */
 static void run_one_late(struct orr_world *world)
 {
@@ -433,7 +436,7 @@ static const struct orr_parameter slow_parameters[] = {
 static const struct orr_parameter gamble_parameters[] = {
     {.name = "end",
      .value = "coin",
-     .allowed = "coin|all|hang|late",
+     .allowed = "coin|all|hang|late|slow",
      .summary = "what fails beside the coin"},
     {.name = NULL},
 };

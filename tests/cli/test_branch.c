@@ -182,6 +182,12 @@ START_TEST(test_branch__same_with_any_number_of_jobs)
                               "--failures 2 --json");
     ck_assert_str_eq(command.out, other.out);
     ck_assert_uint_eq(lines_count(command.out), 2); /* and the summary, which is cut off */
+    /* The first that fails so, 1, takes longer than another, 11. */
+    run_without_times(&command, "branch gamble end=slow --seed 4 --at 'event 60' --futures 12 "
+                                "--jobs 1 --json");
+    run_without_times(&other, "branch gamble end=slow --seed 4 --at 'event 60' --futures 12 "
+                              "--jobs 12 --json");
+    ck_assert_str_eq(command.out, other.out);
 }
 END_TEST
 
