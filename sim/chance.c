@@ -274,6 +274,64 @@ void orr__chance_begin(struct orr_node *node)
     step_clock_by_choice(world, node, 0);
 }
 
+/* ---- another seed ---------------------------------------------------------------------------- */
+
+/* The chains: who strikes, and by which site the pause to the next is drawn. */
+static const struct {
+    orr__event_run run;
+    enum orr__site site;
+} chains[] = {
+    {partition, ORR__SITE_PARTITION_PAUSE},
+    {clog_by_choice, ORR__SITE_CLOG},
+    {crash_by_choice, ORR__SITE_CRASH},
+    {pause_by_choice, ORR__SITE_PAUSE},
+    {step_clock_by_choice, ORR__SITE_CLOCK_PAUSE},
+};
+enum { CHAINS = sizeof chains / sizeof *chains };
+
+static uint64_t rate_of(const struct orr_world *world, orr__event_run run, const void *object)
+{
+    const struct orr_node *node = object;
+    if (run == partition)
+        return world->rates[ORR_FAMILY_PARTITION];
+    if (run == clog_by_choice)
+        return world->rates[ORR_FAMILY_CLOG];
+    if (run == pause_by_choice)
+        return world->rates[ORR_FAMILY_PAUSE];
+    if (run == step_clock_by_choice)
+        return world->rates[ORR_FAMILY_CLOCK];
+    return ((node->crash_kinds & ORR_CRASH_POWER) != 0 ? world->rates[ORR_FAMILY_POWER_LOSS] : 0) +
+           ((node->crash_kinds & ORR_CRASH_PROCESS) != 0 ? world->rates[ORR_FAMILY_KILL] : 0);
+}
+
+/* The next one of a chain keeps its number, and so its name. A pause has no memory: what is left of
+ * it is as long as a whole one. */
+static void draw_again(struct orr_world *world, struct orr__event *event)
+{
+    for (uint32_t i = 0; i < CHAINS; i++) {
+        if (event->run != chains[i].run)
+            continue;
+        struct orr_node *node = event->object;
+        uint64_t rate = rate_of(world, event->run, node);
+        if (is_over(world, rate))
+            return;
+        struct orr__event taken = *event;
+        event->run = NULL; /* as if it was forgotten */
+        appoint(world, chains[i].site, node != NULL ? node->id : 0, taken.a - 1, rate, taken.run,
+                taken.object);
+        return;
+    }
+}
+
+/* What is appointed meanwhile is known by its sequence; it moves others towards the end only. */
+void orr__chance_renew(struct orr_world *world)
+{
+    uint64_t end = world->sequence;
+    for (uint32_t i = 0; i < world->heap_count; i++)
+        if (world->heap[i].sequence < end)
+            draw_again(world, &world->events[world->heap[i].event]);
+}
+
 /* ---- bounds and the end ---------------------------------------------------------------------- */
 
 void orr_world_limit_down(struct orr_world *world, uint32_t nodes)

@@ -58,7 +58,7 @@ uint64_t orr__draw(struct orr_world *world, enum orr__site site, uint64_t actor,
             return lane->bytes[lane->used++] * UINT64_C(0x0101010101010101);
     }
     uint64_t key = orr__mix(actor + (uint64_t)site * UINT64_C(0xff51afd7ed558ccd), occurrence);
-    return scramble(key ^ world->seed * UINT64_C(0xc2b2ae3d27d4eb4f)) ^ world->seed;
+    return scramble(key ^ world->choice_seed * UINT64_C(0xc2b2ae3d27d4eb4f)) ^ world->choice_seed;
 }
 
 uint64_t orr__draw_below(struct orr_world *world, enum orr__site site, uint64_t actor,

@@ -8,6 +8,7 @@
  *   choice.c     keyed choices, a fuzzer's lanes, the swarm's rates
  *   fault.c      kinds of faults and their names; whether one strikes, and how hard
  *   replay_file.c what a replay file says of faults
+ *   future.c     a run that goes on in another way from an instant on (future.h)
  *   ledger.c     the rolling trace hash, injected faults, the story
  *   recorder.c   events as records for those who show them; timeline.c shows them as text
  *   witness.c   what one of two runs leaves that are to be compared

@@ -11,6 +11,7 @@
  * can read when this one has died. Where a trace stands in the story's place there is no folding:
  * each fault is told among the events that it changed (recorder.h).
  */
+#include "future.h"
 #include "witness.h"
 #include "replay_file.h"
 #include "world.h"
@@ -219,6 +220,8 @@ void orr__fault(struct orr_world *world, const struct orr__point *point, uint64_
     if (world->failed)
         return;
     enum orr_fault_family family = orr__fault_family(point->kind);
+    if (world->ahead != NULL)
+        orr__future_struck(world, point);
     world->faults++;
     world->faults_by_family[family]++;
     char name[ORR__POINT_NAME_MAX];

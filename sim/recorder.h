@@ -65,9 +65,12 @@ struct orr__recorder {
     bool tells_story; /* what it writes stands in the place of the story's lines */
 };
 
-/* orr_scenario_run, with recorders (NULL = none). */
+struct orr__stem;
+
+/* orr_scenario_run, with recorders, and who follows it from another process (NULL = none). */
 int orr__scenario_run(const struct orr_scenario *scenario, const struct orr_run_options *options,
-                      struct orr__recorder *recorders, struct orr_outcome *ret_outcome);
+                      struct orr__recorder *recorders, struct orr__stem *stem,
+                      struct orr_outcome *ret_outcome);
 
 /* ---- timeline.c: the text forms -------------------------------------------------------------- */
 

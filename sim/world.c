@@ -5,6 +5,7 @@
  * number, so that simultaneous events come in any order and an unrelated event elsewhere moves
  * none. Idle time is skipped. Once a check has failed nothing moves any more.
  */
+#include "future.h"
 #include "libc/libc.h"
 #include "witness.h"
 #include "replay_file.h"
@@ -159,7 +160,17 @@ uint64_t orr__now(const struct orr_world *world)
 
 bool orr__world_step(struct orr_world *world, uint64_t limit_ns)
 {
-    while (!world->failed && world->heap_count > 0 && world->heap[0].time_ns <= limit_ns) {
+    while (!world->failed) {
+        bool is_event = world->heap_count > 0 && world->heap[0].time_ns <= limit_ns;
+        if (world->position != NULL)
+            *world->position = world->events_run;
+        if (world->ahead != NULL &&
+            orr__future_is_due(world, is_event ? world->heap[0].time_ns : limit_ns)) {
+            orr__future_begin(world);
+            continue;
+        }
+        if (!is_event)
+            break;
         struct orr__heap_node top = world->heap[0];
         struct orr__event event = world->events[top.event];
         heap_pop(world);
@@ -237,6 +248,7 @@ struct orr_world *orr__world_new(uint64_t seed, FILE *trace, FILE *story)
     orr__interpose();
     orr__process_host();
     world->seed = seed;
+    world->choice_seed = seed;
     world->hash = orr__mix(seed, ORR__SITE_COUNT);
     world->events_max = ORR_EVENTS_MAX_DEFAULT;
     world->event_free = ORR__EVENT_NONE;
@@ -309,7 +321,7 @@ void orr_world_destroy(struct orr_world *world)
     orr__links_free(world);
     orr__rings_free(world);
     orr__copies_forget(world, NULL);
-    orr__rulings_free(world->rulings);
+    orr__rulings_free(world->file);
     orr__lanes_close(world);
     free(world->heap);
     free(world->events);
@@ -365,8 +377,11 @@ bool orr_check_sometimes(struct orr_world *world, bool condition, const char *te
                   ORR_SOMETIMES_MAX);
     if (i == world->sometimes_count)
         world->sometimes[world->sometimes_count++] = (struct orr__sometimes){.text = text};
-    if (condition && !world->failed)
+    if (condition && !world->failed) {
         world->sometimes[i].seen++;
+        if (world->ahead != NULL)
+            orr__future_seen(world, text);
+    }
     return condition;
 }
 

@@ -25,6 +25,8 @@ struct orr__event {
 };
 
 struct orr__rulings;
+struct orr__future;
+struct orr__stem;
 
 #define ORR__EVENT_NONE UINT32_MAX
 #define ORR__WORKLOAD_SITES_MAX 64
@@ -71,6 +73,7 @@ struct orr__fold {
 
 struct orr_world {
     uint64_t seed;
+    uint64_t choice_seed; /* the same, or that of a future: what answers draws */
     uint64_t now_ns;
     uint64_t hash;
     uint64_t *live_hash;
@@ -105,7 +108,13 @@ struct orr_world {
     bool healed;
     struct orr__lane *lanes;            /* ORR__SITE_COUNT of them, or NULL */
     const struct orr__answers *answers; /* NULL = none */
-    struct orr__rulings *rulings;       /* what a replay file says, or NULL */
+    struct orr__rulings *rulings;       /* what a replay file says now, or NULL */
+    struct orr__rulings *section;       /* of the replay file: where the run is */
+    struct orr__rulings *file;          /* all of it */
+    struct orr__future *ahead;          /* NULL = the run goes on as it does */
+    bool is_instant_named;              /* what names the instant ahead has come to pass */
+    struct orr__stem *stem;             /* who may branch the run, or NULL */
+    uint64_t *position;                 /* gets the number of the last instant, or NULL */
     struct {
         uint64_t id;
         uint64_t count;
@@ -189,6 +198,8 @@ void orr__story_begin(struct orr_world *world);
 /* chance.c */
 /* A node was made: sets off what can strike it, or needs more than one. */
 void orr__chance_begin(struct orr_node *node);
+/* Another seed answers: what chance has appointed is drawn again, from now on. */
+void orr__chance_renew(struct orr_world *world);
 
 /* plan.c */
 /* A node was made: takes in what a replay file appoints for it. */
@@ -198,6 +209,8 @@ int orr__plan_error(struct orr_node *node, uint8_t op, uint64_t occurrence);
 /* An operation has ended: a crash may be due. */
 void orr__plan_ended(struct orr_node *node, uint8_t op, uint64_t occurrence);
 void orr__plans_free(struct orr_node *node);
+/* Other rulings are in force: what the ones before have appointed is off, and theirs is on. */
+void orr__plans_renew(struct orr_world *world);
 
 /* clock.c */
 void orr__clock_step(struct orr_node *node, const struct orr__point *point, int64_t ns);

@@ -12,6 +12,8 @@
  *   verdict.c    from how a process ended to the check that failed
  *   replay.c     one seed with its story; replay_source.c: out of a file; trace.c: its traces
  *                (trace.h has a map of their files)
+ *   futures.c    one run, and many processes that continue it from an instant on (futures.h);
+ *                branch.c: the verb; inevitable.c: from which instant on all of them fail
  *   replay_folder.c all the replay files of a folder, as tests
  *   shrink.c     a failing seed down to the faults that it needs; explain.c: what each of them is
  *                needed for; parting.c: where two runs part; faults.c: lines of replay files
@@ -46,6 +48,7 @@
 #include <sys/types.h>
 
 struct orr__replay_head;
+struct orr__stem;
 
 enum {
     ORR__JOBS_MAX = 256,
@@ -72,6 +75,7 @@ struct orr__job {
     const char *record;  /* a replay file of the run is written there, or NULL */
     const char *points;  /* the faults that could strike are written there, or NULL */
     struct orr__recorder *recorders; /* what writes the traces; NULL = nothing does */
+    struct orr__stem *stem;          /* what makes a parent of the child; NULL = nothing does */
 };
 
 /* What a process printed. Bytes go around in `tail`; the lines that say why it died are kept
@@ -126,6 +130,7 @@ struct orr__end {
 /* The part of memory through which a child answers. */
 struct orr__slot {
     uint64_t live_hash;
+    uint64_t position; /* the last instant that was passed: events that had run (sim/future.h) */
     char untold[ORR_UNTOLD_MAX]; /* of the story */
     uint64_t fault_address;      /* the instruction that a signal struck, if fault_signal */
     uint32_t fault_signal;
@@ -176,6 +181,13 @@ int orr__nursery_start(struct orr__nursery *nursery, struct orr__child *child,
 int orr__nursery_start_twin(struct orr__nursery *nursery, struct orr__child *child,
                             const struct orr__job *job, uint64_t seed, enum orr__twin twin,
                             int stream);
+/* Makes a parent of a child of job.stem: from here on it may branch, wait and reap, in any place of
+ * the nursery but its own. */
+void orr__nursery_stand(void);
+/* Forks such a child into a free place. Returns 1 in the new process, which goes on with the run
+ * and answers in that place, else 0 or -errno. */
+int orr__nursery_branch(struct orr__nursery *nursery, struct orr__child *child,
+                        const struct orr__job *job, uint64_t seed);
 /* Ends a child that runs, and frees its place. */
 void orr__nursery_kill(struct orr__child *child);
 /* Waits until a child ended, printed, or ran out of time (then it is killed), `wake_ns` has come,
@@ -257,6 +269,11 @@ void orr__disturb(void (*function)(void *context), void *context);
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
+/* Which faults strike in a future: those of its seed, none, or the same as before the instant. */
+enum orr__then { ORR__THEN_SEED, ORR__THEN_NONE, ORR__THEN_SAME, ORR__THENS };
+/* "seed", "none", "same". */
+const char *orr__then_name(enum orr__then then);
+
 enum orr__trace_kind { ORR__TRACE_TEXT, ORR__TRACE_PERFETTO, ORR__TRACE_PAGE, ORR__TRACE_KINDS };
 
 /* Everything the command line said. */
@@ -284,9 +301,10 @@ struct orr__command {
     uint32_t jobs;
     bool jobs_given;
     uint64_t failures_max; /* stop after so many; 0 = never */
-    uint32_t shard;        /* of those seeds, every shard_count-th, from this one on; from 0 */
-    uint32_t shard_count;  /* 1 = all seeds */
-    uint64_t twice_every;  /* which seeds are run twice */
+    bool failures_given;
+    uint32_t shard;       /* of those seeds, every shard_count-th, from this one on; from 0 */
+    uint32_t shard_count; /* 1 = all seeds */
+    uint64_t twice_every; /* which seeds are run twice */
     bool twice_given;
     bool json;
     bool json_all;        /* not only seeds that failed */
@@ -303,6 +321,13 @@ struct orr__command {
     uint64_t pairs;                        /* of faults that `sweep` tries */
     const char *without[ORR__WITHOUT_MAX]; /* faults of the run that shall not strike */
     uint32_t without_count;
+
+    const char *at; /* the instant where futures begin, or NULL */
+    bool future_given;
+    uint64_t future;  /* the seed of the one to replay */
+    uint64_t futures; /* how many, of other verbs */
+    enum orr__then then;
+    bool then_given;
 };
 
 /* Writes the command line that replays a file, up to the file. */
@@ -341,6 +366,8 @@ int orr__shrink_quietly(struct orr__command *command, bool quiet, const char **r
 int orr__explain_faults(struct orr__command *command);
 int orr__sweep(struct orr__command *command);
 int orr__merge(struct orr__command *command);
+int orr__branch(struct orr__command *command);
+int orr__inevitable(struct orr__command *command);
 
 /* The pages of --help (help.c). */
 void orr__help(const struct orr__command *command);
@@ -351,6 +378,8 @@ void orr__help_shrink(const struct orr__command *command);
 void orr__help_explain(const struct orr__command *command);
 void orr__help_sweep(const struct orr__command *command);
 void orr__help_merge(const struct orr__command *command);
+void orr__help_branch(const struct orr__command *command);
+void orr__help_inevitable(const struct orr__command *command);
 
 /* ---- private.c ------------------------------------------------------------------------------- */
 
@@ -386,6 +415,8 @@ int orr__replay_file_choose(struct orr__command *command, const char *path);
 int orr__replay_without(struct orr__command *command);
 /* Replays all files of the folder that is the first word. Returns the exit status. */
 int orr__replay_folder(struct orr__command *command);
+/* Writes which run it is: check (NULL: none), scenario, parameters, seed. */
+void orr__replay_file_head(FILE *out, const struct orr__job *job, uint64_t seed, const char *check);
 /* Writes what stands before the faults: check (NULL: none), scenario, parameters, seed, `only`. */
 void orr__replay_file_begin(FILE *out, const struct orr__job *job, uint64_t seed,
                             const char *check);
@@ -570,6 +601,10 @@ void orr__progress_clear(struct orr__progress *progress);
 
 /* "seed 7 fails: crash: SIGSEGV": what failed, in a line. */
 void orr__report_verdict(const struct orr__result *result);
+/* The last lines of what it printed, if it printed anything. */
+void orr__report_output(const struct orr__result *result);
+/* "kv bug=x": the scenario and the parameters that were given. */
+void orr__report_scenario(const struct orr__job *job);
 /* The line of a failing seed at once; at the end the summary, and the first failures of the first
  * groups, as many as are detailed. */
 void orr__report_failure(const struct orr__command *command, const struct orr__result *result);

@@ -8,7 +8,7 @@
  */
 #define _GNU_SOURCE 1 /* getopt_long */
 
-#include "campaign.h"
+#include "futures.h"
 
 #include "campaign_version.h"
 
@@ -38,7 +38,10 @@ enum {
     IN_MERGE = 32,
     IN_SWEEP = 64,
     IN_EXPLAIN = 128,
-    HAVE_FILES = IN_REPLAY | IN_SHRINK | IN_EXPLAIN,
+    IN_BRANCH = 256,
+    IN_INEVITABLE = 512,
+    IN_FUTURES = IN_BRANCH | IN_INEVITABLE,
+    HAVE_FILES = IN_REPLAY | IN_SHRINK | IN_EXPLAIN | IN_FUTURES,
 };
 
 enum option_value {
@@ -59,6 +62,10 @@ enum option_value {
     OPTION_PAIRS,
     OPTION_SHARD,
     OPTION_WITHOUT,
+    OPTION_AT,
+    OPTION_FUTURE,
+    OPTION_FUTURES,
+    OPTION_FAULTS,
 };
 
 static const struct {
@@ -71,12 +78,12 @@ static const struct {
      IN_MAIN | IN_LIST | IN_RUN | IN_MERGE | IN_SWEEP | HAVE_FILES},
     {"version", no_argument, OPTION_VERSION, IN_MAIN},
     {"load", required_argument, OPTION_LOAD, IN_MAIN | IN_LIST | IN_RUN | IN_SWEEP | HAVE_FILES},
-    {"json", no_argument, OPTION_JSON, IN_LIST | IN_EXPLAIN},
+    {"json", no_argument, OPTION_JSON, IN_LIST | IN_EXPLAIN | IN_FUTURES},
     {"json", optional_argument, OPTION_JSON, IN_RUN | IN_MERGE},
     {"seeds", required_argument, OPTION_SEEDS, IN_RUN},
     {"time", required_argument, OPTION_TIME, IN_RUN | IN_SWEEP},
     {"jobs", required_argument, OPTION_JOBS, IN_RUN | IN_SWEEP | HAVE_FILES},
-    {"failures", required_argument, OPTION_FAILURES, IN_RUN},
+    {"failures", required_argument, OPTION_FAILURES, IN_RUN | IN_BRANCH},
     {"timeout", required_argument, OPTION_TIMEOUT, IN_RUN | IN_SWEEP | HAVE_FILES},
     {"seed", required_argument, OPTION_SEED, IN_RUN | IN_SWEEP | HAVE_FILES},
     {"trace", optional_argument, OPTION_TRACE, IN_REPLAY},
@@ -84,9 +91,13 @@ static const struct {
     {"twice", no_argument, OPTION_TWICE, IN_REPLAY},
     {"record", required_argument, OPTION_RECORD, IN_REPLAY},
     {"without", required_argument, OPTION_WITHOUT, IN_REPLAY},
-    {"output", required_argument, OPTION_OUTPUT, IN_SHRINK | IN_SWEEP | IN_EXPLAIN},
+    {"output", required_argument, OPTION_OUTPUT, IN_SHRINK | IN_SWEEP | IN_EXPLAIN | IN_BRANCH},
     {"pairs", required_argument, OPTION_PAIRS, IN_SWEEP},
     {"shard", required_argument, OPTION_SHARD, IN_RUN},
+    {"at", required_argument, OPTION_AT, IN_REPLAY | IN_BRANCH},
+    {"future", required_argument, OPTION_FUTURE, IN_REPLAY},
+    {"futures", required_argument, OPTION_FUTURES, IN_FUTURES},
+    {"faults", required_argument, OPTION_FAULTS, IN_REPLAY | IN_FUTURES},
 };
 enum { OPTIONS = sizeof known_options / sizeof *known_options };
 
@@ -105,6 +116,8 @@ static const struct verb verbs[] = {
     {"explain", IN_EXPLAIN, orr__help_explain, orr__explain_faults},
     {"sweep", IN_SWEEP, orr__help_sweep, orr__sweep},
     {"merge", IN_MERGE, orr__help_merge, orr__merge},
+    {"branch", IN_BRANCH, orr__help_branch, orr__branch},
+    {"inevitable", IN_INEVITABLE, orr__help_inevitable, orr__inevitable},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
@@ -231,6 +244,7 @@ static enum next take_failures(struct orr__command *command, const char *text)
     if (!orr__parse_number(text, &command->failures_max))
         return wrong_value(command, "failures", text,
                            "a number up to 18446744073709551615, or 0 to run all seeds");
+    command->failures_given = true;
     return NEXT_GO_ON;
 }
 
@@ -265,6 +279,45 @@ static enum next take_twice(struct orr__command *command, const char *text)
                          text);
         return NEXT_WRONG;
     }
+    return NEXT_GO_ON;
+}
+
+static enum next take_at(struct orr__command *command, const char *text)
+{
+    struct orr__instant instant;
+    if (!orr__instant_parse(text, &instant))
+        return wrong_value(command, "at", text, ORR__INSTANT_WANTED);
+    command->at = text;
+    return NEXT_GO_ON;
+}
+
+static enum next take_future(struct orr__command *command, const char *text)
+{
+    if (!orr__parse_number(text, &command->future))
+        return wrong_value(command, "future", text,
+                           "a future's seed, a number from 0 to 18446744073709551615");
+    command->future_given = true;
+    return NEXT_GO_ON;
+}
+
+static enum next take_futures(struct orr__command *command, const char *text)
+{
+    if (!orr__parse_number(text, &command->futures) || command->futures < 1 ||
+        command->futures > ORR__FUTURES_MAX)
+        return wrong_value(command, "futures", text, "a number from 1 to 100000");
+    return NEXT_GO_ON;
+}
+
+static enum next take_faults(struct orr__command *command, const char *text)
+{
+    uint32_t then = 0;
+    while (then < ORR__THENS && strcmp(orr__then_name((enum orr__then)then), text) != 0)
+        then++;
+    if (then == ORR__THENS)
+        return wrong_value(command, "faults", text,
+                           "seed (those of the future's seed strike), none, or same (as before)");
+    command->then = (enum orr__then)then;
+    command->then_given = true;
     return NEXT_GO_ON;
 }
 
@@ -330,6 +383,14 @@ static enum next take_option(struct orr__command *command, int value, const char
         return take_shard(command, text);
     case OPTION_WITHOUT:
         return take_without(command, text);
+    case OPTION_AT:
+        return take_at(command, text);
+    case OPTION_FUTURE:
+        return take_future(command, text);
+    case OPTION_FUTURES:
+        return take_futures(command, text);
+    case OPTION_FAULTS:
+        return take_faults(command, text);
     }
     return NEXT_WRONG;
 }
@@ -450,6 +511,12 @@ static int write_replay(struct orr__command *command)
         return orr__error(command, "no memory");
     if (command->timeout_text != NULL)
         fprintf(tail, " --timeout %s", command->timeout_text);
+    if (command->future_given) {
+        fputs(" --at ", tail);
+        orr__text_quote(tail, command->at);
+        fprintf(tail, " --future %" PRIu64 " --faults %s", command->future,
+                orr__then_name(command->then));
+    }
     for (uint32_t i = 0; i < command->load_count; i++) {
         fputs(" --load ", tail);
         orr__text_quote(tail, command->loads[i]);
@@ -489,10 +556,27 @@ void orr__command_parameters(FILE *out, const struct orr__command *command)
 
 /* ---- verbs ----------------------------------------------------------------------------------- */
 
+/* A run with a future that the command line names. */
+static int add_future(struct orr__command *command)
+{
+    if ((command->at != NULL) != command->future_given)
+        return orr__usage_error(command, command->at != NULL
+                                             ? "--at: which future from there? give --future N"
+                                             : "--future: from when on? give --at INSTANT");
+    if (command->then_given && !command->future_given)
+        return orr__usage_error(command, "--faults: of which future? give --at and --future");
+    if (command->at == NULL)
+        return 0;
+    command->job.faults = orr__futures_text(command, command->at, command->future, command->then);
+    return command->job.faults != NULL ? 0 : orr__error(command, "no memory");
+}
+
 /* What the options leave open. */
 static int complete(struct orr__command *command, const struct verb *verb)
 {
     command->job.replay = verb->options == IN_REPLAY;
+    if (verb->options == IN_BRANCH && !command->failures_given)
+        command->failures_max = 0;
     if (verb->options == IN_LIST) {
         if (command->word_count > 0)
             return orr__usage_error(command, "list takes no argument, not '%s'", command->words[0]);
@@ -514,6 +598,11 @@ static int complete(struct orr__command *command, const struct verb *verb)
         return status;
     if ((verb->options & HAVE_FILES) != 0 && !command->seed_given)
         return orr__usage_error(command, "which seed? give --seed N");
+    if (verb->options == IN_BRANCH && command->at == NULL)
+        return orr__usage_error(command, "from when on? give --at INSTANT");
+    status = verb->options == IN_REPLAY ? add_future(command) : 0;
+    if (status != 0)
+        return status;
     if (verb->options == IN_REPLAY && !command->twice_given)
         command->twice_every = 0;
     if (verb->options == IN_RUN && command->time_ns > 0 && !command->seed_given)
@@ -553,6 +642,8 @@ static int run_verb(struct orr__command *command, const struct verb *verb, int a
     int status = orr__scenarios_load(command);
     bool is_folder =
         verb->options == IN_REPLAY && command->word_count > 0 && orr__is_folder(command->words[0]);
+    if (status == 0 && is_folder && (command->at != NULL || command->future_given))
+        status = orr__usage_error(command, "--at: not for a folder, give one of its files");
     if (status == 0 && !is_folder)
         status = complete(command, verb);
     if (status == 0)
@@ -569,8 +660,9 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
     if (next != NEXT_GO_ON)
         return finish(command, &in_main, next);
     if (optind >= argc)
-        return orr__usage_error(
-            command, "which command? list, run, replay, shrink, explain, sweep or merge");
+        return orr__usage_error(command,
+                                "which command? list, run, replay, shrink, explain, sweep, branch, "
+                                "inevitable or merge");
     nearest = (struct orr__nearest){.wanted = argv[optind]};
     for (uint32_t i = 0; i < VERBS; i++) {
         if (strcmp(verbs[i].name, argv[optind]) == 0)
@@ -582,7 +674,8 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
                                 nearest.name);
     return orr__usage_error(
         command,
-        "unknown command '%s': there are list, run, replay, shrink, explain, sweep and merge",
+        "unknown command '%s': there are list, run, replay, shrink, explain, sweep, branch, "
+        "inevitable and merge",
         argv[optind]);
 }
 
@@ -599,6 +692,7 @@ int orr_command_line(int argc, char **argv, const struct orr_scenario *const *sc
         .jobs = processors(),
         .failures_max = 1,
         .shard_count = 1,
+        .futures = ORR__FUTURES_DEFAULT,
         .twice_every = ORR__TWICE_DEFAULT,
     };
     command.words = calloc(words + 1, sizeof *command.words);

@@ -2,7 +2,7 @@
  * help.c: what --help says, each page with examples that can be typed as they stand: they name
  * this program and a scenario that it has.
  */
-#include "campaign.h"
+#include "futures.h"
 
 #include <string.h>
 
@@ -79,6 +79,9 @@ void orr__help(const struct orr__command *command)
            "  explain  what each of these faults is needed for\n"
            "  sweep    a seed with every single fault that could strike in it\n"
            "  merge    campaigns of several machines as one\n"
+           "  branch   many futures of a run, from one instant on\n"
+           "  inevitable\n"
+           "           the instant after which no future of a failing run passes\n"
            "\n"
            "Options:\n"
            "  --load FILE.so   adds the scenarios of a shared object (ORR_SCENARIOS)\n"
@@ -166,6 +169,9 @@ void orr__help_replay(const struct orr__command *command)
         "  --record FILE    writes a replay file with every fault, to be read and edited\n"
         "  --without NAME   nothing strikes there: server/fsync#3; once for each such fault\n"
         "  --jobs J         of a folder, runs at the same time, 1 to %d (default: the processors)\n"
+        "  --at INSTANT --future N\n"
+        "                   goes on under that seed from an instant on (see branch); --faults\n"
+        "                   seed, none or same says what strikes then\n"
         "  --timeout D      longer is a hang (default 30s); 0 = no limit, for a debugger\n"
         "  --load FILE.so   adds the scenarios of a shared object\n"
         "\n"
@@ -281,4 +287,72 @@ void orr__help_merge(const struct orr__command *command)
     puts(" --seeds 50 --json --shard 2/2 >2.json");
     print_program(command);
     puts(" merge 1.json 2.json");
+}
+
+void orr__help_branch(const struct orr__command *command)
+{
+    printf(
+        "usage: %s branch SCENARIO [name=value ...] --seed N --at INSTANT [OPTION ...]\n"
+        "       %s branch FILE.replay [name=value ...] --at INSTANT [OPTION ...]\n"
+        "\n"
+        "Runs a seed up to an instant, once, and continues it from there many times, each time\n"
+        "under another seed: how many of these futures fail, and how.\n"
+        "\n"
+        "INSTANT is one of\n"
+        "  12.5ms                  before what happens at that time of the world\n"
+        "  'event 812'             after so many events\n"
+        "  'after server/fsync#9'  after the end of that operation of that node\n"
+        "  'after server/power#1'  after that fault, by its name in the story\n"
+        "  'sometimes TEXT'        after that check was true for the first time\n"
+        "\n"
+        "Options:\n"
+        "  --seed N         decimal or 0x hexadecimal, 64 bits\n"
+        "  --at INSTANT     where the futures begin\n"
+        "  --futures K      how many, 1 to %d (default %d)\n"
+        "  --faults WHICH   what strikes in them: seed (as the future's seed says, the default),\n"
+        "                   none, or same (what the replay file says goes on)\n"
+        "  --failures K     stops at the K-th future that fails; default 0: runs all\n"
+        "  -o FOLDER        writes a replay file there of the first future of each cause\n"
+        "  --jobs J         futures that run at the same time, 1 to %d (default: the processors)\n"
+        "  --timeout D      a future that runs longer is a hang (default 30s); 0 = no limit\n"
+        "  --json           one object per future that fails and line, at last a summary\n"
+        "  --load FILE.so   adds the scenarios of a shared object\n"
+        "\n"
+        "Exit status: 0 no future failed, 1 one failed, 2 the run ends before, or wrong usage.\n"
+        "\n"
+        "Example:\n",
+        command->program, command->program, ORR__FUTURES_MAX, ORR__FUTURES_DEFAULT,
+        ORR__JOBS_MAX - 1);
+    print_example(command, "branch");
+    puts(" --seed 17 --at 'event 10' --futures 100");
+}
+
+void orr__help_inevitable(const struct orr__command *command)
+{
+    printf(
+        "usage: %s inevitable SCENARIO [name=value ...] --seed N [OPTION ...]\n"
+        "       %s inevitable FILE.replay [name=value ...] [OPTION ...]\n"
+        "\n"
+        "Finds the event of a failing run that decides it: before it some future passes, after it\n"
+        "none does. That is where the failure was caused, which may be long before a check "
+        "notices\n"
+        "it. The event is found by bisection, and confirmed with twice as many futures.\n"
+        "\n"
+        "Options:\n"
+        "  --seed N         decimal or 0x hexadecimal, 64 bits\n"
+        "  --futures K      from each instant, 1 to %d (default %d)\n"
+        "  --faults WHICH   what strikes in them: none (the default), same (what the replay file\n"
+        "                   says goes on), or seed (as the future's seed says)\n"
+        "  --jobs J         futures that run at the same time, 1 to %d (default: the processors)\n"
+        "  --timeout D      a future that runs longer is a hang (default 30s); 0 = no limit\n"
+        "  --json           the answer as one object\n"
+        "  --load FILE.so   adds the scenarios of a shared object\n"
+        "\n"
+        "Exit status: 1 it fails, and this is why; 2 it passes, or wrong usage.\n"
+        "\n"
+        "Example:\n",
+        command->program, command->program, ORR__FUTURES_MAX, ORR__FUTURES_DEFAULT,
+        ORR__JOBS_MAX - 1);
+    print_example(command, "inevitable");
+    puts(" --seed 17");
 }

@@ -9,6 +9,7 @@
 #define _POSIX_C_SOURCE 200809L /* open_memstream */
 
 #include "json.h"
+#include "inevitable.h"
 
 #include "campaign_version.h"
 
@@ -357,4 +358,161 @@ void orr__json_scenario(const struct orr_scenario *scenario)
     json_object_set_new(object, "parameters", parameters);
     write_line(object, 0);
     putchar('\n');
+}
+
+/* ---- futures --------------------------------------------------------------------------------- */
+
+static json_t *future_string(const struct orr__command *command,
+                             const struct orr__question *question, uint64_t seed)
+{
+    char *text = NULL;
+    size_t length = 0;
+    FILE *out = open_memstream(&text, &length);
+    if (out == NULL)
+        return json_string("");
+    orr__futures_again(out, command, question, seed);
+    fclose(out);
+    json_t *object = text_string(text, length);
+    free(text);
+    return object;
+}
+
+static void set_cause(json_t *object, const struct orr__result *result)
+{
+    json_object_set_new(object, "cause", json_string(orr__cause_name(result->cause)));
+    json_object_set_new(object, "group", orr__json_text(result->group));
+}
+
+void orr__json_future(const struct orr__futures *futures, uint64_t index)
+{
+    const struct orr__future_end *end = &futures->seen->ends[index];
+    uint64_t seed = orr__futures_seed(futures, index);
+    json_t *object = json_object();
+    json_object_set_new(object, "future", orr__json_number(seed));
+    json_object_set_new(object, "failed", json_true());
+    json_object_set_new(object, "trace_hash", hash_string(end->trace_hash));
+    json_object_set_new(object, "events", orr__json_number(end->events));
+    json_object_set_new(object, "simulated_ns", orr__json_number(end->simulated_ns));
+    json_object_set_new(object, "faults", orr__json_number(end->faults));
+    if (end->group < ORR__GROUPS_MAX)
+        set_cause(object, &futures->seen->groups[end->group].result);
+    json_object_set_new(object, "replay",
+                        future_string(futures->command, &futures->question, seed));
+    write_line(object, 0);
+    putchar('\n');
+}
+
+static json_t *future_groups(const struct orr__futures *futures)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < futures->group_count; i++) {
+        const struct orr__future_group *group = &futures->seen->groups[futures->groups[i]];
+        json_t *object = json_object();
+        set_cause(object, &group->result);
+        json_object_set_new(object, "check", orr__json_text(group->result.outcome.check));
+        json_object_set_new(object, "detail", orr__json_text(group->result.outcome.detail));
+        json_object_set_new(object, "failures", orr__json_number(group->count));
+        json_object_set_new(object, "future",
+                            orr__json_number(orr__futures_seed(futures, group->first)));
+        json_array_append_new(array, object);
+    }
+    return array;
+}
+
+/* Which run it is; the seed stands in front, see above. */
+static json_t *run_object(const struct orr__command *command)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "summary", json_true());
+    json_object_set_new(object, "schema", json_integer(ORR__SCHEMA));
+    json_object_set_new(object, "version", json_string(ORR_CAMPAIGN_VERSION));
+    json_object_set_new(object, "scenario", orr__json_text(command->job.scenario->name));
+    json_object_set_new(object, "parameters", orr__json_parameters(&command->job));
+    return object;
+}
+
+static void write_run(json_t *object, const struct orr__command *command)
+{
+    printf("{\"seed\": %" PRIu64 ", ", command->seed_first);
+    write_line(object, JSON_EMBED | JSON_REAL_PRECISION(6));
+    puts("}");
+}
+
+void orr__json_futures(const struct orr__futures *futures)
+{
+    const struct orr__futures_seen *seen = futures->seen;
+    json_t *object = run_object(futures->command);
+    json_object_set_new(object, "at", orr__json_text(futures->question.instant));
+    json_object_set_new(object, "event", orr__json_number(seen->event));
+    json_object_set_new(object, "time_ns", orr__json_number(seen->time_ns));
+    json_object_set_new(object, "trace_hash", hash_string(seen->trace_hash));
+    json_object_set_new(object, "faults", json_string(orr__then_name(futures->question.then)));
+    json_object_set_new(object, "futures", orr__json_number(futures->counted));
+    json_object_set_new(object, "failures", orr__json_number(futures->failed));
+    json_object_set_new(object, "groups", future_groups(futures));
+    json_object_set_new(object, "past_seconds", json_real((double)futures->past_ns / 1e9));
+    json_object_set_new(object, "seconds",
+                        json_real((double)(futures->past_ns + futures->futures_ns) / 1e9));
+    write_run(object, futures->command);
+}
+
+static json_t *sample_object(const struct orr__decision *decision, const struct orr__sample *sample)
+{
+    char instant[ORR__INSTANT_MAX];
+    struct orr__question question = decision->question;
+    json_t *object = json_object();
+    snprintf(instant, sizeof instant, "event %" PRIu64, sample->event);
+    question.instant = instant;
+    json_object_set_new(object, "event", orr__json_number(sample->event));
+    json_object_set_new(object, "time_ns", orr__json_number(sample->time_ns));
+    json_object_set_new(object, "futures", orr__json_number(sample->futures));
+    json_object_set_new(object, "passed", orr__json_number(sample->passed));
+    json_object_set_new(object, "same", orr__json_number(sample->same));
+    if (sample->passed > 0)
+        json_object_set_new(object, "passes",
+                            future_string(decision->command, &question, sample->passing_seed));
+    if (sample->same > 0)
+        json_object_set_new(object, "fails",
+                            future_string(decision->command, &question, sample->failing_seed));
+    return object;
+}
+
+static json_t *rows_array(const struct orr__rows *rows)
+{
+    json_t *array = json_array();
+    for (uint32_t i = 0; i < rows->count; i++) {
+        const struct orr__row *row = &rows->rows[i];
+        json_t *object = json_object();
+        json_object_set_new(object, "time_ns", orr__json_number(row->time_ns));
+        json_object_set_new(object, "who", orr__json_text(row->who));
+        json_object_set_new(object, "text", orr__json_text(row->text));
+        json_object_set_new(object, "decisive", json_boolean(row->is_decisive));
+        json_array_append_new(array, object);
+    }
+    return array;
+}
+
+void orr__json_decision(const struct orr__decision *decision)
+{
+    const struct orr__futures *futures = decision->futures;
+    json_t *object = run_object(futures->command);
+    json_t *samples = json_array();
+    set_cause(object, &decision->result);
+    json_object_set_new(object, "check", orr__json_text(decision->result.outcome.check));
+    json_object_set_new(object, "faults", json_string(orr__then_name(decision->question.then)));
+    json_object_set_new(object, "noticed_event", orr__json_number(decision->noticed));
+    json_object_set_new(object, "before",
+                        decision->is_early ? json_null()
+                                           : sample_object(decision, &decision->before));
+    json_object_set_new(object, "after",
+                        decision->is_late ? json_null()
+                                          : sample_object(decision, &decision->after));
+    for (uint32_t i = 0; i < decision->sample_count; i++)
+        json_array_append_new(samples, sample_object(decision, &decision->samples[i]));
+    json_object_set_new(object, "samples", samples);
+    json_object_set_new(object, "rows", rows_array(decision->rows));
+    json_object_set_new(object, "runs", orr__json_number(futures->runs));
+    json_object_set_new(object, "seconds",
+                        json_real((double)(orr__clock_ns() - futures->begin_ns) / 1e9));
+    write_run(object, futures->command);
 }

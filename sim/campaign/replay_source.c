@@ -129,12 +129,18 @@ void orr__replay_file_close(struct orr__command *command)
     command->file_head = NULL;
 }
 
-void orr__replay_file_begin(FILE *out, const struct orr__job *job, uint64_t seed, const char *check)
+void orr__replay_file_head(FILE *out, const struct orr__job *job, uint64_t seed, const char *check)
 {
     if (check != NULL)
         fprintf(out, "check %s\n", check);
     fprintf(out, "scenario %s\n", job->scenario->name);
     for (size_t i = 0; i < job->parameter_count; i++)
         fprintf(out, "parameter %s=%s\n", job->parameters[i].name, job->parameters[i].value);
-    fprintf(out, "seed %" PRIu64 "\nonly  # no faults but these:\n", seed);
+    fprintf(out, "seed %" PRIu64 "\n", seed);
+}
+
+void orr__replay_file_begin(FILE *out, const struct orr__job *job, uint64_t seed, const char *check)
+{
+    orr__replay_file_head(out, job, seed, check);
+    fputs("only  # no faults but these:\n", out);
 }

@@ -175,8 +175,8 @@ ORR_API uint64_t orr_world_now(const struct orr_world *world);
 /* From here on no fault strikes: links are whole, crashed nodes boot, nothing fails. For liveness
  * checks. */
 ORR_API void orr_world_heal(struct orr_world *world);
-/* The seed, and a choice of the workload: 0 <= value < bound, keyed by `site` (a stable name) and
- * its count. */
+/* The seed that the run began with, and a choice of the workload: 0 <= value < bound, keyed by
+ * `site` (a stable name) and its count. */
 ORR_API uint64_t orr_world_seed(const struct orr_world *world);
 ORR_API uint64_t orr_choose(struct orr_world *world, const char *site, uint64_t bound);
 /* Cuts the traffic from one node to another (one way) for a stretch of time; a longer cut that is

@@ -44,6 +44,16 @@ for scenario in echo kv register; do
     check "$scenario: what was recorded of $seeds seeds is those runs again" $?
 done
 
+# Forked at an instant, and replayed from the start.
+"$orrery" branch "$folder/kv-ack-before-fsync.replay" --at 'after server/crash#7' --futures 4 -o "$work/futures" --json \
+    >"$work/log" 2>&1
+forked=$(sed -n 's/^{"future": 1, .*"trace_hash": "\([0-9a-f]*\)".*/\1/p' "$work/log")
+[ "$(grep -c '"failed": true' "$work/log")" -eq 4 ] && [ -n "$forked" ] &&
+    [ "$forked" = "$(hash_of "$work/futures/kv-3-future-1.replay")" ]
+check "once the server has lost what it acknowledged every future fails, and comes back" $?
+"$orrery" branch "$folder/kv-ack-before-fsync.replay" --at 516.5ms --futures 4 --faults none >"$work/log" 2>&1
+check "just before no future without faults fails" $?
+
 "$orrery" shrink kv bug=short-recv --seed 2 --jobs 1 -o "$work/one.replay" >"$work/log" 2>&1
 [ $? -eq 1 ] && grep -q '^needs exactly' "$work/log"
 check "shrink ends with what is needed" $?
