@@ -13,19 +13,19 @@ import os
 import pathlib
 import queue
 import re
-import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
 import typing
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+from tree import ROOT, Failure, Tree, run
+
 RULES = pathlib.Path(__file__).with_name("rules.toml")
 KINDS = ROOT / "sim" / "internal.h"  # of faults
 SETUP = ["--buildtype=debugoptimized", "-Dtests=enabled", "-Dexamples=enabled", "-Dfuzz=disabled",
          "-Dbench=disabled"]
-TEST_SECONDS = 900
 JOBS_MAX = 16
 BUG_SEEDS = 3000  # a planted bug is found within far fewer
 
@@ -37,10 +37,6 @@ class Rule(typing.NamedTuple):
     new: str
     proof: list[str]
     faults: tuple[str, ...] = ()
-
-
-class Failure(Exception):
-    """The rules or the build are wrong: no verdict."""
 
 
 def check_faults(rules):
@@ -64,34 +60,11 @@ def read_rules(wanted):
     return [rule for rule in rules if wanted is None or wanted in rule.name]
 
 
-def run(command, tree, seconds=TEST_SECONDS):
-    """The exit status and the output; a command that takes too long has failed."""
-    try:
-        done = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              errors="replace", check=False, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return -1, "takes too long"
-    return done.returncode, done.stdout
-
-
-class Tree:
-    """A copy of the tree with a build directory of its own."""
+class MutableTree(Tree):
+    """A copy of the tree in which rules can be deleted."""
 
     def __init__(self, path):
-        self.path = pathlib.Path(path)
-        names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-        for name in filter(None, names.stdout.split("\0")):
-            if (ROOT / name).is_file():
-                (self.path / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, self.path / name)
-        self.build = self.path / "build" / "mutate"
-        self.must(["meson", "setup", str(self.build), *SETUP])
-        self.must(["ninja", "-C", str(self.build)])
-
-    def must(self, command):
-        status, output = run(command, self.path)
-        if status != 0:
-            raise Failure(f"{' '.join(command)} ended with status {status}:\n{output[-2000:]}")
+        super().__init__(path, SETUP)
 
     def notices(self, proof):
         """True if the test fails, or the planted bug is not found any more."""
@@ -105,20 +78,13 @@ class Tree:
 
     def verdict(self, rule):
         """What noticed that the rule is gone, or None."""
-        file = self.path / rule.file
-        text = file.read_text(encoding="utf-8")
-        file.write_text(text.replace(rule.old, rule.new), encoding="utf-8")
-        try:
-            status, output = run(["ninja", "-C", str(self.build)], self.path)
-            if status != 0:
-                raise Failure(f"rule '{rule.name}': without it the tree does not compile:\n{output[-2000:]}")
+        edits = [{"file": rule.file, "old": rule.old, "new": rule.new}]
+        with self.edited(edits, f"rule '{rule.name}'"):
             return next((proof for proof in rule.proof if self.notices(proof)), None)
-        finally:
-            file.write_text(text, encoding="utf-8")
 
     def check_proofs(self, rules):
         """With all rules in place every proof must hold, or it would prove anything."""
-        self.must(["ninja", "-C", str(self.build)])
+        self.make()
         for proof in sorted({proof for rule in rules for proof in rule.proof}):
             if self.notices(proof):
                 raise Failure(f"'{proof}' fails with all rules in place: it can prove nothing")
@@ -160,7 +126,7 @@ def judge_all(rules, jobs):
         paths = [stack.enter_context(tempfile.TemporaryDirectory(prefix="orrery-mutate-")) for _ in range(jobs)]
         print(f"building {jobs} trees, and running {proofs} proofs with all rules in place", flush=True)
         with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
-            trees = list(pool.map(Tree, paths))
+            trees = list(pool.map(MutableTree, paths))
         trees[0].check_proofs(rules)
         unproven = 0
         width = max(len(rule.name) for rule in rules)
