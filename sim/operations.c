@@ -371,8 +371,8 @@ static void file_done(struct orr_world *world, void *object, uint64_t mark)
 #define UNHEARD_ONE_IN 2u
 #define IN_PART_ONE_IN 2u /* writes of them */
 
-/* How much of a write is done: all of it, or what a kernel that looks for signals has copied into the
- * cache, page by page; of a DIRECT one, sectors. */
+/* How much of a write is done: all of it, or what a kernel that looks for signals has copied into
+ * the cache, page by page; of a DIRECT one, sectors. */
 static uint32_t done_bytes(const struct orr__process *process, const struct orr__file *file,
                            const struct orr_completion *completion, const struct orr__point *point)
 {

@@ -40,14 +40,18 @@ __attribute__((noinline)) struct orr__scope orr__scope_enter(struct orr_world *w
     here.world = world;
     here.process = process;
     here.stack = __builtin_dwarf_cfa();
-    here.libc = process != NULL ? &process->node->libc : &world->libc;
-    seed48(here.libc->state48);
+    here.libc = world != NULL ? &world->libc : NULL;
+    if (process != NULL)
+        here.libc = &process->node->libc;
+    if (here.libc != NULL) /* else the campaign's own code runs, in the midst of a run */
+        seed48(here.libc->state48);
     return before;
 }
 
 void orr__scope_leave(struct orr__scope before)
 {
-    save48(here.libc->state48);
+    if (here.libc != NULL)
+        save48(here.libc->state48);
     here = before;
     seed48(here.libc != NULL ? here.libc->state48 : here.state48);
 }
