@@ -1,7 +1,8 @@
 /*
  * world.c: how fast the simulated world is: completions and events a second on one core, without a
  * trace; and how much memory it takes. Three workloads, each in one world with every fault family
- * off, and in one with every family on that the swarm can turn on:
+ * off, and in one with every family on that the swarm can turn on, also
+ * kills and power losses of the server:
  *
  *   echo   a server and 64 connections of 64-byte messages, which are made again when they fail:
  *          the work that the echo benchmark does on the kernel
@@ -229,6 +230,7 @@ static void run_echo(struct orr_world *world)
     struct orr_address listen_on;
     (void)orr_address_parse("0.0.0.0:7000", &listen_on);
     struct orr_node *server = orr_node_create(world, "server", &server_program, &listen_on);
+    orr_node_allow_crashes(server, ORR_CRASH_POWER | ORR_CRASH_PROCESS);
     struct orr_address address = orr_node_address(server, PORT);
     (void)orr_node_create(world, "clients", &clients_program, &address);
     run_for(world);
@@ -237,14 +239,16 @@ static void run_echo(struct orr_world *world)
 static void run_log(struct orr_world *world)
 {
     set_rates(world);
-    (void)orr_node_create(world, "server", &writers_program, NULL);
+    struct orr_node *server = orr_node_create(world, "server", &writers_program, NULL);
+    orr_node_allow_crashes(server, ORR_CRASH_POWER | ORR_CRASH_PROCESS);
     run_for(world);
 }
 
 static void run_timer(struct orr_world *world)
 {
     set_rates(world);
-    (void)orr_node_create(world, "server", &ticker_program, NULL);
+    struct orr_node *server = orr_node_create(world, "server", &ticker_program, NULL);
+    orr_node_allow_crashes(server, ORR_CRASH_POWER | ORR_CRASH_PROCESS);
     run_for(world);
 }
 

@@ -62,7 +62,7 @@ void orr_cancel(struct orr_loop *loop, struct orr_completion *completion,
                 struct orr_completion *target, orr_callback callback, void *context)
 {
     if (completion == target)
-        orr__misuse(loop->site, ORR_OP_CANCEL, "a cancel needs a completion of its own");
+        orr__misuse(loop, loop->site, ORR_OP_CANCEL, "a cancel needs a completion of its own");
     orr__begin(loop, completion, ORR_OP_CANCEL, callback, context);
     if (orr__refused(loop, completion))
         return;

@@ -91,8 +91,10 @@ struct orr_loop {
 };
 
 /* operation.c */
-/* Aborts because the caller broke a rule: names the operation, the line, and the rule. */
-void orr__misuse(const char *site, uint8_t op, const char *rule) ORR_NORETURN;
+/* Aborts because the caller broke a rule: names the operation, the line, the loop's owner if its
+ * backend knows one, and the rule. */
+void orr__misuse(const struct orr_loop *loop, const char *site, uint8_t op, const char *rule, ...)
+    ORR_PRINTF(4, 5) ORR_NORETURN;
 
 /* handle.c */
 bool orr__handles_open(struct orr_loop *loop, uint32_t count);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define ERRORS_MAX 28
+#define RULE_BYTES_MAX 512 /* of what a message tells about a broken rule */
 
 struct operation {
     const char *name;
@@ -115,9 +116,18 @@ bool orr_in_flight(const struct orr_completion *completion)
     return completion->request.state != ORR__IDLE;
 }
 
-void orr__misuse(const char *site, uint8_t op, const char *rule)
+void orr__misuse(const struct orr_loop *loop, const char *site, uint8_t op, const char *rule, ...)
 {
-    orr_fatal("%s at %s: %s", orr_op_name(op), site != NULL ? site : "an unknown line", rule);
+    char text[RULE_BYTES_MAX];
+    const struct orr_backend *backend = loop->backend;
+    const char *owner = backend->owner != NULL ? backend->owner(loop->backend_state) : NULL;
+    va_list arguments;
+    va_start(arguments, rule);
+    vsnprintf(text, sizeof text, rule, arguments);
+    va_end(arguments);
+    orr_fatal("%s at %s%s%s%s: %s", orr_op_name(op), site != NULL ? site : "an unknown line",
+              owner != NULL ? " (loop of " : "", owner != NULL ? owner : "",
+              owner != NULL ? ")" : "", text);
 }
 
 void orr_fatal(const char *format, ...)

@@ -19,15 +19,16 @@ void orr__begin(struct orr_loop *loop, struct orr_completion *completion, enum o
     loop->site = NULL;
     uint8_t state = completion->request.state;
     if (state >= ORR__STATE_COUNT)
-        orr__misuse(site, (uint8_t)op, "the completion must be zeroed before its first use");
+        orr__misuse(loop, site, (uint8_t)op,
+                    "the completion must be zeroed before its first use");
     if (state != ORR__IDLE)
-        orr_fatal(
-            "%s at %s: the completion is in flight already: %s submitted at %s has not called back",
-            orr_op_name((uint8_t)op), site != NULL ? site : "an unknown line",
+        orr__misuse(
+            loop, site, (uint8_t)op,
+            "the completion is in flight already: %s submitted at %s has not called back",
             orr_op_name(completion->request.op),
             completion->site != NULL ? completion->site : "an unknown line");
     if (callback == NULL)
-        orr__misuse(site, (uint8_t)op, "every operation needs a callback");
+        orr__misuse(loop, site, (uint8_t)op, "every operation needs a callback");
     memset(completion, 0, sizeof *completion);
     completion->callback = callback;
     completion->context = context;
@@ -55,7 +56,7 @@ bool orr__refused(struct orr_loop *loop, struct orr_completion *completion)
         return false;
     if (++loop->refusals > ORR_DRAIN_REFUSALS_MAX)
         orr__misuse(
-            completion->site, completion->request.op,
+            loop, completion->site, completion->request.op,
             "a callback goes on submitting while the loop drains: it must stop at -ECANCELED");
     orr__complete(loop, completion, -ECANCELED);
     return true;

@@ -496,6 +496,12 @@ static void backend_stale(void *state, const struct orr_completion *completion,
     orr__police_stale(state, completion, closer, slot);
 }
 
+static const char *backend_owner(const void *state)
+{
+    const struct orr__process *process = state;
+    return process->seat->name;
+}
+
 static void backend_discard(void *state, int32_t descriptor)
 {
     (void)orr__descriptor_close(state, descriptor);
@@ -526,5 +532,6 @@ const struct orr_backend orr__world_backend = {
     .adopt = backend_adopt,
     .release = backend_release,
     .stale = backend_stale,
+    .owner = backend_owner,
     .discard = backend_discard,
 };

@@ -70,6 +70,7 @@ static bool draw_pair(struct orr_world *world, enum orr__site site, uint64_t num
 struct cut {
     struct orr_node *group[GROUP_MAX]; /* from all others, if count > 0 */
     uint32_t count;
+    uint32_t ways; /* of the group */
     struct orr_node *from;
     struct orr_node *to;
     bool both;
@@ -84,6 +85,13 @@ static void draw_group(struct orr_world *world, uint64_t number, struct cut *cut
             cut->group[cut->count++] = node;
 }
 
+/* One group in two is cut off one way only. */
+static uint32_t draw_ways(struct orr_world *world, uint64_t number)
+{
+    static const uint8_t ways[] = {ORR__WAY_BOTH, ORR__WAY_BOTH, ORR_WAY_IN, ORR_WAY_OUT};
+    return ways[orr__draw_below(world, ORR__SITE_PARTITION_TIME, number, 2, sizeof ways)];
+}
+
 static void draw_cut(struct orr_world *world, uint64_t number, struct cut *cut)
 {
     cut->both = draw_pair(world, ORR__SITE_PARTITION, number, &cut->from, &cut->to);
@@ -95,14 +103,17 @@ static void draw_cut(struct orr_world *world, uint64_t number, struct cut *cut)
         draw_group(world, number, cut);
     if (kind == 2 && (cut->count == 0 || cut->count == world->node_count))
         cut->from = NULL; /* a group of none: nothing is cut */
+    if (cut->count > 0)
+        cut->ways = draw_ways(world, number);
 }
 
 static void tell_cut(struct orr_world *world, const struct orr__point *point, const struct cut *cut,
                      uint64_t ns)
 {
     if (cut->count > 0)
-        orr__fault(world, point, ns, "%s%s cut off for %" PRIu64 " ms", cut->group[0]->name,
-                   cut->count > 1 ? " and others" : "", ns / ORR_MILLISECOND);
+        orr__fault(world, point, ns, "%s%s cut off for %" PRIu64 " ms%s", cut->group[0]->name,
+                   cut->count > 1 ? " and others" : "", ns / ORR_MILLISECOND,
+                   orr__ways_text(cut->ways));
     else
         orr__fault(world, point, ns, "%s->%s cut for %" PRIu64 " ms%s", cut->from->name,
                    cut->to->name, ns / ORR_MILLISECOND, cut->both ? ", both ways" : "");
@@ -120,7 +131,7 @@ static void cut_by_chance(struct orr_world *world, uint64_t number)
         ORR_MILLISECOND;
     uint64_t ns = bounded(world, orr__extent(world, &point, drawn_ns, 0, UINT64_MAX));
     if (cut.count > 0)
-        orr__links_split(world, cut.group, cut.count, ns);
+        orr__links_split(world, cut.group, cut.count, cut.ways, ns);
     else
         orr__link_cut(world, cut.from, cut.to, ns);
     if (cut.count == 0 && cut.both)
@@ -263,6 +274,64 @@ void orr__chance_begin(struct orr_node *node)
     step_clock_by_choice(world, node, 0);
 }
 
+/* ---- another seed ---------------------------------------------------------------------------- */
+
+/* The chains: who strikes, and by which site the pause to the next is drawn. */
+static const struct {
+    orr__event_run run;
+    enum orr__site site;
+} chains[] = {
+    {partition, ORR__SITE_PARTITION_PAUSE},
+    {clog_by_choice, ORR__SITE_CLOG},
+    {crash_by_choice, ORR__SITE_CRASH},
+    {pause_by_choice, ORR__SITE_PAUSE},
+    {step_clock_by_choice, ORR__SITE_CLOCK_PAUSE},
+};
+enum { CHAINS = sizeof chains / sizeof *chains };
+
+static uint64_t rate_of(const struct orr_world *world, orr__event_run run, const void *object)
+{
+    const struct orr_node *node = object;
+    if (run == partition)
+        return world->rates[ORR_FAMILY_PARTITION];
+    if (run == clog_by_choice)
+        return world->rates[ORR_FAMILY_CLOG];
+    if (run == pause_by_choice)
+        return world->rates[ORR_FAMILY_PAUSE];
+    if (run == step_clock_by_choice)
+        return world->rates[ORR_FAMILY_CLOCK];
+    return ((node->crash_kinds & ORR_CRASH_POWER) != 0 ? world->rates[ORR_FAMILY_POWER_LOSS] : 0) +
+           ((node->crash_kinds & ORR_CRASH_PROCESS) != 0 ? world->rates[ORR_FAMILY_KILL] : 0);
+}
+
+/* The next one of a chain keeps its number, and so its name. A pause has no memory: what is left of
+ * it is as long as a whole one. */
+static void draw_again(struct orr_world *world, struct orr__event *event)
+{
+    for (uint32_t i = 0; i < CHAINS; i++) {
+        if (event->run != chains[i].run)
+            continue;
+        struct orr_node *node = event->object;
+        uint64_t rate = rate_of(world, event->run, node);
+        if (is_over(world, rate))
+            return;
+        struct orr__event taken = *event;
+        event->run = NULL; /* as if it was forgotten */
+        appoint(world, chains[i].site, node != NULL ? node->id : 0, taken.a - 1, rate, taken.run,
+                taken.object);
+        return;
+    }
+}
+
+/* What is appointed meanwhile is known by its sequence; it moves others towards the end only. */
+void orr__chance_renew(struct orr_world *world)
+{
+    uint64_t end = world->sequence;
+    for (uint32_t i = 0; i < world->heap_count; i++)
+        if (world->heap[i].sequence < end)
+            draw_again(world, &world->events[world->heap[i].event]);
+}
+
 /* ---- bounds and the end ---------------------------------------------------------------------- */
 
 void orr_world_limit_down(struct orr_world *world, uint32_t nodes)
@@ -273,6 +342,11 @@ void orr_world_limit_down(struct orr_world *world, uint32_t nodes)
 void orr_world_limit_damage(struct orr_world *world, uint32_t nodes)
 {
     world->damaged_max = nodes;
+}
+
+void orr_world_limit_copies(struct orr_world *world, uint32_t nodes)
+{
+    world->copies_max = nodes;
 }
 
 void orr_world_limit_time(struct orr_world *world, uint64_t from_ns, uint64_t until_ns)

@@ -53,7 +53,8 @@ uint64_t orr__draw(struct orr_world *world, enum orr__site site, uint64_t actor,
                    uint64_t occurrence)
 {
     uint64_t key = orr__mix(actor + (uint64_t)site * UINT64_C(0xff51afd7ed558ccd), occurrence);
-    uint64_t value = scramble(key ^ world->seed * UINT64_C(0xc2b2ae3d27d4eb4f)) ^ world->seed;
+    uint64_t value =
+        scramble(key ^ world->choice_seed * UINT64_C(0xc2b2ae3d27d4eb4f)) ^ world->choice_seed;
     if (world->lanes != NULL)
         return orr__lanes_draw(world, site, actor, occurrence, value);
     return value;
@@ -155,6 +156,7 @@ static const struct {
     [ORR_FAMILY_BIT_ROT] = {"bit-rot", 0, 0},
     [ORR_FAMILY_MISDIRECTED] = {"misdirected", 0, 0},
     [ORR_FAMILY_STUCK] = {"stuck", 0, 0},
+    [ORR_FAMILY_UNREACHABLE] = {"unreachable", 50000, 1000000},
 };
 
 const char *orr_fault_family_name(enum orr_fault_family family)

@@ -8,7 +8,8 @@
  *      OPEN        ---- hello --->            OPEN, waits to be accepted
  *
  * The hello is the handshake's last packet; it travels as the first segment of its flow. A SYN
- * that is lost is sent again after 1, 3, 7, ... seconds, and -ETIMEDOUT ends it after 127.
+ * that is lost is sent again after 1, 3, 7, ... seconds, and -ETIMEDOUT ends it after 127; or an
+ * answer ends it before: nobody tells who has a neighbour's address, a router knows no way.
  */
 #include "network.h"
 
@@ -17,6 +18,8 @@
 #include <string.h>
 
 #define SYN_TRIES_MAX 7u
+/* Three questions for a neighbour's address, a second each. */
+#define NEIGHBOUR_LOST_NS (3 * ORR_SECOND)
 #define SYN "SYN"
 #define SYN_ACK "SYN-ACK"
 
@@ -44,6 +47,7 @@ static struct orr__connection *make_connection(struct orr__stack *stack)
     connection->syn_count = 0;
     connection->instant = false;
     connection->severed = false;
+    connection->hears_unreachable = false;
     connection->previous = NULL;
     connection->next = stack->connections;
     if (connection->next != NULL)
@@ -265,6 +269,53 @@ void orr__connection_syn_lost(struct orr__connection *connection, const char *wh
     orr__connection_schedule(connection, at_ns, syn_retry, connection, connection->syn_count);
 }
 
+/* A router whose way is whole asks for the address itself. */
+int orr__end_unreachable(const struct orr__end *end)
+{
+    struct orr_world *world = end->connection->world;
+    if (orr__link_is_cut(world, end->out.link))
+        return orr__link_error(world, end->out.link);
+    if (!orr__stack_is_up(end->peer->stack) && orr__link_error(world, end->out.link) != 0)
+        return EHOSTUNREACH;
+    return 0;
+}
+
+static bool nothing_passes(const struct orr__end *end)
+{
+    return orr__link_is_cut(end->connection->world, end->out.link) ||
+           !orr__stack_is_up(end->peer->stack);
+}
+
+static void unreachable_arrives(struct orr_world *world, void *object, uint64_t error)
+{
+    struct orr__connection *connection = object;
+    struct orr__end *end = &connection->ends[0];
+    orr__trace_hash(world, ORR__NET_UNREACHABLE, end->out.link->id, error, 0);
+    connection->hears_unreachable = false;
+    if (orr__end_state(end) == ORR__END_CONNECTING &&
+        (error == ENETUNREACH || nothing_passes(end))) {
+        if (orr__tracing(world))
+            orr__record_text(world, end->stack->node, "%s cannot be reached",
+                             orr__place_text(&end->peer->place));
+        orr__end_shut_down(end, (int)error);
+    }
+    orr__connection_release(connection);
+}
+
+/* A SYN was lost on its way there. */
+static void syn_vanished(struct orr__connection *connection, const char *why)
+{
+    const struct orr__end *end = &connection->ends[0];
+    int error = orr__end_unreachable(end);
+    orr__connection_syn_lost(connection, why);
+    if (error == 0 || connection->hears_unreachable)
+        return;
+    uint64_t after_ns = error == ENETUNREACH ? 2 * end->out.link->latency_ns : NEIGHBOUR_LOST_NS;
+    connection->hears_unreachable = true;
+    orr__connection_schedule(connection, orr__now(connection->world) + after_ns,
+                             unreachable_arrives, connection, (uint64_t)error);
+}
+
 static void syn_ack_arrives(struct orr_world *world, void *object, uint64_t occurrence)
 {
     struct orr__connection *connection = object;
@@ -358,7 +409,7 @@ static void syn_arrives(struct orr_world *world, void *object, uint64_t occurren
     if (orr__end_state(end->peer) != ORR__END_CONNECTING) {
         /* the connect was given up meanwhile */
     } else if (!orr__stack_is_up(end->stack)) {
-        orr__connection_syn_lost(connection, "the node is down");
+        syn_vanished(connection, "the node is down");
     } else if (link != end->out.link && orr__strikes(world, &point)) {
         orr__fault(world, &point, 0, "connection refused");
         refuse(connection, "by choice, at");
@@ -386,7 +437,7 @@ static void send_syn(struct orr__connection *connection)
     struct orr__link *link = end->out.link;
     uint64_t occurrence = link->segments++;
     if (orr__link_is_cut(world, link)) {
-        orr__connection_syn_lost(connection, "the link is cut");
+        syn_vanished(connection, "the link is cut");
         return;
     }
     travel(end, occurrence, syn_arrives, SYN);

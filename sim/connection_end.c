@@ -7,7 +7,8 @@
  * read.
  *
  * A node that lost power answers nothing. What is sent to it is sent again until it has booted,
- * and then it answers RST; after about 15 minutes the sender gives up with -ETIMEDOUT.
+ * and then it answers RST; after about 15 minutes the sender gives up with -ETIMEDOUT, or with what
+ * it has heard of the way there meanwhile, for a connection does not end by that alone.
  */
 #include "network.h"
 
@@ -19,6 +20,8 @@
 #define RETRIES_MAX 15u
 #define RETRIES_ORPHAN_MAX 8u
 #define KEEP_ALIVE_NS (7200 * ORR_SECOND)
+#define KEEP_ALIVE_PAUSE_NS (75 * ORR_SECOND)
+#define KEEP_ALIVE_QUESTIONS 9u
 
 /* The end takes no part any more: no byte leaves or is expected, and its operations end. */
 void orr__end_shut_down(struct orr__end *end, int error)
@@ -58,24 +61,7 @@ static void reset_arrives(struct orr_world *world, void *object, uint64_t occurr
     orr__connection_release(connection);
 }
 
-static void keep_alive(struct orr_world *world, void *object, uint64_t number)
-{
-    struct orr__end *end = object;
-    struct orr__connection *connection = end->connection;
-    orr__trace_hash(world, ORR__NET_KEEP_ALIVE, end->out.link->id, number, 0);
-    if (orr__end_state(end) == ORR__END_OPEN)
-        orr__end_stall(end);
-    orr__connection_release(connection);
-}
-
-/* The peer is gone and this end does not know. With SO_KEEPALIVE it asks, after two hours
- * without a word. */
-static void left_alone(struct orr__end *end)
-{
-    if (end->socket != NULL && orr__socket_has(end->socket, ORR_SOCKET_KEEP_ALIVE))
-        orr__connection_schedule(end->connection, orr__now(end->connection->world) + KEEP_ALIVE_NS,
-                                 keep_alive, end, end->out.link->segments);
-}
+static void left_alone(struct orr__end *end);
 
 /* A RST that answers something is provoked again by its retransmission; one sent on its own is
  * just lost. */
@@ -229,37 +215,88 @@ static bool path_is_clear(const struct orr__end *end)
            !orr__link_is_cut(world, end->peer->out.link) && orr__stack_is_up(end->peer->stack);
 }
 
+/* All that was sent is there: an answer to it is an answer to all. */
+static bool all_has_arrived(const struct orr__flow *flow)
+{
+    return flow->sent == flow->arrived && flow->hello_sent == flow->hello_arrived &&
+           flow->fin_sent == flow->fin_arrived;
+}
+
+static void send_again(struct orr__end *end)
+{
+    orr__stream_resume(end);
+    if (!end->out.stalled && all_has_arrived(&end->out))
+        orr__end_heard(end);
+}
+
+static void give_up(struct orr__end *end)
+{
+    int error = orr__end_unreachable(end);
+    orr__record_text(end->connection->world, end->stack->node,
+                     "gives up: nothing was acknowledged");
+    orr__end_shut_down(end, error != 0 ? error : ETIMEDOUT);
+}
+
 static void retransmit(struct orr_world *world, void *object, uint64_t retries)
 {
     struct orr__end *end = object;
+    struct orr__flow *flow = &end->out;
     struct orr__connection *connection = end->connection;
     uint32_t retries_max = end->socket != NULL ? RETRIES_MAX : RETRIES_ORPHAN_MAX;
-    orr__trace_hash(world, ORR__NET_RETRANSMIT, end->out.link->id, retries, 0);
-    end->out.stalled = false;
-    if (orr__end_state(end) != ORR__END_OPEN) {
+    bool waits = flow->stalled || flow->unheard;
+    orr__trace_hash(world, ORR__NET_RETRANSMIT, flow->link->id, retries, 0);
+    flow->timed = false;
+    flow->stalled = false;
+    if (orr__end_state(end) != ORR__END_OPEN || !waits) {
         /* nothing is left to send */
-    } else if (end->out.retries++ >= retries_max) {
-        orr__record_text(world, end->stack->node, "gives up: nothing was acknowledged");
-        orr__end_shut_down(end, ETIMEDOUT);
+    } else if (flow->retries++ >= retries_max) {
+        give_up(end);
     } else if (!path_is_clear(end)) {
         orr__end_stall(end);
     } else if (orr__end_state(end->peer) == ORR__END_CLOSED) {
         orr__end_send_reset(end->peer, true);
     } else {
-        orr__stream_resume(end);
+        send_again(end);
     }
     orr__connection_release(connection);
 }
 
-void orr__end_stall(struct orr__end *end)
+static void appoint_retransmission(struct orr__end *end)
 {
     struct orr__connection *connection = end->connection;
-    if (end->out.stalled || connection->severed)
+    struct orr__flow *flow = &end->out;
+    if (flow->timed)
+        return;
+    flow->timed = true;
+    orr__connection_schedule(connection,
+                             orr__now(connection->world) + retransmit_after(flow->retries),
+                             retransmit, end, flow->retries);
+}
+
+void orr__end_stall(struct orr__end *end)
+{
+    if (end->connection->severed)
         return;
     end->out.stalled = true;
-    orr__connection_schedule(connection,
-                             orr__now(connection->world) + retransmit_after(end->out.retries),
-                             retransmit, end, end->out.retries);
+    appoint_retransmission(end);
+}
+
+void orr__end_heard(struct orr__end *end)
+{
+    end->out.unheard = false;
+    end->out.retries = 0;
+}
+
+void orr__end_unheard(struct orr__end *end)
+{
+    const struct orr__connection *connection = end->connection;
+    if (connection->instant || connection->severed)
+        return;
+    if (!end->out.unheard && orr__tracing(connection->world))
+        orr__record_text(connection->world, end->peer->stack->node,
+                         "acknowledges %s: lost, the link is cut", end->out.link->name);
+    end->out.unheard = true;
+    appoint_retransmission(end);
 }
 
 void orr__end_lose(struct orr__end *end)
@@ -270,6 +307,68 @@ void orr__end_lose(struct orr__end *end)
     flow->hello_sent = flow->hello_arrived;
     flow->fin_sent = flow->fin_arrived;
     orr__end_stall(end);
+}
+
+/* ---- keep-alive ------------------------------------------------------------------------------ */
+
+/* When the end asks first: two hours after the last word, or the last answer to that question. */
+static uint64_t first_question_ns(const struct orr__end *end)
+{
+    uint64_t now_ns = orr__now(end->connection->world);
+    uint64_t heard_ns = end->connection->begun_ns;
+    if (end->peer->out.arrival_ns > heard_ns)
+        heard_ns = end->peer->out.arrival_ns;
+    if (end->out.arrival_ns > heard_ns)
+        heard_ns = end->out.arrival_ns;
+    if (heard_ns >= now_ns)
+        return heard_ns + KEEP_ALIVE_NS;
+    return now_ns + KEEP_ALIVE_NS - (now_ns - heard_ns) % KEEP_ALIVE_NS;
+}
+
+static void keep_alive(struct orr_world *world, void *object, uint64_t questions);
+
+static void ask_at(struct orr__end *end, uint64_t at_ns, uint64_t questions)
+{
+    end->asks = true;
+    orr__connection_schedule(end->connection, at_ns, keep_alive, end, questions);
+}
+
+/* What is under way asks by itself. */
+static void keep_alive(struct orr_world *world, void *object, uint64_t questions)
+{
+    struct orr__end *end = object;
+    struct orr__connection *connection = end->connection;
+    orr__trace_hash(world, ORR__NET_KEEP_ALIVE, end->out.link->id, questions, 0);
+    end->asks = false;
+    if (orr__end_state(end) != ORR__END_OPEN || end->socket == NULL || end->out.timed ||
+        !orr__socket_has(end->socket, ORR_SOCKET_KEEP_ALIVE)) {
+        /* nobody asks */
+    } else if (path_is_clear(end)) {
+        if (orr__end_state(end->peer) == ORR__END_CLOSED)
+            orr__end_send_reset(end->peer, true);
+    } else if (questions == KEEP_ALIVE_QUESTIONS) {
+        give_up(end);
+    } else {
+        ask_at(end, orr__now(world) + KEEP_ALIVE_PAUSE_NS, questions + 1);
+    }
+    orr__connection_release(connection);
+}
+
+/* The peer is gone, or cannot be reached, and this end does not know. With SO_KEEPALIVE it asks. */
+static void left_alone(struct orr__end *end)
+{
+    if (end->socket != NULL && !end->asks && orr__socket_has(end->socket, ORR_SOCKET_KEEP_ALIVE))
+        ask_at(end, first_question_ns(end), 0);
+}
+
+void orr__stacks_parted(struct orr__stack *a, const struct orr__stack *b)
+{
+    for (struct orr__connection *connection = a->connections; connection != NULL;
+         connection = connection->next)
+        for (int i = 0; i < 2; i++)
+            if (connection->ends[1].stack == b && !connection->instant &&
+                orr__end_state(&connection->ends[i]) == ORR__END_OPEN)
+                left_alone(&connection->ends[i]);
 }
 
 /* ---- peers that vanish ----------------------------------------------------------------------- */

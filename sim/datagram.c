@@ -3,9 +3,10 @@
  * nothing points from a packet to a socket, so that either can be gone before the other.
  *
  * Datagrams of one socket arrive in the order they were sent, unless DATAGRAM loses, doubles or
- * delays one. A cut link, a node without power and a full queue lose them silently. A closed port
- * on a node that is up answers "unreachable", which a connected socket reports once as
- * -ECONNREFUSED; the others never hear of it.
+ * delays one, or a copy of it. A cut link, a node without power and a full queue lose them
+ * silently: Linux keeps to itself what a router answers, unless IP_RECVERR is set. A closed port on
+ * a node that is up answers "unreachable", which a connected socket reports once as -ECONNREFUSED;
+ * the others never hear of it.
  */
 #include "network.h"
 
@@ -252,7 +253,22 @@ static struct orr__packet *address_packet(struct orr__socket *socket, struct orr
     return packet;
 }
 
-enum fate { WHOLE, LOST, DOUBLED, OVERTAKEN };
+enum fate { WHOLE, LOST, DOUBLED, OVERTAKEN, STALE };
+
+static enum fate go_astray(struct orr_world *world, const struct orr__point *point, uint64_t number)
+{
+    static const enum fate fates[ORR__ASTRAY_COUNT] = {[ORR__ASTRAY_DOUBLED] = DOUBLED,
+                                                       [ORR__ASTRAY_OVERTAKEN] = OVERTAKEN,
+                                                       [ORR__ASTRAY_STALE] = STALE};
+    uint64_t drawn = ORR__ASTRAY_OVERTAKEN;
+    if (orr__draw_below(world, ORR__SITE_DATAGRAM_COPY, ~point->actor, number, 2) == 0)
+        drawn = orr__draw_below(world, ORR__SITE_DATAGRAM_COPY, ~point->actor - 1, number, 2) == 0
+                    ? ORR__ASTRAY_DOUBLED
+                    : ORR__ASTRAY_STALE;
+    uint64_t size = orr__extent(world, point, drawn, 0, ORR__ASTRAY_COUNT - 1);
+    orr__fault(world, point, size, "%s", orr__astray_word(size));
+    return fates[size];
+}
 
 static enum fate draw_fate(struct orr_world *world, const struct orr__link *link, uint64_t number)
 {
@@ -267,13 +283,14 @@ static enum fate draw_fate(struct orr_world *world, const struct orr__link *link
     }
     if (!orr__strikes(world, &astray))
         return WHOLE;
-    uint64_t drawn = orr__draw_below(world, ORR__SITE_DATAGRAM_COPY, ~link->id, number, 2) == 0
-                         ? ORR__ASTRAY_DOUBLED
-                         : ORR__ASTRAY_OVERTAKEN;
-    uint64_t size = orr__extent(world, &astray, drawn, ORR__ASTRAY_DOUBLED, ORR__ASTRAY_OVERTAKEN);
-    bool doubled = size == ORR__ASTRAY_DOUBLED;
-    orr__fault(world, &astray, size, doubled ? "doubled" : "overtaken");
-    return doubled ? DOUBLED : OVERTAKEN;
+    return go_astray(world, &astray, number);
+}
+
+/* How much longer than its time the one that later ones overtake is under way. */
+static uint64_t detour(struct orr_world *world, const struct orr__link *link, uint64_t number)
+{
+    return 1 + orr__draw_exponential(world, ORR__SITE_DATAGRAM_COPY, link->id + 1, number,
+                                     OVERTAKEN_MEAN_NS);
 }
 
 static void transmit(struct orr__socket *socket, const struct orr__place *to,
@@ -294,21 +311,17 @@ static void transmit(struct orr__socket *socket, const struct orr__place *to,
         link->datagrams++;
         return;
     }
-    uint64_t extra_ns = 0;
-    if (fate == OVERTAKEN)
-        extra_ns = 1 + orr__draw_exponential(world, ORR__SITE_DATAGRAM_COPY, link->id + 1, number,
-                                             OVERTAKEN_MEAN_NS);
     struct orr__packet *packet = address_packet(socket, link, to, span);
     record_packet(packet, ORR__RECORD_SEND, NULL);
     if (stack == socket->stack && socket->extras->departure_ns < orr__now(world) &&
         arrives_at_once(world, link, number))
         datagram_arrives(world, packet, number);
     else
-        post(socket, packet, extra_ns);
-    if (fate == DOUBLED) {
+        post(socket, packet, fate == OVERTAKEN ? detour(world, link, number) : 0);
+    if (fate == DOUBLED || fate == STALE) {
         struct orr__packet *copy = address_packet(socket, link, to, span);
         record_packet(copy, ORR__RECORD_SEND, NULL);
-        post(socket, copy, 0);
+        post(socket, copy, fate == STALE ? detour(world, link, number) : 0);
     }
 }
 

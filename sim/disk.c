@@ -147,6 +147,8 @@ static int open_inode(struct orr__disk *disk, const struct place *place, uint32_
         return -EISDIR;
     int error = find(place, &inode);
     if (error == -ENOENT && create && place->directory->name_count > 0) {
+        if (orr__disk_is_full(disk) && !disk->rules.has_inodes)
+            return -ENOSPC;
         *ret_inode = orr__inode_create(disk, false, mode);
         orr__tree_add(place->directory, place->name, *ret_inode);
         return 0;
@@ -184,6 +186,14 @@ int orr__disk_open(struct orr__disk *disk, struct orr__file *base, const char *p
     inode->open_count++;
     *ret_file = file;
     return 0;
+}
+
+bool orr__disk_lacks(struct orr__disk *disk, struct orr__file *base, const char *path)
+{
+    struct place place;
+    struct orr__inode *inode;
+    return walk(disk, base, path, &place) == 0 && find(&place, &inode) == -ENOENT &&
+           place.directory->name_count > 0;
 }
 
 static uint32_t links(const struct orr__inode *inode)
@@ -247,6 +257,8 @@ int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *
     if (error == 0)
         return -EEXIST;
     if (error == -ENOENT && place.directory->name_count > 0) {
+        if (orr__disk_is_full(disk)) /* a directory begins with a block of its own */
+            return -ENOSPC;
         orr__tree_add(place.directory, place.name, orr__inode_create(disk, true, mode));
         return 0;
     }

@@ -6,7 +6,10 @@
  *   disk_tree.c   inodes, names, name changes that wait for the fsync of their directory; power
  *                 loss of the whole
  *   disk_file.c   open files: read, write, truncate, allocate; changes that wait for fsync
+ *   disk_failed.c what an fsync leaves that fails
  *   disk_loss.c   power loss of one file
+ *   disk_copies.c how many copies of a datum may be damaged
+ *   disk_named.c  what a replay file names of it
  *   disk_damage.c bad sectors, changed bits, misdirected writes
  *   disk_bytes.c  the sparse bytes of a file
  *   disk_ranges.c parts of a file that nobody has written
@@ -117,6 +120,12 @@ void orr__names_clear(struct orr__names *names);
 
 /* ---- inodes ---------------------------------------------------------------------------------- */
 
+/* The operation that made a change; op 0 = none of the node's. */
+struct orr__origin {
+    uint8_t op;
+    uint64_t occurrence;
+};
+
 enum orr__fate { ORR__FATE_LOST, ORR__FATE_WHOLE, ORR__FATE_TORN };
 
 /* An unsynced change of a file: a write with a copy of its bytes, or (length 0) nothing but a new
@@ -130,9 +139,12 @@ struct orr__change {
     uint64_t size_before; /* of the file */
     uint64_t size_after;
     uint32_t length;
-    enum orr__fate fate; /* at power loss */
-    bool direct;         /* went past the page cache: a failed fsync does not drop it */
-    bool written;        /* its sectors and the size with them are durable, what is older is not */
+    enum orr__fate fate;   /* at power loss */
+    uint64_t sectors_kept; /* if it is torn */
+    struct orr__origin origin;
+    bool size_survives; /* a replay file says so, whatever becomes of the bytes */
+    bool direct; /* in no dirty page, but on its way to the disk: a failed fsync does not drop it */
+    bool written; /* its sectors and the size with them are durable, what is older is not */
     uint8_t data[];
 };
 
@@ -170,6 +182,7 @@ struct orr__file_body {
     uint64_t *bad; /* sectors that cannot be read, in no order */
     size_t bad_count;
     uint64_t sync_errors;         /* fsyncs that failed */
+    int sync_error;               /* the last one's */
     struct orr__ranges unwritten; /* of the cache, where the node forbids to read such */
     bool cache_differs; /* from durable, changes aside: a failed fsync, or the cache was dropped */
 };
@@ -224,10 +237,11 @@ struct orr__name_change {
     char *name_to;
     struct orr__inode *inode;
     struct orr__inode *removed; /* the directory that ceases to exist by this, or NULL */
-    bool drags_all;             /* if it becomes durable, everything older does */
-    bool drags_directories;     /* if it becomes durable, all older changes of directories do */
-    bool drags_data;            /* if it becomes durable, the bytes of the file do */
-    bool kept;                  /* while changes are committed */
+    struct orr__origin origin;
+    bool drags_all;         /* if it becomes durable, everything older does */
+    bool drags_directories; /* if it becomes durable, all older changes of directories do */
+    bool drags_data;        /* if it becomes durable, the bytes of the file do */
+    bool kept;              /* while changes are committed */
 };
 
 /* What a file system promises beyond POSIX: see enum orr_file_system. */
@@ -237,6 +251,7 @@ struct orr__rules {
     bool orders_data;     /* a size covers no data that was not written */
     bool rename_flushes;  /* a rename over another file brings the data along */
     bool frees_carefully; /* freed blocks are not written to before that is durable */
+    bool has_inodes;      /* made in advance: a new file takes no space */
 };
 
 struct orr__disk {
@@ -254,8 +269,10 @@ struct orr__disk {
     uint64_t sequence;          /* of the last change of anything */
     uint64_t journaled;         /* one journal: it is durable up to this sequence */
     uint64_t capacity_pages;
-    uint64_t used_pages;     /* of the caches of files that have a name or are open */
-    uint64_t unlinked_bytes; /* kept of files that have neither, until their removal is durable */
+    uint64_t used_pages;       /* of the caches of files that have a name or are open */
+    struct orr__origin origin; /* of the changes that are made now */
+    bool loss_is_named;        /* a replay file says what this power loss loses */
+    uint64_t unlinked_bytes;   /* kept of files that have neither, until their removal is durable */
 };
 
 struct orr__file {
@@ -264,6 +281,7 @@ struct orr__file {
     uint32_t flags;       /* enum orr_open_flags; READ is set when WRITE is not */
     uint64_t sync_errors; /* of the file, those reported here or before it was opened */
     uint64_t landing;     /* sector of a misdirected write */
+    uint64_t lands_in;    /* number of another inode; 0 = it is its own */
     bool misdirected;     /* the next write is */
     bool loses_sync;      /* the next write with SYNC is as one without */
 };
@@ -293,8 +311,11 @@ void orr__tree_sync(struct orr__inode *directory, uint64_t sequence);
 void orr__journal_sync(struct orr__disk *disk, uint64_t sequence);
 
 /* disk_file.c */
+/* No page is free. */
+bool orr__disk_is_full(const struct orr__disk *disk);
 void orr__file_body_clear(struct orr__file_body *file);
 void orr__file_changes_drop(struct orr__file_body *file);
+void orr__changes_append(struct orr__changes *changes, struct orr__change *change);
 /* Makes the changes up to `mark` durable. */
 void orr__file_write_back(struct orr__file_body *file, uint64_t mark);
 /* Sets the size; a change unless it is the same. */
@@ -305,8 +326,20 @@ void orr__file_resize(struct orr__inode *inode, uint64_t size);
 int64_t orr__file_readable(const struct orr__inode *inode, uint64_t offset, uint32_t length);
 /* Before a write: makes bad sectors good. -EIO if a part of one stays. */
 int orr__file_write_over(struct orr__inode *inode, uint64_t offset, uint32_t length);
+/* Where a misdirected write lands; what lands in another file is there at once. */
+void orr__file_land(struct orr__file *file, struct orr__change *change);
 /* Forgets the bad sectors at or behind a new size. */
 void orr__file_cut_bad(struct orr__inode *inode, uint64_t size);
+
+/* disk_named.c: of a power loss that loses only what is named. */
+/* What that operation made is lost. */
+bool orr__loss_is_lost(const struct orr__disk *disk, struct orr__origin origin);
+/* What it wrote is torn: after so many sectors, which may be none of them. */
+bool orr__loss_is_torn(const struct orr__disk *disk, struct orr__origin origin,
+                       uint64_t *ret_sectors);
+/* Tells the ledger that it was LOST, or TORN with so many sectors kept. */
+void orr__loss_tell(const struct orr__disk *disk, struct orr__origin origin,
+                    enum orr__fault_kind kind, uint64_t sectors);
 
 /* disk_loss.c */
 /* Chooses what the unsynced changes leave; the cache becomes a copy of the durable image. `name` is

@@ -9,7 +9,8 @@
  *     it makes it good (a disk has spare ones); writing a part fails, for the rest must be read.
  *   - A changed bit is changed in the durable image and in the cache: it is found by who reads.
  *   - A misdirected write is right in the cache. Its bytes reach the disk at another place of the
- *     file, or past its end, which means nowhere; where they should have gone the old ones stay.
+ *     file, or past its end, which means nowhere, or in another file, whose cache goes on to show
+ *     what it has; where they should have gone the old ones stay.
  */
 #include "disk.h"
 
@@ -114,4 +115,56 @@ void orr__file_misdirect(struct orr__file *file, uint64_t sector)
 {
     file->misdirected = true;
     file->landing = sector;
+}
+
+static bool is_other(const struct orr__inode *inode, const struct orr__file *file)
+{
+    return inode != file->inode && !inode->is_directory && inode->file.durable.size > 0;
+}
+
+uint64_t orr__file_others(const struct orr__file *file)
+{
+    uint64_t count = 0;
+    for (const struct orr__inode *inode = file->disk->first; inode != NULL; inode = inode->next)
+        count += is_other(inode, file) ? 1 : 0;
+    return count;
+}
+
+uint64_t orr__file_other(const struct orr__file *file, uint64_t nth)
+{
+    const struct orr__inode *inode = file->disk->first;
+    while (!is_other(inode, file) || nth-- > 0)
+        inode = inode->next;
+    return inode->number;
+}
+
+void orr__file_misdirect_into(struct orr__file *file, uint64_t number)
+{
+    file->lands_in = number;
+}
+
+/* As much of a change as the sectors of the file have room for. */
+static void overwrite(struct orr__inode *inode, uint64_t sector, const struct orr__change *change)
+{
+    uint64_t bytes = inode->disk->sector_bytes;
+    uint64_t size = inode->file.durable.size;
+    uint64_t at = sector % ((size + bytes - 1) / bytes) * bytes + change->offset % bytes;
+    if (at >= size)
+        return;
+    uint64_t length = size - at < change->length ? size - at : change->length;
+    orr__bytes_write(&inode->file.durable, change->data, (uint32_t)length, at);
+    inode->file.cache_differs = true;
+}
+
+void orr__file_land(struct orr__file *file, struct orr__change *change)
+{
+    uint64_t bytes = file->disk->sector_bytes;
+    file->inode->file.cache_differs = true;
+    change->landing = file->landing * bytes + change->offset % bytes;
+    if (file->lands_in == 0)
+        return;
+    change->landing = ORR__FILE_SIZE_MAX + change->offset % bytes; /* nowhere in its own */
+    for (struct orr__inode *inode = file->disk->first; inode != NULL; inode = inode->next)
+        if (inode->number == file->lands_in && is_other(inode, file))
+            overwrite(inode, file->landing, change);
 }

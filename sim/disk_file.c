@@ -79,11 +79,22 @@ static void bound_unsynced(struct orr__inode *inode)
     orr__journal_sync(inode->disk, sequence);
 }
 
+void orr__changes_append(struct orr__changes *changes, struct orr__change *change)
+{
+    change->next = NULL;
+    if (changes->tail != NULL)
+        changes->tail->next = change;
+    else
+        changes->head = change;
+    changes->tail = change;
+    changes->count++;
+    changes->bytes += change->length;
+}
+
 /* Appends a change that has just been made to the cache; length 0 = only the size. */
 static struct orr__change *push(struct orr__inode *inode, const void *data, uint32_t length,
                                 uint64_t offset, uint64_t size_before)
 {
-    struct orr__changes *changes = &inode->file.changes;
     struct orr__change *change = orr__disk_memory(NULL, sizeof *change + length);
     *change = (struct orr__change){.sequence = ++inode->disk->sequence,
                                    .number = ++inode->change_count,
@@ -91,16 +102,11 @@ static struct orr__change *push(struct orr__inode *inode, const void *data, uint
                                    .landing = offset,
                                    .size_before = size_before,
                                    .size_after = inode->file.cache.size,
-                                   .length = length};
+                                   .length = length,
+                                   .origin = inode->disk->origin};
     if (length > 0)
         memcpy(change->data, data, length);
-    if (changes->tail != NULL)
-        changes->tail->next = change;
-    else
-        changes->head = change;
-    changes->tail = change;
-    changes->count++;
-    changes->bytes += length;
+    orr__changes_append(&inode->file.changes, change);
     return change;
 }
 
@@ -172,7 +178,8 @@ static bool out_of_range(uint64_t offset, uint32_t length)
     return offset > INT64_MAX - (uint64_t)length;
 }
 
-/* O_DIRECT wants whole sectors. The buffer's address is not looked at: it must not decide. */
+/* O_DIRECT wants whole sectors. The buffer's address must not decide: the police looks
+ * at it. */
 static bool misaligned(const struct orr__file *file, uint32_t length, uint64_t offset)
 {
     uint64_t sector_bytes = file->disk->sector_bytes;
@@ -194,6 +201,11 @@ int64_t orr__file_read(struct orr__file *file, void *buffer, uint32_t length, ui
     if (readable < 0)
         return readable;
     return orr__bytes_read(&file->inode->file.cache, buffer, (uint32_t)readable, offset);
+}
+
+bool orr__disk_is_full(const struct orr__disk *disk)
+{
+    return disk->used_pages >= disk->capacity_pages;
 }
 
 static uint64_t pages_free(const struct orr__disk *disk)
@@ -238,12 +250,10 @@ static void settle_write(struct orr__file *file, struct orr__change *change)
     struct orr__inode *inode = file->inode;
     bool syncs = orr__file_is_sync(file) && !file->loses_sync;
     change->direct = orr__file_is_direct(file);
-    if (file->misdirected) {
-        uint64_t bytes = inode->disk->sector_bytes;
-        change->landing = file->landing * bytes + change->offset % bytes;
-        inode->file.cache_differs = true;
-    }
+    if (file->misdirected)
+        orr__file_land(file, change);
     file->misdirected = false;
+    file->lands_in = 0;
     file->loses_sync = false;
     if (syncs)
         sync_change(inode, change);
@@ -333,6 +343,11 @@ bool orr__file_is_direct(const struct orr__file *file)
     return (file->flags & ORR_OPEN_DIRECT) != 0;
 }
 
+uint64_t orr__file_step(const struct orr__file *file)
+{
+    return orr__file_is_direct(file) ? file->inode->disk->sector_bytes : ORR__PAGE;
+}
+
 uint64_t orr__file_number(const struct orr__file *file)
 {
     return file->inode->number;
@@ -360,39 +375,5 @@ int orr__file_sync(struct orr__file *file, uint64_t mark)
     orr__journal_sync(inode->disk, recorded);
     bool told = file->sync_errors == inode->file.sync_errors;
     file->sync_errors = inode->file.sync_errors;
-    return told ? 0 : -EIO;
-}
-
-/*
- * The data is lost, the sizes are not: they are in the file system's journal, not in the file's
- * pages, and go with the next fsync that succeeds. For the same reason a directory loses nothing:
- * its changes wait for another fsync.
- */
-void orr__file_sync_failed(struct orr__file *file, uint64_t mark)
-{
-    if (file->inode->is_directory)
-        return;
-    struct orr__changes *changes = &file->inode->file.changes;
-    struct orr__change **link = &changes->head;
-    struct orr__change *last = NULL;
-    while (*link != NULL && (*link)->sequence <= mark) {
-        struct orr__change *change = *link;
-        bool stays = change->direct || change->written;
-        if (!stays) {
-            changes->bytes -= change->length;
-            change->length = 0;
-        }
-        if (stays || change->size_before != change->size_after) {
-            last = change;
-            link = &change->next;
-            continue;
-        }
-        *link = change->next;
-        changes->count--;
-        free(change);
-    }
-    if (*link == NULL)
-        changes->tail = last;
-    file->inode->file.cache_differs = true;
-    file->sync_errors = ++file->inode->file.sync_errors;
+    return told ? 0 : inode->file.sync_error;
 }

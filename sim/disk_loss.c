@@ -69,6 +69,25 @@ static enum orr__fate choose_fate(const struct orr__inode *inode, const struct o
     return (enum orr__fate)choose(inode, FATE, change->number, fates);
 }
 
+/* The fates that a replay file names; what is not named survives. Of a torn change the size does,
+ * also where nothing is left of its bytes. */
+static void name_fates(struct orr__inode *inode)
+{
+    struct orr__change *change = inode->file.changes.head;
+    for (; change != NULL; change = change->next) {
+        uint64_t sectors = 0;
+        bool torn = orr__loss_is_torn(inode->disk, change->origin, &sectors);
+        change->fate = ORR__FATE_WHOLE;
+        if (change->written)
+            continue;
+        if (orr__loss_is_lost(inode->disk, change->origin) || (torn && sectors == 0))
+            change->fate = ORR__FATE_LOST;
+        else if (torn && sectors < sector_count(inode, change))
+            change->fate = ORR__FATE_TORN;
+        change->size_survives = torn;
+    }
+}
+
 /*
  * A fate for each change. If each were drawn by itself, many changes would never all be lost, or
  * all be there but for the last: so first it is drawn whether all are lost, all survive, the oldest
@@ -76,6 +95,10 @@ static enum orr__fate choose_fate(const struct orr__inode *inode, const struct o
  */
 static void choose_fates(struct orr__inode *inode)
 {
+    if (inode->disk->loss_is_named) {
+        name_fates(inode);
+        return;
+    }
     enum { ALL_LOST, ALL_SURVIVE, OLDEST_SURVIVE, EACH_ITS_OWN, MOODS };
     static const uint8_t weights[MOODS] = {1, 1, 2, 4};
     const struct orr__changes *changes = &inode->file.changes;
@@ -121,7 +144,8 @@ static struct size choose_size(const struct orr__inode *inode)
     enum { OF_ALL, OF_ANY, WITHIN, OF_SURVIVORS, MOODS };
     static const uint8_t weights[MOODS] = {1, 1, 1, 5};
     const struct orr__file_body *file = &inode->file;
-    uint64_t mood = choose_weighted(inode, SIZE_MOOD, weights, MOODS);
+    uint64_t mood = inode->disk->loss_is_named ? OF_SURVIVORS
+                                               : choose_weighted(inode, SIZE_MOOD, weights, MOODS);
     uint64_t pick = mood == OF_ALL ? file->changes.count : 0;
     if (mood == OF_ANY)
         pick = choose(inode, SIZE_CHANGE, inode->change_count, file->changes.count + 1);
@@ -129,7 +153,8 @@ static struct size choose_size(const struct orr__inode *inode)
     uint64_t number = 1;
     for (const struct orr__change *change = file->changes.head; change != NULL;
          change = change->next, number++)
-        if (number <= pick || change->written || (mood >= WITHIN && change->fate != ORR__FATE_LOST))
+        if (number <= pick || change->written || change->size_survives ||
+            (mood >= WITHIN && change->fate != ORR__FATE_LOST))
             size.newest = change;
     if (size.newest != NULL)
         size.bytes = mood == WITHIN
@@ -147,11 +172,14 @@ static const struct orr__change *choose_written(const struct orr__inode *inode)
     uint64_t journaled = inode->disk->journaled;
     uint64_t least = 0;
     uint64_t most = 0;
+    uint64_t named = UINT64_MAX; /* as many come before the first that is named as lost */
     for (const struct orr__change *change = inode->file.changes.head; change != NULL;
          change = change->next) {
         bool alone = change->length == 0;
         if (alone && change->sequence > journaled)
             break;
+        if (named == UINT64_MAX && orr__loss_is_lost(inode->disk, change->origin))
+            named = most;
         most++;
         if (alone || change->written)
             least = most;
@@ -160,6 +188,10 @@ static const struct orr__change *choose_written(const struct orr__inode *inode)
     uint64_t pick = mood == LEAST ? least : most;
     if (mood == ANY)
         pick = least + choose(inode, SIZE_CHANGE, inode->change_count, most - least + 1);
+    if (inode->disk->loss_is_named && named < most)
+        pick = named > least ? named : least;
+    else if (inode->disk->loss_is_named)
+        pick = most;
     const struct orr__change *newest = NULL;
     const struct orr__change *change = inode->file.changes.head;
     for (; pick > 0; pick--, change = change->next)
@@ -173,7 +205,7 @@ static struct size choose_ordered_size(const struct orr__inode *inode)
     if (size.newest == NULL)
         return size;
     size.bytes = size.newest->size_after;
-    if (size.newest->size_after > size.newest->size_before &&
+    if (!inode->disk->loss_is_named && size.newest->size_after > size.newest->size_before &&
         choose(inode, SIZE_WITHIN, inode->change_count, 2) == 1)
         size.bytes = choose_size_within(inode, size.newest, ORR__PAGE);
     return size;
@@ -196,6 +228,8 @@ static struct tear choose_tear(const struct orr__inode *inode, const struct orr_
         .inode = inode, .number = change->number, .count = sector_count(inode, change)};
     if (change->fate != ORR__FATE_TORN)
         tear.first = UINT64_MAX;
+    else if (inode->disk->loss_is_named)
+        (void)orr__loss_is_torn(inode->disk, change->origin, &tear.first);
     else if (choose(inode, TEAR, change->number, 2) == 0)
         tear.first = 1 + choose(inode, TEAR_AT, change->number, tear.count - 1);
     return tear;
@@ -275,7 +309,7 @@ static uint64_t ordered_from(const struct orr__inode *inode, struct size size)
 
 /* Copies the sectors of a change that survive from the shadow to the durable image. */
 static void keep_sectors(struct orr__inode *inode, const struct shadow *shadow,
-                         const struct orr__change *change, struct limits limits)
+                         struct orr__change *change, struct limits limits)
 {
     struct tear tear = choose_tear(inode, change);
     uint64_t bytes = inode->disk->sector_bytes;
@@ -283,6 +317,7 @@ static void keep_sectors(struct orr__inode *inode, const struct shadow *shadow,
     for (uint64_t number = 0; number < tear.count; number++) {
         uint64_t offset = (first + number) * bytes;
         bool survives = change->fate != ORR__FATE_LOST && sector_survives(&tear, number);
+        change->sectors_kept += survives;
         if ((!survives && offset + bytes <= limits.ordered) || offset >= limits.freed)
             continue;
         const uint8_t *page = orr__bytes_page(&shadow->bytes, offset / ORR__PAGE);
@@ -331,6 +366,31 @@ static void trace_loss(const struct orr__inode *inode, const char *name, uint64_
                     size, size_before);
 }
 
+/* The size that was drawn is on the way to the one that the change gave: a replay file cannot say
+ * so, and the nearest that it can is that it was lost. */
+static bool is_cut(const struct orr__inode *inode, const struct orr__change *change,
+                   struct size size)
+{
+    return !inode->disk->loss_is_named && change == size.newest && size.bytes < change->size_after;
+}
+
+/* What is lost of a change; the size that it gave may be there. */
+static void tell_ledger(const struct orr__inode *inode, struct size size)
+{
+    const struct orr__change *change = inode->file.changes.head;
+    for (; change != NULL; change = change->next) {
+        bool grows = change->length > 0 && change->size_after > change->size_before;
+        bool is_in_size = size.newest != NULL && change->sequence <= size.newest->sequence;
+        bool torn = change->sectors_kept > 0 || (grows && is_in_size);
+        if (change->fate != ORR__FATE_WHOLE && change->sectors_kept < sector_count(inode, change))
+            orr__loss_tell(inode->disk, change->origin, torn ? ORR__FAULT_TORN : ORR__FAULT_LOST,
+                           change->sectors_kept);
+        else if (change->fate == ORR__FATE_LOST || (grows && !is_in_size) ||
+                 is_cut(inode, change, size))
+            orr__loss_tell(inode->disk, change->origin, ORR__FAULT_LOST, 0);
+    }
+}
+
 void orr__file_power_loss(struct orr__inode *inode, const char *name)
 {
     struct orr__file_body *file = &inode->file;
@@ -343,6 +403,7 @@ void orr__file_power_loss(struct orr__inode *inode, const char *name)
             inode->disk->rules.orders_data ? choose_ordered_size(inode) : choose_size(inode);
         trace_loss(inode, name, size.bytes, file->cache.size);
         settle(inode, size);
+        tell_ledger(inode, size);
     }
     orr__file_changes_drop(file);
     orr__bytes_copy(&file->cache, &file->durable);

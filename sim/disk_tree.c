@@ -280,7 +280,8 @@ static struct orr__name_change *push(struct orr__inode *from, const char *name_f
                                   .name_from = from != NULL ? orr__text_copy(name_from) : NULL,
                                   .name_to = to != NULL ? orr__text_copy(name_to) : NULL,
                                   .inode = inode,
-                                  .removed = removed};
+                                  .removed = removed,
+                                  .origin = disk->origin};
     if (disk->change_last != NULL)
         disk->change_last->next = change;
     else
@@ -405,7 +406,8 @@ static const struct orr__rules rules[] = {
                               .one_journal = true,
                               .orders_data = true,
                               .rename_flushes = true,
-                              .frees_carefully = true},
+                              .frees_carefully = true,
+                              .has_inodes = true},
     [ORR_FILE_SYSTEM_XFS] = {.keeps_order = true,
                              .one_journal = true,
                              .orders_data = true,
@@ -443,6 +445,21 @@ void orr__disk_destroy(struct orr__disk *disk)
     free(disk);
 }
 
+/* How many of a directory's pending changes come before the first that is named as lost. */
+static uint64_t kept_by_name(const struct orr__inode *directory)
+{
+    uint64_t count = 0;
+    const struct orr__name_change *change = directory->disk->change_first;
+    for (; change != NULL; change = change->next) {
+        if (change->from != directory && change->to != directory)
+            continue;
+        if (orr__loss_is_lost(directory->disk, change->origin))
+            break;
+        count++;
+    }
+    return count;
+}
+
 enum mood { NONE, ALL, SOME, MOODS };
 static const uint8_t mood_weights[MOODS] = {1, 1, 2};
 
@@ -457,6 +474,8 @@ static void choose_names(struct orr__inode *directory)
     if (mood == SOME)
         body->keep_count = orr__draw_below(node->world, ORR__SITE_DISK_NAME, ~directory->actor,
                                            directory->change_count, body->pending + 1);
+    if (directory->disk->loss_is_named)
+        body->keep_count = kept_by_name(directory);
     orr__story_line(node->world, node->name,
                     "disk: directory %" PRIu64 ": unsynced names: at least %" PRIu64 " of %" PRIu64
                     " kept",
@@ -501,6 +520,8 @@ static void settle_each(struct orr__disk *disk)
         uint64_t draw = mood == SOME ? orr__draw_below(node->world, ORR__SITE_DISK_NAME, ~node->id,
                                                        change->sequence, 2)
                                      : mood;
+        if (disk->loss_is_named)
+            draw = orr__loss_is_lost(disk, change->origin) ? NONE : ALL;
         change->kept =
             draw == ALL || (change->inode->is_directory && change->sequence <= keep_directories);
         if (change->kept && change->drags_directories && keep_directories < change->sequence)
@@ -518,6 +539,32 @@ static int compare_sequences(const void *a, const void *b)
     uint64_t left = *(const uint64_t *)a;
     uint64_t right = *(const uint64_t *)b;
     return left < right ? -1 : left > right ? 1 : 0;
+}
+
+/* The sequence of the first record of the journal that is named as lost, or UINT64_MAX. */
+static uint64_t first_named(const struct orr__disk *disk)
+{
+    uint64_t first = UINT64_MAX;
+    for (const struct orr__name_change *change = disk->change_first; change != NULL;
+         change = change->next)
+        if (change->sequence < first && orr__loss_is_lost(disk, change->origin))
+            first = change->sequence;
+    for (const struct orr__inode *inode = disk->first; inode != NULL; inode = inode->next) {
+        const struct orr__change *change = inode->is_directory ? NULL : inode->file.changes.head;
+        for (; change != NULL; change = change->next)
+            if (change->length == 0 && change->sequence < first &&
+                orr__loss_is_lost(disk, change->origin))
+                first = change->sequence;
+    }
+    return first;
+}
+
+static uint64_t count_below(const uint64_t *records, uint64_t count, uint64_t limit)
+{
+    uint64_t below = 0;
+    while (below < count && records[below] < limit)
+        below++;
+    return below;
 }
 
 /* The sequences of what the journal has not written yet, ascending. */
@@ -556,6 +603,8 @@ static void settle_journal(struct orr__disk *disk)
         if (mood == SOME)
             kept = orr__draw_below(node->world, ORR__SITE_DISK_NAME, ~node->id, disk->sequence,
                                    count + 1);
+        if (disk->loss_is_named)
+            kept = count_below(records, count, first_named(disk));
         orr__story_line(node->world, node->name,
                         "disk: journal: %" PRIu64 " of %" PRIu64 " records kept", kept, count);
         if (kept > 0)
@@ -573,6 +622,9 @@ static void settle_names(struct orr__disk *disk)
         settle_prefixes(disk);
     else
         settle_each(disk);
+    for (const struct orr__name_change *change = disk->change_first; change != NULL;
+         change = change->next)
+        orr__loss_tell(disk, change->origin, ORR__FAULT_LOST, 0);
     drop_changes(disk);
 }
 

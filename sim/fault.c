@@ -52,7 +52,7 @@ static const struct {
     [ORR__FAULT_BIT_ROT] = {"bit-rot", ORR_FAMILY_BIT_ROT, ORR__UNIT_COUNT},
     [ORR__FAULT_MISDIRECTED] = {"misdirected", ORR_FAMILY_MISDIRECTED, ORR__UNIT_COUNT},
     [ORR__FAULT_STUCK] = {"stuck", ORR_FAMILY_STUCK, ORR__UNIT_NONE},
-    [ORR__FAULT_POWER] = {"power-loss", ORR_FAMILY_POWER_LOSS, ORR__UNIT_NONE},
+    [ORR__FAULT_POWER] = {"power-loss", ORR_FAMILY_POWER_LOSS, ORR__UNIT_LOSS},
     [ORR__FAULT_KILLED] = {"killed", ORR_FAMILY_KILL, ORR__UNIT_NONE},
     [ORR__FAULT_PAUSED] = {"paused", ORR_FAMILY_PAUSE, ORR__UNIT_TIME},
     [ORR__FAULT_SKEWED] = {"skewed", ORR_FAMILY_CLOCK, ORR__UNIT_NONE},
@@ -62,11 +62,29 @@ static const struct {
     [ORR__FAULT_APART] = {"apart", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
     [ORR__FAULT_ERROR_ALONE] = {"error-alone", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
     [ORR__FAULT_NOT_WOKEN] = {"not-woken", ORR_FAMILY_REORDER, ORR__UNIT_NONE},
+    [ORR__FAULT_UNREACHABLE] = {"unreachable", ORR_FAMILY_UNREACHABLE, ORR__UNIT_NONE},
+    [ORR__FAULT_NO_ROUTE] = {"no-route", ORR_FAMILY_UNREACHABLE, ORR__UNIT_NONE},
+    [ORR__FAULT_EVICTED] = {"evicted", ORR_FAMILY_DISK_ERROR, ORR__UNIT_NONE},
+    [ORR__FAULT_OVERWRITES] = {"overwrites", ORR_FAMILY_MISDIRECTED, ORR__UNIT_COUNT},
+    [ORR__FAULT_UNHEARD] = {"unheard", ORR_FAMILY_KILL, ORR__UNIT_COUNT},
+    [ORR__FAULT_WRITTEN] = {"written", ORR_FAMILY_DISK_ERROR, ORR__UNIT_NONE},
+    [ORR__FAULT_TORN] = {"torn", ORR_FAMILY_POWER_LOSS, ORR__UNIT_COUNT},
 };
 
 const char *orr__fault_word(enum orr__fault_kind kind)
 {
     return kinds[kind].word;
+}
+
+const char *orr__astray_word(uint64_t value)
+{
+    static const char *const words[ORR__ASTRAY_COUNT] = {
+        [ORR__ASTRAY_DOUBLED] = "doubled",
+        [ORR__ASTRAY_OVERTAKEN] = "overtaken",
+        [ORR__ASTRAY_STALE] = "stale-copy",
+    };
+    orr__assert(value < ORR__ASTRAY_COUNT);
+    return words[value];
 }
 
 enum orr__fault_unit orr__fault_unit(enum orr__fault_kind kind)
@@ -137,7 +155,8 @@ static void note_point(const struct orr_world *world, const struct orr__point *p
     else if (kinds[point->kind].unit == ORR__UNIT_ERROR)
         fprintf(world->points, "%s = %s\n", name, orr_error_name(errors[point->kind]));
     else if (kinds[point->kind].unit == ORR__UNIT_ASTRAY)
-        fprintf(world->points, "%s = doubled\n%s = overtaken\n", name, name);
+        for (uint64_t value = 0; value < ORR__ASTRAY_COUNT; value++)
+            fprintf(world->points, "%s = %s\n", name, orr__astray_word(value));
     else
         fprintf(world->points, "%s = %s\n", name, kinds[point->kind].word);
 }
@@ -153,6 +172,15 @@ bool orr__strikes(struct orr_world *world, const struct orr__point *point)
         return strikes;
     return rate > 0 &&
            orr__draw_below(world, point->site, point->actor, point->occurrence, MILLION) < rate;
+}
+
+bool orr__follows(struct orr_world *world, const struct orr__point *point, uint64_t one_in)
+{
+    bool strikes = false;
+    note_point(world, point);
+    if (is_ruled(world, point, &strikes))
+        return strikes;
+    return orr__draw_below(world, point->site, point->actor, point->occurrence, one_in) == 0;
 }
 
 bool orr__happens(struct orr_world *world, const struct orr__point *point)
@@ -224,8 +252,11 @@ void orr__fault_write(FILE *out, const struct orr__point *point, uint64_t size)
     case ORR__UNIT_ERROR:
         fprintf(out, " %s", orr_error_name((int)size));
         break;
+    case ORR__UNIT_LOSS:
+        fputs(size == ORR__LOSS_ONLY ? " only" : "", out);
+        break;
     case ORR__UNIT_ASTRAY:
-        fputs(size == ORR__ASTRAY_DOUBLED ? " doubled" : " overtaken", out);
+        fprintf(out, " %s", orr__astray_word(size));
         break;
     }
 }

@@ -9,6 +9,7 @@
  *   lanes.c      a fuzzer's choices, laid over the seed's; fuzz/ what a fuzz target is made of
  *   fault.c      kinds of faults and their names; whether one strikes, and how hard
  *   replay_file.c what a replay file says of faults
+ *   future.c     a run that goes on in another way from an instant on (future.h)
  *   ledger.c     the rolling trace hash, injected faults, the story
  *   recorder.c   events as records for those who show them; timeline.c shows them as text
  *   witness.c   what one of two runs leaves that are to be compared
@@ -65,22 +66,22 @@ enum orr__site {
     ORR__SITE_SEGMENT_CUT,
     ORR__SITE_SEGMENT_LENGTH,
     ORR__SITE_RESET,
-    ORR__SITE_REFUSE,
+    ORR__SITE_REFUSE, /* whether a connect is refused; what it hears of an outage */
     ORR__SITE_PARTITION,
     ORR__SITE_PARTITION_TIME,
     ORR__SITE_DATAGRAM_LOSS,
     ORR__SITE_DATAGRAM_COPY,
     ORR__SITE_CRASH,
-    ORR__SITE_CRASH_KIND,
+    ORR__SITE_CRASH_KIND, /* power or process; whether what it has in flight is done */
     ORR__SITE_DOWN_TIME,
-    ORR__SITE_DISK_SECTOR,     /* whether an unsynced sector survives power loss */
-    ORR__SITE_DISK_SIZE,       /* whether an unsynced size survives */
-    ORR__SITE_DISK_NAME,       /* how many unsynced directory changes survive */
-    ORR__SITE_PORT,            /* ephemeral port */
-    ORR__SITE_DIRECTORY,       /* order of a directory listing */
-    ORR__SITE_CLOCK,           /* where a node's clocks start */
-    ORR__SITE_CANCEL,          /* whether a file operation is canceled in time */
-    ORR__SITE_LOOPBACK,        /* whether a segment to the same machine takes no time */
+    ORR__SITE_DISK_SECTOR, /* whether an unsynced sector survives power loss, or a failed sync */
+    ORR__SITE_DISK_SIZE,   /* whether an unsynced size survives */
+    ORR__SITE_DISK_NAME,   /* how many unsynced directory changes survive */
+    ORR__SITE_PORT,        /* ephemeral port */
+    ORR__SITE_DIRECTORY,   /* order of a directory listing */
+    ORR__SITE_CLOCK,       /* where a node's clocks start */
+    ORR__SITE_CANCEL,      /* whether a file operation is canceled in time */
+    ORR__SITE_LOOPBACK,    /* whether a segment to the same machine takes no time */
     ORR__SITE_PARTITION_PAUSE, /* from one partition to the next */
     ORR__SITE_PAUSE,           /* from one pause of a node to the next */
     ORR__SITE_PAUSE_TIME,
@@ -151,7 +152,7 @@ enum orr__fault_kind {
     ORR__FAULT_REFUSED,
     ORR__FAULT_RESET,
     ORR__FAULT_LOST,
-    ORR__FAULT_ASTRAY, /* a datagram is doubled, or overtaken */
+    ORR__FAULT_ASTRAY, /* a datagram is doubled, overtaken, or comes again later */
     ORR__FAULT_CUT,
     ORR__FAULT_CLOGGED,
     ORR__FAULT_SLOW, /* a link carries only so much */
@@ -174,14 +175,22 @@ enum orr__fault_kind {
     ORR__FAULT_APART,       /* a link finds its file, and makes the name later */
     ORR__FAULT_ERROR_ALONE, /* a poll is told of an error, and of nothing else */
     ORR__FAULT_NOT_WOKEN,   /* an accept that was canceled is woken instead of another */
+    ORR__FAULT_UNREACHABLE, /* who connects over a link hears that nobody is there, after a while */
+    ORR__FAULT_NO_ROUTE,    /* ... that no way leads there, at once */
+    ORR__FAULT_WRITTEN,     /* an fsync that fails has written some of it all the same */
+    ORR__FAULT_UNHEARD,     /* an operation in flight is done when its process dies */
+    ORR__FAULT_EVICTED,     /* pages that a failed sync has called clean are read again */
+    ORR__FAULT_OVERWRITES,  /* a misdirected write lands in another file */
+    ORR__FAULT_TORN,        /* what a write wrote, at power loss */
     ORR__FAULT_KIND_COUNT
 };
 
 /* The longest delay that a replay file can give. */
 #define ORR__LONGER_MAX_NS (60 * ORR_MINUTE)
 
-/* The two values of ASTRAY. */
-enum { ORR__ASTRAY_DOUBLED, ORR__ASTRAY_OVERTAKEN };
+/* The values of ASTRAY. A stale copy comes later, after newer ones. */
+enum { ORR__ASTRAY_DOUBLED, ORR__ASTRAY_OVERTAKEN, ORR__ASTRAY_STALE, ORR__ASTRAY_COUNT };
+const char *orr__astray_word(uint64_t value);
 
 /*
  * A point where a fault can strike. Its name, "owner/part#number" ("owner#number" without a part),
@@ -204,6 +213,8 @@ bool orr__strikes(struct orr_world *world, const struct orr__point *point);
 /* The same for what strikes by appointment, or because the scenario says so: true unless a replay
  * file keeps it off. */
 bool orr__happens(struct orr_world *world, const struct orr__point *point);
+/* The same for what another fault may bring along once it has struck: one time in so many. */
+bool orr__follows(struct orr_world *world, const struct orr__point *point, uint64_t one_in);
 /* How large a fault is that strikes: what was drawn, or what a replay file says, within bounds. */
 uint64_t orr__extent(struct orr_world *world, const struct orr__point *point, uint64_t drawn,
                      uint64_t low, uint64_t high);
@@ -213,6 +224,10 @@ int orr__error_at(struct orr_world *world, const struct orr__point *point, int e
 /* Enters it into the ledger, with its size (0 where its kind has none) and in words: "40 ms". */
 void orr__fault(struct orr_world *world, const struct orr__point *point, uint64_t size,
                 const char *format, ...) ORR_PRINTF(4, 5);
+/* Enters what a power loss has lost: a part of that fault, and no fault of its own. Where it is not
+ * named it is a comment. */
+void orr__ledger_loss(struct orr_world *world, const struct orr__point *point, uint64_t size,
+                      bool is_named);
 /* True when the family is on in this seed at all (and the world not healed). */
 bool orr__family_on(const struct orr_world *world, enum orr_fault_family family);
 
@@ -307,6 +322,10 @@ void orr__forget(struct orr_world *world, const void *owner);
 /* Runs the first of an owner's events about some object at once, whenever it was due. False if
  * there is none. O(events). */
 bool orr__hasten(struct orr_world *world, const void *owner);
+/* Takes the first of an owner's events that run that function: it will not. False if there is none.
+ * O(events). */
+bool orr__withdraw(struct orr_world *world, const void *owner, orr__event_run run,
+                   void **ret_object, uint64_t *ret_a);
 uint64_t orr__now(const struct orr_world *world);
 
 /* ---- processes and nodes --------------------------------------------------------------------- */
@@ -349,6 +368,7 @@ struct orr__life {
     struct orr__allocation *allocations; /* the node's memory, a doubly linked list */
     struct orr__watch *watches;          /* police.c: operations in flight, the newest first */
     struct orr__watch *watches_free;
+    struct orr__watch *writes; /* of them those that write to a file */
 };
 
 /* What names the nth loop of a node over all lives, and counts its choices. A loop that is closed
@@ -400,6 +420,7 @@ struct orr__libc {
     bool seeded;    /* srand was called in this life */
     uint32_t seed;
     uint64_t since_seed; /* values of rand since then */
+    uint16_t state48[3]; /* of drand48, while other code runs */
 };
 
 struct orr_node {
@@ -497,12 +518,16 @@ struct orr__link {
     uint64_t spread_ns;
     struct orr__obstacle *obstacle; /* NULL: there never was one */
     uint8_t distribution;           /* enum orr_latency */
+    uint8_t outage;                 /* of link.c: what is heard while nothing passes */
     char name[];                    /* "client->server" */
 };
 
 struct orr__link *orr__world_link(struct orr_world *world, const struct orr_node *from,
                                   const struct orr_node *to);
 bool orr__link_is_cut(const struct orr_world *world, const struct orr__link *link);
+/* What a sender hears at some time of a link that lets nothing pass: 0 = nothing, EHOSTUNREACH,
+ * ENETUNREACH. Decided when it is asked first; enters the ledger. */
+int orr__link_error(struct orr_world *world, struct orr__link *link);
 /* True if a packet would wait too long for the line: what can be lost is. */
 bool orr__link_is_full(const struct orr_world *world, const struct orr__link *link);
 /* From now to the arrival of a segment (datagram: of a datagram) with so many bytes, which is on
@@ -525,6 +550,10 @@ void orr__stack_destroy(struct orr__stack *stack);
 /* The life is over: every socket of it ends. POWER: silently. PROCESS: the system closes them, as
  * orr__socket_close. */
 void orr__stack_life_ended(struct orr__stack *stack, enum orr_crash kind);
+
+/* A link between the two lets nothing pass for a long time: the idle connections that began at `a`
+ * and lead to `b` will ask whether the peer is still there. */
+void orr__stacks_parted(struct orr__stack *a, const struct orr__stack *b);
 
 /* The bytes of a READV or WRITEV. */
 uint32_t orr__vectors_length(const struct orr_completion *completion);
@@ -567,6 +596,11 @@ void orr__disk_destroy(struct orr__disk *disk);
 /* Power loss: what was not synced survives by choice; open files are gone (orr__file_close was
  * called for each). */
 void orr__disk_power_loss(struct orr__disk *disk);
+/* The next one loses only what a replay file names, or (false) what the choices say. */
+void orr__disk_name_losses(struct orr__disk *disk, bool is_named);
+/* From here to the end the changes are those of an operation of the node. */
+void orr__disk_begin(struct orr__disk *disk, uint8_t op, uint64_t occurrence);
+void orr__disk_end(struct orr__disk *disk);
 
 /* All take effect at once and return >= 0 or -errno as Linux would. `base` is an open directory, or
  * NULL for the root. */
@@ -589,6 +623,8 @@ int orr__disk_unlink(struct orr__disk *disk, struct orr__file *base, const char 
                      enum orr_unlink_kind kind);
 int orr__disk_mkdir(struct orr__disk *disk, struct orr__file *base, const char *path,
                     uint32_t mode);
+/* True if nothing has that name, and it could be made. */
+bool orr__disk_lacks(struct orr__disk *disk, struct orr__file *base, const char *path);
 /* The name of a Unix socket: makes it, and tells the number of its inode, which no other ever gets.
  * ret_number NULL: only looks whether it could be made. -EADDRINUSE if something has the name. */
 int orr__disk_make_socket(struct orr__disk *disk, const char *path, uint64_t *ret_number);
@@ -604,6 +640,8 @@ int orr__file_allocate(struct orr__file *file, uint64_t offset, uint64_t length)
 int orr__file_stat(struct orr__file *file, struct orr_stat *ret_stat);
 /* Opened past the page cache: transfers are whole sectors. */
 bool orr__file_is_direct(const struct orr__file *file);
+/* What a write does at one go: a sector, or a page of the cache. */
+uint64_t orr__file_step(const struct orr__file *file);
 /* The first part of a range of a regular file that nobody has written; false if there is none, or
  * the node does not forbid to read it. */
 bool orr__file_unwritten(const struct orr__file *file, uint64_t offset, uint64_t length,
@@ -613,12 +651,19 @@ uint64_t orr__file_number(const struct orr__file *file);
 /* A mark of everything written to the file so far; fsync makes durable what came before the mark
  * taken at its submit (later writes stay unsynced: the kernel may or may not have caught them). */
 uint64_t orr__file_sync_mark(const struct orr__file *file);
-/* -EIO, though all is durable now: since the last call with this open file a sync by another one
- * failed, which is told to each open file once. */
+/* An error, though all is durable now: since the last call with this open file a sync by another
+ * one failed with it, which is told to each open file once. */
 int orr__file_sync(struct orr__file *file, uint64_t mark);
-/* fsync failed: the dirty pages up to the mark are dropped from what will ever be written, and
- * count as clean; reads go on to return them from the cache, until power loss. */
-void orr__file_sync_failed(struct orr__file *file, uint64_t mark);
+/* True if a sync up to the mark has data to write. */
+bool orr__file_is_dirty(const struct orr__file *file, uint64_t mark);
+/* fsync failed: the dirty pages up to the mark count as clean. What of them the disk has got is
+ * nothing, or a choice; the rest will never be written, and reads go on to return it from the
+ * cache, until power loss. */
+void orr__file_sync_failed(struct orr__file *file, uint64_t mark, bool has_written, int error);
+/* True if a clean page may hold what the disk does not. */
+bool orr__file_cache_differs(const struct orr__file *file);
+/* Clean pages are read from the disk again, and show what is there. */
+void orr__file_evict(struct orr__file *file);
 /* A sync of the next write alone does nothing, if the file was opened with SYNC. */
 void orr__file_lose_sync(struct orr__file *file);
 bool orr__file_is_sync(const struct orr__file *file);
@@ -632,5 +677,10 @@ void orr__file_flip_bit(struct orr__file *file, uint64_t offset, uint32_t bit);
 uint64_t orr__file_sectors(const struct orr__file *file);
 /* The next write reaches the disk at that sector instead of its own. */
 void orr__file_misdirect(struct orr__file *file, uint64_t sector);
+/* Other files on the disk that have bytes there; and the number of the nth of them, from 0 on. */
+uint64_t orr__file_others(const struct orr__file *file);
+uint64_t orr__file_other(const struct orr__file *file, uint64_t nth);
+/* And that sector is not one of its own file. */
+void orr__file_misdirect_into(struct orr__file *file, uint64_t number);
 
 #endif

@@ -11,6 +11,7 @@
  * can read when this one has died. Where a trace stands in the story's place there is no folding:
  * each fault is told among the events that it changed (recorder.h).
  */
+#include "future.h"
 #include "lanes.h"
 #include "witness.h"
 #include "replay_file.h"
@@ -190,6 +191,15 @@ static void write_ledger(const struct orr_world *world, const struct orr__point 
             world->now_ns / ORR_MILLISECOND, world->now_ns % ORR_MILLISECOND, what);
 }
 
+void orr__ledger_loss(struct orr_world *world, const struct orr__point *point, uint64_t size,
+                      bool is_named)
+{
+    if (world->ledger == NULL || world->failed)
+        return;
+    fputs(is_named ? "" : "# ", world->ledger);
+    write_ledger(world, point, size, "does not survive");
+}
+
 static void tell_fault(struct orr_world *world, const struct orr__point *point, const char *format,
                        const char *what)
 {
@@ -211,6 +221,8 @@ void orr__fault(struct orr_world *world, const struct orr__point *point, uint64_
     if (world->failed)
         return;
     enum orr_fault_family family = orr__fault_family(point->kind);
+    if (world->ahead != NULL)
+        orr__future_struck(world, point);
     world->faults++;
     world->faults_by_family[family]++;
     if (world->lanes != NULL)

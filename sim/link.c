@@ -14,6 +14,7 @@
  */
 #include "world.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,15 @@
 #define SLOW_DOUBLINGS 11u
 /* A datagram that would wait longer than that for the line is dropped. */
 #define LINE_QUEUE_NS (200 * ORR_MILLISECOND)
+/* What is heard of an outage, besides an errno: nothing; or nobody has asked yet. */
+#define OUTAGE_UNASKED 0u
+#define OUTAGE_SILENT 1u
+_Static_assert(EHOSTUNREACH > OUTAGE_SILENT && EHOSTUNREACH <= UINT8_MAX &&
+                   ENETUNREACH > OUTAGE_SILENT && ENETUNREACH <= UINT8_MAX,
+               "an outage is told by a byte");
+#define NO_ROUTE_ONE_IN 4u
+/* Shorter cuts end before an idle connection has asked its nine questions. */
+#define LONG_CUT_NS ORR_MINUTE
 #define NODES_FIRST 8u
 #define SLOTS_FIRST 4u
 
@@ -188,6 +198,31 @@ struct orr__point orr__link_point(const struct orr__link *link, enum orr__fault_
     };
 }
 
+static bool is_told(struct orr_world *world, struct orr__link *link, enum orr__fault_kind kind)
+{
+    struct orr__point point = orr__link_point(link, kind, ORR__SITE_REFUSE, false, 0);
+    point.part = "outage";
+    point.actor = ~link->id;
+    point.occurrence = kind == ORR__FAULT_NO_ROUTE ? 1 : 2;
+    if (!orr__strikes(world, &point))
+        return false;
+    link->outage = kind == ORR__FAULT_NO_ROUTE ? ENETUNREACH : EHOSTUNREACH;
+    orr__fault(world, &point, 0, "%s",
+               kind == ORR__FAULT_NO_ROUTE ? "no way leads there" : "nobody is there");
+    return true;
+}
+
+int orr__link_error(struct orr_world *world, struct orr__link *link)
+{
+    if (link->outage == OUTAGE_UNASKED) {
+        bool routed = orr__draw_below(world, ORR__SITE_REFUSE, ~link->id, 0, NO_ROUTE_ONE_IN) == 0;
+        link->outage = OUTAGE_SILENT;
+        if (!is_told(world, link, routed ? ORR__FAULT_NO_ROUTE : ORR__FAULT_UNREACHABLE))
+            (void)is_told(world, link, routed ? ORR__FAULT_UNREACHABLE : ORR__FAULT_NO_ROUTE);
+    }
+    return link->outage == OUTAGE_SILENT ? 0 : link->outage;
+}
+
 /* When the packet is on the line as a whole. */
 static uint64_t departure(const struct orr_world *world, struct orr__link *link, uint32_t bytes)
 {
@@ -260,7 +295,13 @@ void orr_world_set_link(struct orr_world *world, struct orr_node *from, struct o
                   " ns, spread %" PRIu64 " ns: there are %u distributions, and a minute is most",
                   from->name, to->name, (uint32_t)options->distribution, options->latency_ns,
                   options->spread_ns, (uint32_t)ORR_LATENCY_COUNT);
+    int unreachable = options->unreachable;
+    if (unreachable != 0 && unreachable != -EHOSTUNREACH && unreachable != -ENETUNREACH)
+        orr_fatal("orr_world_set_link: %s->%s: unreachable %d: it is 0, -EHOSTUNREACH or "
+                  "-ENETUNREACH",
+                  from->name, to->name, unreachable);
     struct orr__link *link = orr__world_link(world, from, to);
+    link->outage = unreachable == 0 ? OUTAGE_SILENT : (uint8_t)-unreachable;
     link->distribution = (uint8_t)options->distribution;
     link->latency_ns = options->latency_ns;
     link->spread_ns = options->spread_ns;
@@ -273,8 +314,13 @@ void orr__link_cut(struct orr_world *world, struct orr_node *from, struct orr_no
 {
     struct orr__obstacle *obstacle = obstacle_of(orr__world_link(world, from, to));
     uint64_t until_ns = orr__later(world, ns);
-    if (until_ns > obstacle->cut_until_ns)
-        obstacle->cut_until_ns = until_ns;
+    if (until_ns <= obstacle->cut_until_ns)
+        return;
+    obstacle->cut_until_ns = until_ns;
+    if (ns < LONG_CUT_NS)
+        return;
+    orr__stacks_parted(from->stack, to->stack);
+    orr__stacks_parted(to->stack, from->stack);
 }
 
 void orr_world_cut(struct orr_world *world, struct orr_node *from, struct orr_node *to, uint64_t ns)
@@ -344,11 +390,6 @@ void orr__links_mend(struct orr_world *world)
             mend_for_good(world, world->links[from].slots[i]);
 }
 
-void orr_node_isolate(struct orr_node *node, uint64_t ns)
-{
-    orr_world_split(node->world, &node, 1, ns);
-}
-
 static bool is_among(const struct orr_node *node, struct orr_node *const *nodes, uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++)
@@ -357,21 +398,30 @@ static bool is_among(const struct orr_node *node, struct orr_node *const *nodes,
     return false;
 }
 
+const char *orr__ways_text(uint32_t ways)
+{
+    if (ways == ORR__WAY_BOTH)
+        return "";
+    return ways == ORR_WAY_IN ? ": hears nobody" : ": nobody hears it";
+}
+
 void orr__links_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
-                      uint64_t ns)
+                      uint32_t ways, uint64_t ns)
 {
     for (struct orr_node *other = world->nodes; other != NULL; other = other->next) {
         if (is_among(other, nodes, count))
             continue;
         for (uint32_t i = 0; i < count; i++) {
-            orr__link_cut(world, nodes[i], other, ns);
-            orr__link_cut(world, other, nodes[i], ns);
+            if ((ways & ORR_WAY_OUT) != 0)
+                orr__link_cut(world, nodes[i], other, ns);
+            if ((ways & ORR_WAY_IN) != 0)
+                orr__link_cut(world, other, nodes[i], ns);
         }
     }
 }
 
-void orr_world_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
-                     uint64_t ns)
+static void split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
+                  uint32_t ways, uint64_t ns)
 {
     if (count == 0)
         return;
@@ -380,7 +430,27 @@ void orr_world_split(struct orr_world *world, struct orr_node *const *nodes, uin
     if (!orr__happens(world, &point))
         return;
     ns = orr__extent(world, &point, ns, 0, UINT64_MAX);
-    orr__links_split(world, nodes, count, ns);
-    orr__fault(world, &point, ns, "cut off for %" PRIu64 " ms, with %" PRIu32 " other%s",
-               ns / ORR_MILLISECOND, count - 1, ORR__S(count - 1));
+    orr__links_split(world, nodes, count, ways, ns);
+    orr__fault(world, &point, ns, "cut off for %" PRIu64 " ms, with %" PRIu32 " other%s%s",
+               ns / ORR_MILLISECOND, count - 1, ORR__S(count - 1), orr__ways_text(ways));
+}
+
+void orr_world_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
+                     uint64_t ns)
+{
+    split(world, nodes, count, ORR__WAY_BOTH, ns);
+}
+
+void orr_node_isolate(struct orr_node *node, uint64_t ns)
+{
+    split(node->world, &node, 1, ORR__WAY_BOTH, ns);
+}
+
+void orr_node_isolate_way(struct orr_node *node, enum orr_way way, uint64_t ns)
+{
+    if (way != ORR_WAY_IN && way != ORR_WAY_OUT)
+        orr_fatal("orr_node_isolate_way: %s: way %u: only ORR_WAY_IN and ORR_WAY_OUT exist, "
+                  "orr_node_isolate cuts both",
+                  node->name, (uint32_t)way);
+    split(node->world, &node, 1, (uint32_t)way, ns);
 }

@@ -33,7 +33,9 @@
  *
  * Loss is not simulated packet by packet. What a retransmission would repair shows as time only: a
  * flow whose path is cut, whose receiver is down or has no room to accept is `stalled`, its bytes
- * go back to unsent, and one event looks again after 200 ms, 400 ms, ... as TCP's timer does.
+ * go back to unsent, and one event looks again after 200 ms, 400 ms, ... as TCP's timer does. Where
+ * bytes arrive and the way back is cut, the sender is `unheard`: what it writes goes on to leave
+ * until that timer has run for the first time.
  */
 #ifndef ORR_SIM_NETWORK_H
 #define ORR_SIM_NETWORK_H
@@ -67,7 +69,9 @@ struct orr__flow {
     uint8_t ring_bits; /* the ring has, or had last, 2 to that power bytes; it only grows */
     uint8_t epoch;     /* segments of an earlier one were lost */
     uint8_t retries;
-    bool stalled : 1;         /* a retransmission is appointed */
+    bool stalled : 1;         /* nothing leaves before the retransmission */
+    bool timed : 1;           /* a retransmission is appointed */
+    bool unheard : 1;         /* the acknowledgment of what arrived was lost */
     bool window_underway : 1; /* a window update is on its way to the sender */
     bool hello_sent : 1;      /* the handshake's last packet; later segments follow it */
     bool hello_arrived : 1;
@@ -93,6 +97,7 @@ struct orr__end {
     bool shut_receive : 1;
     bool shut_send : 1;
     bool fin_received : 1;
+    bool asks : 1;         /* a keep-alive question is appointed */
     bool closed_first : 1; /* its FIN was sent before the peer's arrived: TIME_WAIT is here */
     uint32_t
         power_losses; /* the stack's when the end was made: another count now means it vanished */
@@ -111,6 +116,7 @@ struct orr__connection {
     uint8_t syn_count;
     bool instant;                /* Unix: the bytes take no time */
     bool severed;                /* a reset by choice is on its way to both ends */
+    bool hears_unreachable;      /* the answer to a SYN that was lost is on its way */
     struct orr__name *left_name; /* Unix: of the client that left before it was accepted */
     struct orr__end ends[2];     /* 0 connected, 1 accepted */
 };
@@ -369,6 +375,8 @@ void orr__connection_schedule(struct orr__connection *connection, uint64_t time_
                               orr__event_run run, void *object, uint64_t a);
 /* The SYN, or its answer, did not get through: it is sent again later. */
 void orr__connection_syn_lost(struct orr__connection *connection, const char *why);
+/* What the end hears of what it sends now and is lost: 0 = nothing, EHOSTUNREACH, ENETUNREACH. */
+int orr__end_unreachable(const struct orr__end *end);
 /* The listener lets go of the connection; its reference stays with the caller. */
 void orr__connection_leave_listener(struct orr__connection *connection);
 /* The client of a Unix connection leaves: who accepts it later is still told its name. */
@@ -408,8 +416,11 @@ void orr__end_vanish(struct orr__end *end);
 void orr__connections_vanish(struct orr__stack *of, const struct orr__stack *stack);
 /* What is on its way is lost, and is sent again later. */
 void orr__end_lose(struct orr__end *end);
-/* Looks again when TCP's retransmission timer would. */
+/* Nothing leaves until TCP's retransmission timer looks again. */
 void orr__end_stall(struct orr__end *end);
+/* What the end sent has arrived, and so has the acknowledgment, or it was lost. */
+void orr__end_heard(struct orr__end *end);
+void orr__end_unheard(struct orr__end *end);
 /* Sends a RST from one end to its peer; one that answers something is provoked again if it gets
  * lost. */
 void orr__end_send_reset(struct orr__end *from, bool answers);

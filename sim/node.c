@@ -7,6 +7,7 @@
  * third fsync of all its lives.
  */
 #include "libc/libc.h"
+#include "replay_file.h"
 #include "witness.h"
 #include "world.h"
 
@@ -193,12 +194,16 @@ void orr__node_crash(struct orr_node *node, const struct orr__point *point)
                   node->name);
     bool power = point->kind == ORR__FAULT_POWER;
     enum orr_crash kind = power ? ORR_CRASH_POWER : ORR_CRASH_PROCESS;
-    orr__fault(world, point, 0, power ? "loses power" : "is killed");
+    uint64_t loss = power ? orr__extent(world, point, 0, 0, ORR__LOSS_ONLY) : 0;
+    orr__fault(world, point, loss, power ? "loses power" : "is killed");
     orr__trace_hash(world, ORR__EVENT_CRASH, node->id, kind, node->lives);
+    for (struct orr__process *each = process->life->processes; each != NULL; each = each->next)
+        orr__operations_die(each);
     orr__record_dropped(node);
     run_crash_function(node);
     struct orr__life *life = orr__life_end(node, kind);
     if (power) {
+        orr__disk_name_losses(node->disk, loss == ORR__LOSS_ONLY);
         orr__disk_power_loss(node->disk);
         orr__clock_restart(node);
     }
@@ -411,6 +416,7 @@ void orr_node_wipe(struct orr_node *node)
     node->disk = orr__disk_create(node, &node->disk_options);
     node->world->damaged -= node->is_damaged ? 1 : 0;
     node->is_damaged = false;
+    orr__copies_forget(node->world, node);
     orr__trace_hash(node->world, ORR__EVENT_WIPE, node->id, node->lives, 0);
     orr__story_line(node->world, node->name, "gets an empty disk");
 }

@@ -80,12 +80,19 @@ uint32_t orr__cut_transfer(struct orr_node *node, uint8_t op, uint64_t occurrenc
     return cut;
 }
 
-/* How long a file operation takes. */
-static uint64_t op_latency(struct orr_node *node, uint8_t op, uint64_t occurrence)
+static bool is_sync(uint8_t op)
+{
+    return op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC;
+}
+
+/* How long an operation takes on a file, if it has one. */
+static uint64_t op_latency(struct orr_node *node, const struct orr__file *file, uint8_t op,
+                           uint64_t occurrence)
 {
     struct orr_world *world = node->world;
     uint64_t actor = orr__op_actor(node, op);
-    bool syncs = op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC;
+    bool syncs = is_sync(op) || ((op == ORR_OP_WRITE || op == ORR_OP_WRITEV) && file != NULL &&
+                                 orr__file_is_sync(file));
     uint64_t low_ns = syncs ? node->disk_options.sync_ns / 10 : node->disk_options.transfer_ns / 5;
     uint64_t mean_ns =
         (syncs ? node->disk_options.sync_ns : node->disk_options.transfer_ns) - low_ns;
@@ -174,23 +181,34 @@ static void meet_disk(struct orr_node *node, struct orr__file *file, uint8_t op,
                       uint64_t occurrence, uint64_t offset, uint32_t length)
 {
     if (op == ORR_OP_READ || op == ORR_OP_READV) {
+        orr__evict_read(node, file, op, occurrence);
         orr__spoil_read(node, file, op, occurrence, offset, length);
         return;
     }
-    orr__spoil_write(node, file, op, occurrence);
-    if (orr__file_is_sync(file) && orr__sync_is_lost(node, op, occurrence))
+    orr__spoil_write(node, file, op, occurrence, offset, length);
+    if (orr__file_is_sync(file) && orr__sync_is_lost(node, file, op, occurrence))
         orr__file_lose_sync(file);
 }
 
+static uint32_t transfer_length(const struct orr_completion *completion)
+{
+    bool vectors =
+        completion->request.op == ORR_OP_READV || completion->request.op == ORR_OP_WRITEV;
+    return vectors ? orr__vectors_length(completion)
+                   : completion->request.arguments.transfer.length;
+}
+
+/* At most `limit` bytes. */
 static int64_t transfer_file(struct orr__process *process, struct orr__file *file,
-                             struct orr_completion *completion)
+                             struct orr_completion *completion, uint32_t limit)
 {
     uint64_t occurrence = (uint64_t)completion->result;
     uint8_t op = completion->request.op;
     bool vectors = op == ORR_OP_READV || op == ORR_OP_WRITEV;
-    uint32_t length =
-        vectors ? orr__vectors_length(completion) : completion->request.arguments.transfer.length;
+    uint32_t length = transfer_length(completion);
     uint64_t offset = completion->request.arguments.transfer.offset;
+    if (length > limit)
+        length = limit;
     if (!orr__file_is_direct(file)) /* a cut inside a sector could not be gone on from */
         length = orr__cut_transfer(process->node, op, occurrence, length);
     meet_disk(process->node, file, op, occurrence, offset, length);
@@ -202,9 +220,9 @@ static int64_t transfer_file(struct orr__process *process, struct orr__file *fil
 }
 
 static int64_t policed_transfer(struct orr__process *process, struct orr__file *file,
-                                struct orr_completion *completion)
+                                struct orr_completion *completion, uint32_t limit)
 {
-    int64_t result = transfer_file(process, file, completion);
+    int64_t result = transfer_file(process, file, completion, limit);
     orr__police_read(process, file, completion, result);
     return result;
 }
@@ -252,23 +270,23 @@ static int64_t perform_path(struct orr__process *process, struct orr__file *base
 }
 
 static int64_t perform_file(struct orr__process *process, struct orr__file *file,
-                            struct orr_completion *completion, uint64_t mark)
+                            struct orr_completion *completion, uint64_t mark, uint32_t limit)
 {
     uint8_t op = completion->request.op;
-    int error = orr__disk_error(process->node, completion);
+    int error = orr__disk_error(process->node, file, completion, mark);
     switch (op) {
     case ORR_OP_FSYNC:
     case ORR_OP_FDATASYNC:
         if (error < 0)
-            orr__file_sync_failed(file, mark);
-        else if (!orr__sync_is_lost(process->node, op, (uint64_t)completion->result))
+            orr__sync_fails(process->node, file, completion, mark, error);
+        else if (!orr__sync_is_lost(process->node, file, op, (uint64_t)completion->result))
             error = orr__file_sync(file, mark);
         return error;
     case ORR_OP_READ:
     case ORR_OP_WRITE:
     case ORR_OP_READV:
     case ORR_OP_WRITEV:
-        return error < 0 ? error : policed_transfer(process, file, completion);
+        return error < 0 ? error : policed_transfer(process, file, completion, limit);
     case ORR_OP_TRUNCATE:
         return error < 0 ? error
                          : orr__file_truncate(file, completion->request.arguments.range.length);
@@ -281,11 +299,22 @@ static int64_t perform_file(struct orr__process *process, struct orr__file *file
     }
 }
 
+/* What it changes on the disk is known by its name. */
+static int64_t perform(struct orr__process *process, struct orr__file *file,
+                       struct orr_completion *completion, uint64_t mark, uint32_t limit)
+{
+    struct orr__disk *disk = process->node->disk;
+    orr__disk_begin(disk, completion->request.op, (uint64_t)completion->result);
+    int64_t result = perform_file(process, file, completion, mark, limit);
+    orr__disk_end(disk);
+    return result;
+}
+
 static void file_operation(struct orr__process *process, struct orr_completion *completion,
                            uint64_t mark)
 {
     struct orr__file *file = orr__file_of(process, completion->request.descriptor);
-    orr__ready(process, completion, perform_file(process, file, completion, mark));
+    orr__ready(process, completion, perform(process, file, completion, mark, UINT32_MAX));
 }
 
 /* ---- operations whose time comes later ------------------------------------------------------- */
@@ -337,6 +366,65 @@ static void file_done(struct orr_world *world, void *object, uint64_t mark)
         file_operation(process, completion, mark);
 }
 
+/* ---- operations that a crash finds in flight ------------------------------------------------- */
+
+#define UNHEARD_ONE_IN 2u
+#define IN_PART_ONE_IN 2u /* writes of them */
+
+/* How much of a write is done: all of it, or what a kernel that looks for signals has copied into
+ * the cache, page by page; of a DIRECT one, sectors. */
+static uint32_t done_bytes(const struct orr__process *process, const struct orr__file *file,
+                           const struct orr_completion *completion, const struct orr__point *point)
+{
+    uint32_t length = transfer_length(completion);
+    uint64_t offset = completion->request.arguments.transfer.offset;
+    uint64_t unit = orr__file_step(file);
+    if (length == 0)
+        return 0;
+    uint64_t drawn = 1 + orr__draw_below(process->world, ORR__SITE_OP_PARTIAL_LENGTH, ~point->actor,
+                                         point->occurrence, IN_PART_ONE_IN * (uint64_t)length);
+    if (drawn > length)
+        drawn = length;
+    uint64_t bytes = orr__extent(process->world, point, drawn, 1, length);
+    uint64_t end = (offset + bytes) / unit * unit;
+    if (bytes == length || end <= offset)
+        return bytes == length ? length : 0;
+    return (uint32_t)(end - offset);
+}
+
+/* A kernel's worker finishes what it has begun, or stops in the middle of a write, when the process
+ * is gone that would have heard of it. What has no effect is not worth a choice. */
+static void finish_unheard(struct orr__process *process, struct orr_completion *completion,
+                           uint64_t mark)
+{
+    uint8_t op = completion->request.op;
+    struct orr__file *file = orr__file_of(process, completion->request.descriptor);
+    const struct orr__point point = orr__op_point(
+        process->node, ORR__FAULT_UNHEARD, ORR__SITE_CRASH_KIND, op, (uint64_t)completion->result);
+    bool writes = op == ORR_OP_WRITE || op == ORR_OP_WRITEV;
+    if (op == ORR_OP_READ || op == ORR_OP_READV || op == ORR_OP_STAT ||
+        !orr__follows(process->world, &point, UNHEARD_ONE_IN))
+        return;
+    uint32_t limit = writes ? done_bytes(process, file, completion, &point) : 0;
+    if (writes)
+        orr__fault(process->world, &point, limit, "writes up to %u of %u bytes, and nobody hears",
+                   limit, transfer_length(completion));
+    else
+        orr__fault(process->world, &point, 0, "goes on to its end, and nobody hears");
+    (void)perform(process, file, completion, mark, limit);
+}
+
+void orr__operations_die(struct orr__process *process)
+{
+    void *object;
+    uint64_t mark;
+    while (orr__withdraw(process->world, process, file_done, &object, &mark)) {
+        struct orr_completion *completion = object;
+        if ((completion->request.backend_bits & ORR__CANCEL_ASKED) == 0)
+            finish_unheard(process, completion, mark);
+    }
+}
+
 /* ---- links ----------------------------------------------------------------------------------- */
 
 static void link_done(struct orr_world *world, void *object, uint64_t file)
@@ -346,11 +434,13 @@ static void link_done(struct orr_world *world, void *object, uint64_t file)
     struct orr__process *process = time_has_come(completion);
     if (process == NULL)
         return;
-    int error = orr__disk_error(process->node, completion);
+    struct orr__file *base = orr__file_of(process, completion->request.descriptor);
+    int error = orr__disk_error(process->node, base, completion, 0);
+    orr__disk_begin(process->node->disk, completion->request.op, (uint64_t)completion->result);
     if (error == 0)
-        error = orr__disk_link_file(process->node->disk,
-                                    orr__file_of(process, completion->request.descriptor), file,
+        error = orr__disk_link_file(process->node->disk, base, file,
                                     completion->request.arguments.path.path_new);
+    orr__disk_end(process->node->disk);
     orr__ready(process, completion, error);
 }
 
@@ -506,7 +596,7 @@ static bool is_overtaken(struct orr__process *process, struct orr_completion *co
     if (!orr__strikes(process->world, &point))
         return false;
     orr__fault(process->world, &point, 0, "takes effect later");
-    later(process, completion, op_latency(node, op, occurrence), run, occurrence);
+    later(process, completion, op_latency(node, NULL, op, occurrence), run, occurrence);
     return true;
 }
 
@@ -529,11 +619,10 @@ static void start_file_operation(struct orr__process *process, struct orr_comple
             orr__ready(process, completion, file_operation_on_socket(completion));
         return;
     }
-    bool syncs = op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC;
     struct orr__file *file = orr__file_of(process, completion->request.descriptor);
     /* What is no sync needs no mark: its number then tells simultaneous events apart. */
-    uint64_t mark = syncs && file != NULL ? orr__file_sync_mark(file) : occurrence;
-    uint64_t latency_ns = op_latency(process->node, op, occurrence);
+    uint64_t mark = is_sync(op) && file != NULL ? orr__file_sync_mark(file) : occurrence;
+    uint64_t latency_ns = op_latency(process->node, file, op, occurrence);
     bool sticks = orr__operation_sticks(process->node, op, occurrence);
     if (sticks || !is_link_apart(process, completion, occurrence, latency_ns))
         later(process, completion, latency_ns, sticks ? still_stuck : file_done, mark);

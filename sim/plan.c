@@ -6,6 +6,7 @@
  * The model: a list for each node of operations to come, by kind and number over all its lives (the
  * number in "server/fsync#3"). Each strikes once.
  */
+#include "future.h"
 #include "replay_file.h"
 #include "world.h"
 
@@ -143,6 +144,8 @@ static void note_crashes(const struct orr_node *node, uint8_t op, uint64_t occur
 
 void orr__plan_ended(struct orr_node *node, uint8_t op, uint64_t occurrence)
 {
+    if (node->world->ahead != NULL)
+        orr__future_ended(node->world, node->name, op, occurrence);
     note_crashes(node, op, occurrence);
     struct orr__plan *plan = take(node, op, occurrence, false);
     if (plan == NULL)
@@ -176,6 +179,35 @@ void orr__plans_begin(struct orr_node *node)
 {
     if (node->world->rulings != NULL)
         orr__rulings_appoint(node->world->rulings, node->name, take_appointment, node);
+}
+
+/* Takes what a replay file has appointed out of the node's plans. */
+static void drop_appointed(struct orr_node *node)
+{
+    struct orr__plan **at = &node->plans;
+    while (*at != NULL) {
+        struct orr__plan *plan = *at;
+        if (plan->used == NULL) {
+            at = &plan->next;
+            continue;
+        }
+        *at = plan->next;
+        free(plan);
+    }
+}
+
+void orr__plans_renew(struct orr_world *world)
+{
+    for (uint32_t i = 0; i < world->heap_count; i++) {
+        struct orr__event *event = &world->events[world->heap[i].event];
+        if (event->run == crash_as_appointed)
+            event->run = NULL;
+    }
+    for (struct orr_node *node = world->nodes; node != NULL; node = node->next) {
+        drop_appointed(node);
+        if (node->program != NULL)
+            orr__plans_begin(node);
+    }
 }
 
 void orr__plans_free(struct orr_node *node)

@@ -8,6 +8,10 @@
  * must still be garbage at the end, and is then given back as it was: an operation that receives
  * little, or fails, changes no more of the buffer than a kernel would.
  *
+ * Most of a large buffer has often never been used, and holds one value. To copy that, to fill it
+ * and to give it back would be most of the work: beyond the first HIDDEN bytes a rest of one value
+ * stays as it is. That nobody writes there is looked at all the same.
+ *
  * What is compared is the first and the last EDGE bytes of an operation; the middle of a larger one
  * is not looked at, for the sake of speed. A write of the very bytes that are there goes unseen.
  */
@@ -19,15 +23,15 @@
 #include <string.h>
 
 #define EDGE (UINT64_C(64) << 10)
-#define GARBAGE 0xdb
+#define HIDDEN UINT64_C(4096)
 
 /* ---- the parts that are looked at ------------------------------------------------------------ */
 
 /* Some bytes in a row, in the program's memory and in the copy. */
 struct part {
     uint8_t *bytes;
-    uint8_t *copy;
-    uint64_t at; /* where in the transfer */
+    uint64_t at;      /* where in the transfer */
+    uint64_t copy_at; /* where in the copy */
     uint64_t length;
 };
 
@@ -52,6 +56,12 @@ static uint64_t row(const struct orr__watch *watch, uint64_t at, uint64_t left, 
     return least(left, (at < EDGE ? EDGE : watch->length - EDGE) - at);
 }
 
+/* Where the copy has what is at `at`. */
+static uint64_t in_copy(const struct orr__watch *watch, uint64_t at)
+{
+    return watch->length > 2 * EDGE && at > EDGE ? at - (watch->length - 2 * EDGE) : at;
+}
+
 static bool next_part(const struct orr__watch *watch, struct cursor *cursor, struct part *ret_part)
 {
     while (cursor->piece < watch->piece_count && cursor->at < watch->length) {
@@ -64,12 +74,9 @@ static bool next_part(const struct orr__watch *watch, struct cursor *cursor, str
         }
         bool looked_at;
         uint64_t length = row(watch, cursor->at, left, &looked_at);
-        uint64_t in_copy = cursor->at;
-        if (watch->length > 2 * EDGE && in_copy >= EDGE)
-            in_copy -= watch->length - 2 * EDGE;
         *ret_part = (struct part){.bytes = (uint8_t *)piece->base + cursor->in_piece,
-                                  .copy = watch->copy + (looked_at ? in_copy : 0),
                                   .at = cursor->at,
+                                  .copy_at = in_copy(watch, cursor->at),
                                   .length = length};
         cursor->at += length;
         cursor->in_piece += length;
@@ -87,10 +94,46 @@ static bool narrow(struct part *part, uint64_t from, uint64_t to)
     if (first >= end)
         return false;
     part->bytes += first - part->at;
-    part->copy += first - part->at;
+    part->copy_at += first - part->at;
     part->length = end - first;
     part->at = first;
     return true;
+}
+
+static bool is_all(const uint8_t *bytes, uint64_t length, uint8_t value)
+{
+    return bytes[0] == value && memcmp(bytes, bytes + 1, length - 1) == 0;
+}
+
+/* ---- the rest of one value ------------------------------------------------------------------- */
+
+/* How many of the last bytes have that value, rounded down. */
+static uint64_t tail_of(const struct part *part, uint8_t value)
+{
+    uint64_t left = part->length;
+    for (uint64_t block = 4096; block >= 64; block /= 8)
+        while (left >= block && is_all(part->bytes + left - block, block, value))
+            left -= block;
+    return part->length - left;
+}
+
+static void find_rest(struct orr__watch *watch)
+{
+    struct cursor cursor = {0};
+    struct part part;
+    watch->rest_from = watch->length;
+    if (!watch->receives)
+        return;
+    while (next_part(watch, &cursor, &part))
+        watch->rest = part.bytes[part.length - 1];
+    cursor = (struct cursor){0};
+    watch->rest_from = least(watch->length, HIDDEN);
+    while (next_part(watch, &cursor, &part)) {
+        uint64_t tail = tail_of(&part, watch->rest);
+        uint64_t end = part.at + part.length - tail;
+        if (tail < part.length && end > HIDDEN)
+            watch->rest_from = end;
+    }
 }
 
 /* ---- what is found --------------------------------------------------------------------------- */
@@ -117,38 +160,47 @@ static void check_sent(const struct orr__watch *watch, uint64_t from, uint64_t t
     struct cursor cursor = {0};
     struct part part;
     while (next_part(watch, &cursor, &part)) {
-        if (!narrow(&part, from, to) || memcmp(part.bytes, part.copy, part.length) == 0)
+        if (!narrow(&part, from, to))
+            continue;
+        const uint8_t *copy = watch->copy + part.copy_at;
+        if (memcmp(part.bytes, copy, part.length) == 0)
             continue;
         uint64_t index = 0;
-        while (part.bytes[index] == part.copy[index])
+        while (part.bytes[index] == copy[index])
             index++;
-        report(watch, &part, index, part.copy[index]);
+        report(watch, &part, index, copy[index]);
         return;
     }
 }
 
-static bool is_garbage(const uint8_t *bytes, uint64_t length, uint8_t garbage)
+/* What the world has not written is as it was left: garbage, and the rest. */
+static bool is_untouched(const struct orr__watch *watch, const struct part *part, uint8_t value)
 {
-    return bytes[0] == garbage && memcmp(bytes, bytes + 1, length - 1) == 0;
+    if (is_all(part->bytes, part->length, value))
+        return true;
+    uint64_t index = 0;
+    while (part->bytes[index] == value)
+        index++;
+    report(watch, part, index, value);
+    return false;
 }
 
-/* What the world has not written is garbage still, and is given back as it was. */
-static void give_back_rest(const struct orr__watch *watch)
+/* Of it, what was made garbage is given back as it was. */
+static void give_back(const struct orr__watch *watch)
 {
     struct cursor cursor = {0};
     struct part part;
-    uint8_t garbage = orr__witness_garbage(watch->process->world, GARBAGE);
+    uint8_t garbage = orr__witness_garbage(watch->process->world, ORR__GARBAGE);
     while (next_part(watch, &cursor, &part)) {
-        if (!narrow(&part, watch->done, UINT64_MAX))
-            continue;
-        if (!is_garbage(part.bytes, part.length, garbage)) {
-            uint64_t index = 0;
-            while (part.bytes[index] == garbage)
-                index++;
-            report(watch, &part, index, garbage);
-            return;
+        struct part hidden = part;
+        if (narrow(&hidden, watch->done, watch->rest_from)) {
+            if (!is_untouched(watch, &hidden, garbage))
+                return;
+            memcpy(hidden.bytes, watch->copy + hidden.copy_at, hidden.length);
         }
-        memcpy(part.bytes, part.copy, part.length);
+        uint64_t from = watch->done > watch->rest_from ? watch->done : watch->rest_from;
+        if (narrow(&part, from, UINT64_MAX) && !is_untouched(watch, &part, watch->rest))
+            return;
     }
 }
 
@@ -165,14 +217,8 @@ static void find_pieces(struct orr__watch *watch)
         watch->one = (struct orr_vector){.base = arguments->datagram->buffer,
                                          .length = arguments->datagram->length};
     } else if (op == ORR_OP_READV || op == ORR_OP_WRITEV) {
-        size_t size = arguments->transfer.length * sizeof *watch->owned;
         watch->piece_count = arguments->transfer.length;
-        watch->owned = malloc(size + 1);
-        if (watch->owned == NULL)
-            orr_fatal("no memory to watch %u vectors", arguments->transfer.length);
-        if (size > 0)
-            memcpy(watch->owned, arguments->transfer.vectors, size);
-        watch->pieces = watch->owned;
+        watch->pieces = (const struct orr_vector *)(const void *)watch->argument_bytes;
         watch->length = orr__vectors_length(completion);
         return;
     } else {
@@ -184,7 +230,7 @@ static void find_pieces(struct orr__watch *watch)
 
 static void make_room(struct orr__watch *watch)
 {
-    size_t size = (size_t)least(watch->length, 2 * EDGE);
+    size_t size = (size_t)in_copy(watch, watch->rest_from);
     if (size <= watch->copy_capacity)
         return;
     free(watch->copy);
@@ -198,12 +244,15 @@ void orr__watch_memory(struct orr__watch *watch)
 {
     struct cursor cursor = {0};
     struct part part;
-    uint8_t garbage = orr__witness_garbage(watch->process->world, GARBAGE);
+    uint8_t garbage = orr__witness_garbage(watch->process->world, ORR__GARBAGE);
     watch->receives = (ORR__RECEIVES & ORR_OP_BIT(watch->completion->request.op)) != 0;
     find_pieces(watch);
+    find_rest(watch);
     make_room(watch);
     while (next_part(watch, &cursor, &part)) {
-        memcpy(part.copy, part.bytes, part.length);
+        if (!narrow(&part, 0, watch->rest_from))
+            continue;
+        memcpy(watch->copy + part.copy_at, part.bytes, part.length);
         if (watch->receives)
             memset(part.bytes, garbage, part.length);
     }
@@ -221,7 +270,7 @@ void orr__unwatch_memory(struct orr__watch *watch)
     if (watch->piece_count == 0 || watch->process->world->failed)
         return;
     if (watch->receives)
-        give_back_rest(watch);
+        give_back(watch);
     else
         check_sent(watch, 0, watch->length);
 }
@@ -239,6 +288,9 @@ bool orr__watch_uses(const struct orr__watch *watch, const void *memory, size_t 
         return true;
     for (uint32_t i = 0; i < watch->piece_count; i++)
         if (meets(watch->pieces[i].base, watch->pieces[i].length, memory, size))
+            return true;
+    for (uint32_t i = 0; i < watch->argument_count; i++)
+        if (meets(watch->arguments[i].memory, watch->arguments[i].size, memory, size))
             return true;
     return false;
 }

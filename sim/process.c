@@ -148,8 +148,8 @@ int orr__process_open(struct orr_node *node, const struct orr_options *options, 
     seat->opens++;
     if (node->process == NULL) {
         node->process = process;
-        node->libc.seeded = false;
         node->lives++;
+        orr__libc_born(node);
     }
     *ret_process = process;
     return 0;

@@ -65,14 +65,18 @@ struct orr__recorder {
     bool tells_story; /* what it writes stands in the place of the story's lines */
 };
 
-/* orr_scenario_run, with recorders (NULL = none). */
+struct orr__stem;
+
+/* orr_scenario_run, with recorders, and who follows it from another process (NULL = none). */
 int orr__scenario_run(const struct orr_scenario *scenario, const struct orr_run_options *options,
-                      struct orr__recorder *recorders, struct orr_outcome *ret_outcome);
+                      struct orr__recorder *recorders, struct orr__stem *stem,
+                      struct orr_outcome *ret_outcome);
 
 /* ---- timeline.c: the text forms -------------------------------------------------------------- */
 
 enum {
     ORR__TEXT_MAX = 400,      /* of what is said of one event */
+    ORR__WHO_TEXT_MAX = 64,   /* "! power-loss", "server" */
     ORR__COLUMNS_MAX = 12,    /* with more nodes than that a line is told as a list */
     ORR__WIDTH_DEFAULT = 160, /* where no terminal says how wide it is */
     ORR__WIDTH_MAX = 500,
@@ -95,6 +99,8 @@ struct orr__timeline {
 };
 
 void orr__timeline_open(struct orr__timeline *timeline, FILE *out, uint32_t width, bool is_fixed);
+/* Who stands in front of an event: its node, or the family of a fault. Returns `who`. */
+const char *orr__record_who(const struct orr__record *record, char who[ORR__WHO_TEXT_MAX]);
 /* What is said of an event beside its time and node. Returns `text`. */
 const char *orr__record_say(const struct orr__record *record, char text[ORR__TEXT_MAX]);
 

@@ -30,6 +30,7 @@ enum {
     WORDS_MAX = 6, /* more than any line has */
 };
 
+/* A section of a file: all of it, unless there are futures. */
 struct orr__rulings {
     struct orr__ruling *rulings; /* sorted by name */
     size_t count;
@@ -39,6 +40,9 @@ struct orr__rulings {
     uint64_t *cells; /* of lanes */
     size_t cell_count;
     bool only;
+    bool same;                 /* the section before goes on to rule */
+    struct orr__future ahead;  /* where it ends, ... */
+    struct orr__rulings *next; /* ... and what begins there; NULL = nothing does */
 };
 
 /* One line under way. */
@@ -140,7 +144,7 @@ bool orr__replay_time_parse(const char *text, uint64_t *ret_ns)
     return false;
 }
 
-static uint8_t operation_named(const char *name)
+uint8_t orr__operation_named(const char *name)
 {
     for (uint32_t op = 1; op < ORR_OP_COUNT; op++)
         if (strcmp(orr_op_name((uint8_t)op), name) == 0)
@@ -172,7 +176,7 @@ static bool take_error(const struct line *line, struct orr__ruling *ruling, int 
 {
     char part[ORR__POINT_NAME_MAX];
     part_of(ruling->name, part);
-    uint8_t op = operation_named(part);
+    uint8_t op = orr__operation_named(part);
     ruling->size = (uint64_t)error;
     ruling->has_size = true;
     ruling->kind = orr__fault_of_error(error, strcmp(part, "memory") == 0);
@@ -190,6 +194,13 @@ static bool take_error(const struct line *line, struct orr__ruling *ruling, int 
 static bool take_size(const struct line *line, struct orr__ruling *ruling, const char *text)
 {
     bool time = orr__fault_unit(ruling->kind) == ORR__UNIT_TIME;
+    if (orr__fault_unit(ruling->kind) == ORR__UNIT_LOSS && strcmp(text, "only") == 0) {
+        ruling->size = ORR__LOSS_ONLY;
+        ruling->has_size = true;
+        return true;
+    }
+    if (orr__fault_unit(ruling->kind) == ORR__UNIT_LOSS)
+        return refuse(line, "\"%s\": expected power-loss, or power-loss only", text);
     if (orr__fault_unit(ruling->kind) == ORR__UNIT_NONE)
         return refuse(line, "\"%s\": this fault has no size", text);
     if (time ? !orr__replay_time_parse(text, &ruling->size) : !parse_whole(text, &ruling->size))
@@ -208,12 +219,13 @@ static bool take_word(const struct line *line, struct orr__ruling *ruling, const
         ruling->keeps_off = true;
         return true;
     }
-    if (strcmp(word, "doubled") == 0 || strcmp(word, "overtaken") == 0) {
-        ruling->kind = ORR__FAULT_ASTRAY;
-        ruling->size = word[0] == 'd' ? ORR__ASTRAY_DOUBLED : ORR__ASTRAY_OVERTAKEN;
-        ruling->has_size = true;
-        return true;
-    }
+    for (uint64_t value = 0; value < ORR__ASTRAY_COUNT; value++)
+        if (strcmp(orr__astray_word(value), word) == 0) {
+            ruling->kind = ORR__FAULT_ASTRAY;
+            ruling->size = value;
+            ruling->has_size = true;
+            return true;
+        }
     for (uint32_t kind = 0; kind < ORR__FAULT_KIND_COUNT; kind++) {
         const char *known = orr__fault_word((enum orr__fault_kind)kind);
         ruling->kind = (enum orr__fault_kind)kind;
@@ -277,7 +289,7 @@ static bool take_operation(const struct line *line, struct orr__appointment *app
     if (number == NULL || !parse_whole(number + 1, &appointment->occurrence))
         return refuse(line, "\"%s\": expected an operation and its number, such as fsync#9", text);
     *number = '\0';
-    appointment->op = operation_named(text);
+    appointment->op = orr__operation_named(text);
     if (appointment->op == 0)
         return refuse(line, "no operation is called \"%s\"; a trace has their names", text);
     return true;
@@ -335,6 +347,8 @@ static bool take_lane(struct orr__rulings *rulings, struct orr__replay_head *hea
     const char *form = "expected lane NAME#N = BYTES, such as lane op-error/server/fsync#3 = 00ff";
     char *number = line->count == 4 ? strrchr(line->words[1], '#') : NULL;
     uint64_t place;
+    if (head->future_count > 0)
+        return refuse(line, "lane: in a future its seed answers alone; lanes stand above it");
     if (number == NULL || strcmp(line->words[2], "=") != 0 || !parse_whole(number + 1, &place))
         return refuse(line, "%s", form);
     *number = '\0';
@@ -434,34 +448,124 @@ static bool begins_check(const char *text)
     return strncmp(text, "check", 5) == 0 && is_blank(text[5]);
 }
 
-static bool take_line(struct orr__rulings *rulings, struct orr__replay_head *head,
+/* A word of one digit or more. */
+static size_t digits_of(const char *text)
+{
+    size_t length = strspn(text, "0123456789");
+    return length > 0 && is_blank(text[length]) ? length : 0;
+}
+
+static bool begins_future(const char *text)
+{
+    text += strspn(text, " \t");
+    return strncmp(text, "future", 6) == 0 && is_blank(text[6]) &&
+           digits_of(text + 6 + strspn(text + 6, " \t")) > 0;
+}
+
+/* Cuts off a comment, and blanks at the end. */
+static void trim(char *text)
+{
+    size_t length = 0;
+    while (text[length] != '\0' &&
+           !(text[length] == '#' && length > 0 && is_blank(text[length - 1])))
+        length++;
+    while (length > 0 && is_blank(text[length - 1]))
+        length--;
+    text[length] = '\0';
+}
+
+/* "future SEED from INSTANT": the instant is the rest of the line. */
+static bool read_future(struct line *line, struct orr__future *future)
+{
+    char *number = line->text + strspn(line->text, " \t") + sizeof "future" - 1;
+    number += strspn(number, " \t");
+    char *from = number + digits_of(number);
+    from += strspn(from, " \t");
+    number[digits_of(number)] = '\0';
+    if (!parse_whole(number, &future->seed))
+        return refuse(line, "\"%s\" is no seed: a number from 0 to 18446744073709551615", number);
+    if (strncmp(from, "from", 4) != 0 || !is_blank(from[4]))
+        return refuse(line, "expected future SEED from INSTANT");
+    from += 4;
+    from += strspn(from, " \t");
+    trim(from);
+    future->line = line->number;
+    return orr__instant_parse(from, &future->instant) ||
+           refuse(line, "\"%.60s\" is not " ORR__INSTANT_WANTED, from);
+}
+
+/* Ends the section, and begins the next. */
+static bool take_future(struct orr__rulings **rulings, struct orr__replay_head *head,
+                        struct line *line)
+{
+    struct orr__future future = {.seed = 0};
+    if (!read_future(line, &future))
+        return false;
+    if (head->future_count == ORR__REPLAY_FUTURES_MAX)
+        return refuse(line, "no more than %d futures", ORR__REPLAY_FUTURES_MAX);
+    head->future_count++;
+    head->future_seed = future.seed;
+    if (*rulings == NULL)
+        return true;
+    (*rulings)->next = calloc(1, sizeof **rulings);
+    if ((*rulings)->next == NULL)
+        return no_memory(line);
+    (*rulings)->ahead = future;
+    *rulings = (*rulings)->next;
+    return true;
+}
+
+/* "only", "same": a word alone. */
+static bool take_mode(struct orr__rulings *rulings, const struct orr__replay_head *head,
+                      const struct line *line)
+{
+    bool same = line->words[0][0] == 's';
+    if (same && head->future_count == 0)
+        return refuse(line, "same: as what? There is no line \"future SEED from INSTANT\" above");
+    if (rulings == NULL)
+        return true;
+    rulings->same = rulings->same || same;
+    rulings->only = rulings->only || !same;
+    if (rulings->same && (rulings->only || rulings->count + rulings->appointment_count > 0))
+        return refuse(line, "same, and something else: what rules from this instant on?");
+    return true;
+}
+
+static bool is_mode(const struct line *line)
+{
+    return line->count == 1 &&
+           (strcmp(line->words[0], "only") == 0 || strcmp(line->words[0], "same") == 0);
+}
+
+static bool take_line(struct orr__rulings **section, struct orr__replay_head *head,
                       struct line *line)
 {
     if (begins_check(line->text))
         return take_check(head, line);
+    if (begins_future(line->text))
+        return take_future(section, head, line);
+    struct orr__rulings *rulings = *section;
     if (!split(line))
         return false;
     if (line->count == 0)
         return true;
     const char *second = line->count > 1 ? line->words[1] : "";
-    if (strcmp(line->words[0], "lane") == 0)
-        return take_lane(rulings, head, line);
-    if (line->count == 1 && strcmp(line->words[0], "only") == 0) {
-        if (rulings != NULL)
-            rulings->only = true;
-        return true;
-    }
+    if (is_mode(line))
+        return take_mode(rulings, head, line);
+    if (rulings != NULL && rulings->same && !is_head(line))
+        return refuse(line, "same, and something else: what rules from this instant on?");
     if (strcmp(second, "=") == 0 || strcmp(second, "+=") == 0)
         return take_ruling(rulings, line);
     if (strcmp(second, "crash") == 0 || strcmp(second, "kill") == 0)
         return take_appointment(rulings, line);
+    if (strcmp(line->words[0], "lane") == 0)
+        return take_lane(rulings, head, line);
     if (is_head(line))
         return take_head(head, line);
-    return refuse(
-        line,
-        "\"%s\": expected scenario, parameter, seed, check, only, lane, NODE crash @ ..., or "
-        "a fault such as server/fsync#3 = EIO",
-        line->words[0]);
+    return refuse(line,
+                  "\"%s\": expected scenario, parameter, seed, check, only, lane, future, NODE "
+                  "crash @ ..., or a fault such as server/fsync#3 = EIO",
+                  line->words[0]);
 }
 
 /* ---- the whole file -------------------------------------------------------------------------- */
@@ -506,7 +610,7 @@ static bool take_lines(struct orr__rulings *rulings, const char *text,
             return refuse(&line, "longer than %d bytes", LINE_BYTES_MAX - 1);
         memcpy(line.text, text, length);
         line.text[length] = '\0';
-        if (!take_line(rulings, head, &line))
+        if (!take_line(&rulings, head, &line))
             return false;
         text += length + (text[length] == '\n' ? 1 : 0);
     }
@@ -522,9 +626,13 @@ struct orr__rulings *orr__rulings_parse(const char *text, char why[ORR__WHY_MAX]
         return NULL;
     }
     bool right = take_lines(rulings, text, &head, why);
-    if (right && rulings->count > 1)
-        qsort(rulings->rulings, rulings->count, sizeof *rulings->rulings, by_name);
-    if (right && check_doubles(rulings, why))
+    for (struct orr__rulings *section = rulings; right && section != NULL;
+         section = section->next) {
+        if (section->count > 1)
+            qsort(section->rulings, section->count, sizeof *section->rulings, by_name);
+        right = check_doubles(section, why);
+    }
+    if (right)
         return rulings;
     orr__rulings_free(rulings);
     return NULL;
@@ -540,12 +648,29 @@ bool orr__replay_head_parse(const char *text, struct orr__replay_head *ret_head,
 
 void orr__rulings_free(struct orr__rulings *rulings)
 {
-    if (rulings == NULL)
-        return;
-    free(rulings->rulings);
-    free(rulings->appointments);
-    free(rulings->cells);
-    free(rulings);
+    while (rulings != NULL) {
+        struct orr__rulings *next = rulings->next;
+        free(rulings->rulings);
+        free(rulings->appointments);
+        free(rulings->cells);
+        free(rulings);
+        rulings = next;
+    }
+}
+
+struct orr__future *orr__rulings_future(struct orr__rulings *section)
+{
+    return section->next != NULL ? &section->ahead : NULL;
+}
+
+struct orr__rulings *orr__rulings_next(const struct orr__rulings *section)
+{
+    return section->next;
+}
+
+bool orr__rulings_same(const struct orr__rulings *section)
+{
+    return section->same;
 }
 
 /* ---- answers --------------------------------------------------------------------------------- */

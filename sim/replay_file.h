@@ -5,12 +5,14 @@
 #ifndef ORR_SIM_REPLAY_FILE_H
 #define ORR_SIM_REPLAY_FILE_H
 
+#include "future.h"
 #include "internal.h"
 
 enum {
     ORR__POINT_NAME_MAX = 112, /* "client->server/segment#" and a number */
     ORR__WHY_MAX = 256,        /* of a sentence that says what is wrong */
     ORR__REPLAY_PARAMETERS_MAX = 32,
+    ORR__REPLAY_FUTURES_MAX = 16,
 };
 
 /* What the size of a fault is. */
@@ -19,8 +21,11 @@ enum orr__fault_unit {
     ORR__UNIT_COUNT,
     ORR__UNIT_TIME,   /* ns */
     ORR__UNIT_ERROR,  /* an errno, and the fault's word */
+    ORR__UNIT_LOSS,   /* what power loss loses: 0 = what the seed says, or ORR__LOSS_ONLY */
     ORR__UNIT_ASTRAY, /* ORR__ASTRAY_..., and the fault's word */
 };
+
+enum { ORR__LOSS_ONLY = 1 }; /* what the file names: disk_named.c */
 
 /* fault.c */
 const char *orr__fault_word(enum orr__fault_kind kind);
@@ -69,6 +74,8 @@ struct orr__replay_head {
         char text[128]; /* NAME=VALUE */
     } parameters[ORR__REPLAY_PARAMETERS_MAX];
     char check[256]; /* the check that it makes fail, or "" */
+    uint32_t future_count;
+    uint64_t future_seed; /* of the last one */
     uint64_t *cells; /* of its lanes (lanes.h): room for `cells_max`, which may be less than there
                         are; the caller's */
     size_t cells_max;
@@ -85,6 +92,13 @@ bool orr__replay_head_parse(const char *text, struct orr__replay_head *ret_head,
 /* "40ms", "1.5s", "250us", "7ns". */
 bool orr__replay_time_parse(const char *text, uint64_t *ret_ns);
 void orr__rulings_free(struct orr__rulings *rulings);
+/* Where a section ends, or NULL: it is the last; the next one; and whether that leaves in force
+ * what ruled before. */
+struct orr__future *orr__rulings_future(struct orr__rulings *section);
+struct orr__rulings *orr__rulings_next(const struct orr__rulings *section);
+bool orr__rulings_same(const struct orr__rulings *section);
+/* The operation of that name, or 0. */
+uint8_t orr__operation_named(const char *name);
 /* What it says of a point, which is noted as used; or NULL. */
 const struct orr__ruling *orr__rulings_find(struct orr__rulings *rulings,
                                             const struct orr__point *point);

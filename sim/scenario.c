@@ -2,6 +2,7 @@
  * scenario.c: one run of a scenario in this process: parameters checked, a world made, faults
  * chosen by the swarm, the scenario's function called, and what became of it written down.
  */
+#include "future.h"
 #include "lanes.h"
 #include "libc/libc.h"
 #include "replay_file.h"
@@ -162,6 +163,9 @@ static void tell_end(struct orr_world *world)
             completions, ORR__S(completions));
     if (world->rulings != NULL)
         orr__rulings_tell_unused(world->rulings, world->story);
+    if (world->ahead != NULL)
+        fprintf(world->story, "unused: line %" PRIu32 ": the run ended before %s\n",
+                world->ahead->line, world->ahead->instant.text);
 }
 
 static void fill_outcome(const struct orr_world *world, struct orr_outcome *outcome)
@@ -188,18 +192,16 @@ static void fill_outcome(const struct orr_world *world, struct orr_outcome *outc
  * library must be the same in every run. */
 static void run_inside(struct orr_world *world, const struct orr_scenario *scenario)
 {
-    uint16_t state48[3];
-    orr__libc_begin(world, state48);
+    orr__libc_begin(world);
     struct orr__scope before = orr__scope_enter(world, NULL);
     scenario->run(world);
     orr__scope_leave(before);
-    orr__libc_end(state48);
 }
 
 int orr_scenario_run(const struct orr_scenario *scenario, const struct orr_run_options *options,
                      struct orr_outcome *ret_outcome)
 {
-    return orr__scenario_run(scenario, options, NULL, ret_outcome);
+    return orr__scenario_run(scenario, options, NULL, NULL, ret_outcome);
 }
 
 /* What lies over the seed: the caller's, or what the options and the replay file say; NULL if that
@@ -231,7 +233,8 @@ static void close_lanes(const struct orr_run_options *options, struct orr_lanes 
 }
 
 int orr__scenario_run(const struct orr_scenario *scenario, const struct orr_run_options *options,
-                      struct orr__recorder *recorders, struct orr_outcome *ret_outcome)
+                      struct orr__recorder *recorders, struct orr__stem *stem,
+                      struct orr_outcome *ret_outcome)
 {
     memset(ret_outcome, 0, sizeof *ret_outcome);
     for (size_t i = 0; i < options->parameter_count; i++)
@@ -252,9 +255,11 @@ int orr__scenario_run(const struct orr_scenario *scenario, const struct orr_run_
     orr_world_police(world);
     world->scenario = scenario;
     world->options = options;
+    world->stem = stem;
+    world->position = stem != NULL ? stem->position : NULL;
     world->live_hash = options->live_hash;
     world->witness = options->witness;
-    world->rulings = rulings;
+    orr__world_rule(world, rulings);
     world->ledger = options->ledger;
     world->points = options->points;
     if (options->untold != NULL)

@@ -199,6 +199,16 @@ static void refuse_bytes(struct orr__end *end)
     orr__end_reset(end);
 }
 
+/* The peer acknowledges what has arrived, if it is more than an acknowledgment itself. */
+static void acknowledge(struct orr__end *from, bool asks)
+{
+    const struct orr_world *world = from->connection->world;
+    if (!orr__link_is_cut(world, from->peer->out.link))
+        orr__end_heard(from);
+    else if (asks)
+        orr__end_unheard(from);
+}
+
 static void deliver(struct orr__end *from, uint32_t bytes, uint32_t flags)
 {
     struct orr__end *to = from->peer;
@@ -207,7 +217,7 @@ static void deliver(struct orr__end *from, uint32_t bytes, uint32_t flags)
         refuse_bytes(to);
         return;
     }
-    from->out.retries = 0;
+    acknowledge(from, bytes > 0 || (flags & SEGMENT_FIN) != 0);
     from->out.arrived += bytes;
     if ((flags & SEGMENT_HELLO) != 0)
         from->out.hello_arrived = true;

@@ -112,12 +112,14 @@ const char *orr__record_say(const struct orr__record *record, char text[ORR__TEX
 
 /* ---- the list -------------------------------------------------------------------------------- */
 
-static void say_who(const struct orr__record *record, char who[64])
+const char *orr__record_who(const struct orr__record *record, char who[ORR__WHO_TEXT_MAX])
 {
     if (record->kind == ORR__RECORD_FAULT)
-        snprintf(who, 64, "! %s", orr_fault_family_name(record->family));
+        snprintf(who, ORR__WHO_TEXT_MAX, "! %s", orr_fault_family_name(record->family));
     else
-        snprintf(who, 64, "%.60s", record->kind == ORR__RECORD_FAILED ? "! failed" : record->who);
+        snprintf(who, ORR__WHO_TEXT_MAX, "%.60s",
+                 record->kind == ORR__RECORD_FAILED ? "! failed" : record->who);
+    return who;
 }
 
 static void say_time(uint64_t ns, char time[40])
@@ -129,11 +131,11 @@ static void say_time(uint64_t ns, char time[40])
 static void list(const struct orr__timeline *timeline, const struct orr__record *record)
 {
     char time[40];
-    char who[64];
+    char who[ORR__WHO_TEXT_MAX];
     char text[ORR__TEXT_MAX];
     say_time(record->time_ns, time);
-    say_who(record, who);
-    fprintf(timeline->out, "%s%-*s %s\n", time, WHO_WIDTH, who, orr__record_say(record, text));
+    fprintf(timeline->out, "%s%-*s %s\n", time, WHO_WIDTH, orr__record_who(record, who),
+            orr__record_say(record, text));
 }
 
 /* ---- columns --------------------------------------------------------------------------------- */

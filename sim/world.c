@@ -5,6 +5,7 @@
  * number, so that simultaneous events come in any order and an unrelated event elsewhere moves
  * none. Idle time is skipped. Once a check has failed nothing moves any more.
  */
+#include "future.h"
 #include "libc/libc.h"
 #include "witness.h"
 #include "replay_file.h"
@@ -113,20 +114,42 @@ static bool is_about_object(const struct orr__event *event, const void *owner)
     return event->owner == owner && event->run != NULL && event->object != owner;
 }
 
-bool orr__hasten(struct orr_world *world, const void *owner)
+/* Takes the first event of an owner about an object, that runs that function, or (NULL) any. */
+static bool take_first(struct orr_world *world, const void *owner, orr__event_run run,
+                       struct orr__event *ret_event)
 {
     const struct orr__heap_node *first = NULL;
     for (uint32_t i = 0; i < world->heap_count; i++) {
         const struct orr__heap_node *node = &world->heap[i];
-        if (is_about_object(&world->events[node->event], owner) &&
+        const struct orr__event *event = &world->events[node->event];
+        if (is_about_object(event, owner) && (run == NULL || event->run == run) &&
             (first == NULL || before(node, first)))
             first = node;
     }
     if (first == NULL)
         return false;
-    struct orr__event event = world->events[first->event];
+    *ret_event = world->events[first->event];
     world->events[first->event].run = NULL; /* as if it was forgotten */
+    return true;
+}
+
+bool orr__hasten(struct orr_world *world, const void *owner)
+{
+    struct orr__event event;
+    if (!take_first(world, owner, NULL, &event))
+        return false;
     event.run(world, event.object, event.a);
+    return true;
+}
+
+bool orr__withdraw(struct orr_world *world, const void *owner, orr__event_run run,
+                   void **ret_object, uint64_t *ret_a)
+{
+    struct orr__event event;
+    if (!take_first(world, owner, run, &event))
+        return false;
+    *ret_object = event.object;
+    *ret_a = event.a;
     return true;
 }
 
@@ -137,7 +160,17 @@ uint64_t orr__now(const struct orr_world *world)
 
 bool orr__world_step(struct orr_world *world, uint64_t limit_ns)
 {
-    while (!world->failed && world->heap_count > 0 && world->heap[0].time_ns <= limit_ns) {
+    while (!world->failed) {
+        bool is_event = world->heap_count > 0 && world->heap[0].time_ns <= limit_ns;
+        if (world->position != NULL)
+            *world->position = world->events_run;
+        if (world->ahead != NULL &&
+            orr__future_is_due(world, is_event ? world->heap[0].time_ns : limit_ns)) {
+            orr__future_begin(world);
+            continue;
+        }
+        if (!is_event)
+            break;
         struct orr__heap_node top = world->heap[0];
         struct orr__event event = world->events[top.event];
         heap_pop(world);
@@ -215,6 +248,7 @@ struct orr_world *orr__world_new(uint64_t seed, struct orr_lanes *lanes, FILE *t
     orr__interpose();
     orr__process_host();
     world->seed = seed;
+    world->choice_seed = seed;
     world->lanes = lanes;
     world->hash = orr__mix(seed, ORR__SITE_COUNT);
     world->events_max = ORR_EVENTS_MAX_DEFAULT;
@@ -224,6 +258,7 @@ struct orr_world *orr__world_new(uint64_t seed, struct orr_lanes *lanes, FILE *t
     world->faults_until_ns = UINT64_MAX;
     world->down_max = UINT32_MAX;
     world->damaged_max = UINT32_MAX;
+    world->copies_max = UINT32_MAX;
     if (trace != NULL) {
         orr__timeline_open(&world->lines, trace, 0, false);
         orr__world_record(world, &world->lines.recorder);
@@ -286,7 +321,8 @@ void orr_world_destroy(struct orr_world *world)
     }
     orr__links_free(world);
     orr__rings_free(world);
-    orr__rulings_free(world->rulings);
+    orr__copies_forget(world, NULL);
+    orr__rulings_free(world->file);
     free(world->heap);
     free(world->events);
     free(world);
@@ -341,8 +377,11 @@ bool orr_check_sometimes(struct orr_world *world, bool condition, const char *te
                   ORR_SOMETIMES_MAX);
     if (i == world->sometimes_count)
         world->sometimes[world->sometimes_count++] = (struct orr__sometimes){.text = text};
-    if (condition && !world->failed)
+    if (condition && !world->failed) {
         world->sometimes[i].seen++;
+        if (world->ahead != NULL)
+            orr__future_seen(world, text);
+    }
     return condition;
 }
 

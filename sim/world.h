@@ -25,6 +25,8 @@ struct orr__event {
 };
 
 struct orr__rulings;
+struct orr__future;
+struct orr__stem;
 
 #define ORR__EVENT_NONE UINT32_MAX
 #define ORR__WORKLOAD_SITES_MAX 64
@@ -49,6 +51,7 @@ struct orr__links {
     uint32_t count;
 };
 
+struct orr__damage;
 struct orr__ring; /* memory for the bytes in a connection, that nobody uses (ring.c) */
 #define ORR__RING_SIZES (ORR__RING_BITS_MAX - ORR__RING_BITS_FIRST + 1)
 
@@ -63,6 +66,7 @@ struct orr__fold {
 
 struct orr_world {
     uint64_t seed;
+    uint64_t choice_seed; /* the same, or that of a future: what answers draws */
     uint64_t now_ns;
     uint64_t hash;
     uint64_t *live_hash;
@@ -90,12 +94,20 @@ struct orr_world {
     uint64_t faults_until_ns; /* ... or from here on */
     uint32_t damaged;         /* nodes whose disks chance has damaged */
     uint32_t damaged_max;
+    uint32_t copies_max;           /* of a datum that chance may damage */
+    struct orr__damage *damages;   /* so far, if they are bounded */
     uint32_t down_max;             /* nodes that chance has crashed, at one time */
     struct orr_disk_options disks; /* of the nodes to come; no defaults left open */
     bool healed;
     struct orr_lanes *lanes;            /* a fuzzer's choices (lanes.h), or NULL; not its own */
     const struct orr__answers *answers; /* NULL = none */
-    struct orr__rulings *rulings;       /* what a replay file says, or NULL */
+    struct orr__rulings *rulings;       /* what a replay file says now, or NULL */
+    struct orr__rulings *section;       /* of the replay file: where the run is */
+    struct orr__rulings *file;          /* all of it */
+    struct orr__future *ahead;          /* NULL = the run goes on as it does */
+    bool is_instant_named;              /* what names the instant ahead has come to pass */
+    struct orr__stem *stem;             /* who may branch the run, or NULL */
+    uint64_t *position;                 /* gets the number of the last instant, or NULL */
     struct {
         uint64_t id;
         uint64_t count;
@@ -104,6 +116,7 @@ struct orr_world {
 
     bool policed;           /* police.c looks at what is submitted, libc/leak.c at calls */
     struct orr__libc libc;  /* the scenario's */
+    uint64_t draw48;        /* what drand48 begins with, on each node in another way */
     int64_t wall_offset_ns; /* the date: what a node's would be if it were set right */
     const struct orr_scenario *scenario;
     const struct orr_run_options *options;
@@ -155,9 +168,12 @@ void orr__link_cut(struct orr_world *world, struct orr_node *from, struct orr_no
 /* Nothing leaves. */
 void orr__link_clog(struct orr_world *world, struct orr_node *from, struct orr_node *to,
                     uint64_t ns);
-/* Nothing passes between these nodes and the others. */
+/* Nothing passes between these nodes and the others: both ways, or one (orr_way) as they see it. */
+#define ORR__WAY_BOTH (ORR_WAY_IN | ORR_WAY_OUT)
 void orr__links_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
-                      uint64_t ns);
+                      uint32_t ways, uint64_t ns);
+/* What a story adds to a cut of one way; nothing for both. */
+const char *orr__ways_text(uint32_t ways);
 /* Every link is whole, and as fast as the scenario wants it. */
 void orr__links_mend(struct orr_world *world);
 void orr__links_free(struct orr_world *world);
@@ -176,6 +192,8 @@ void orr__story_begin(struct orr_world *world);
 /* chance.c */
 /* A node was made: sets off what can strike it, or needs more than one. */
 void orr__chance_begin(struct orr_node *node);
+/* Another seed answers: what chance has appointed is drawn again, from now on. */
+void orr__chance_renew(struct orr_world *world);
 
 /* plan.c */
 /* A node was made: takes in what a replay file appoints for it. */
@@ -185,6 +203,8 @@ int orr__plan_error(struct orr_node *node, uint8_t op, uint64_t occurrence);
 /* An operation has ended: a crash may be due. */
 void orr__plan_ended(struct orr_node *node, uint8_t op, uint64_t occurrence);
 void orr__plans_free(struct orr_node *node);
+/* Other rulings are in force: what the ones before have appointed is off, and theirs is on. */
+void orr__plans_renew(struct orr_world *world);
 
 /* clock.c */
 void orr__clock_step(struct orr_node *node, const struct orr__point *point, int64_t ns);
@@ -244,24 +264,43 @@ enum orr__place {
 void orr__operation_start(struct orr__process *process, struct orr_completion *completion);
 /* Cancels an operation that waits for its event, or does not: that is a choice. */
 void orr__operation_cancel(struct orr__process *process, struct orr_completion *completion);
+/* The process is about to die: what of its operations in flight is done all the same. */
+void orr__operations_die(struct orr__process *process);
 /* close(2) of any descriptor: 0 or -EBADF. */
 int64_t orr__descriptor_close(struct orr__process *process, int32_t descriptor);
 uint64_t orr__op_actor(const struct orr_node *node, uint8_t op);
 
 /* disk_faults.c: what strikes the operation with that number; enters the ledger. */
-/* -EIO, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE or 0. The completion's result is its number. */
-int orr__disk_error(struct orr_node *node, const struct orr_completion *completion);
+/* -EIO, -ENOSPC, -EDQUOT, -EMFILE, -ENFILE or 0. The completion's result is its number; `file` is
+ * what its handle names, or NULL, and `mark` is of a sync. */
+int orr__disk_error(struct orr_node *node, struct orr__file *file,
+                    const struct orr_completion *completion, uint64_t mark);
 /* True if a listing shall fail, after so many names, or at its end if there are fewer. */
 bool orr__listing_fails(struct orr_node *node, uint64_t *ret_names);
+/* A sync has failed: what it leaves. */
+void orr__sync_fails(struct orr_node *node, struct orr__file *file,
+                     const struct orr_completion *completion, uint64_t mark, int error);
 /* True if a sync shall do nothing and succeed. */
-bool orr__sync_is_lost(struct orr_node *node, uint8_t op, uint64_t occurrence);
+bool orr__sync_is_lost(struct orr_node *node, const struct orr__file *file, uint8_t op,
+                       uint64_t occurrence);
 bool orr__operation_sticks(struct orr_node *node, uint8_t op, uint64_t occurrence);
 /* Before a read of that range: what the disk has done to it meanwhile. */
 void orr__spoil_read(struct orr_node *node, struct orr__file *file, uint8_t op, uint64_t occurrence,
                      uint64_t offset, uint32_t length);
+/* Before a read: whether the page cache still has what the disk does not. */
+void orr__evict_read(struct orr_node *node, struct orr__file *file, uint8_t op,
+                     uint64_t occurrence);
 /* Before a write: whether it goes elsewhere. */
 void orr__spoil_write(struct orr_node *node, struct orr__file *file, uint8_t op,
-                      uint64_t occurrence);
+                      uint64_t occurrence, uint64_t offset, uint32_t length);
+
+/* disk_copies.c */
+/* True if chance may damage these bytes of the file with that number: they count as damaged then.
+ */
+bool orr__copy_may_be_damaged(struct orr_node *node, uint64_t number, uint64_t offset,
+                              uint64_t bytes);
+/* The node has a new disk; NULL: all nodes. */
+void orr__copies_forget(struct orr_world *world, const struct orr_node *node);
 
 /* police.c */
 /* Watches an operation from now until its callback, and fails the world if it breaks a rule; it is

@@ -9,6 +9,13 @@
 extern const struct orr_scenario echo_scenario;
 extern const struct orr_scenario kv_scenario;
 extern const struct orr_scenario register_scenario;
+extern const struct orr_scenario counter_scenario;
+extern const struct orr_scenario exchange_scenario;
+extern const struct orr_scenario gate_scenario;
+extern const struct orr_scenario journal_scenario;
+extern const struct orr_scenario lease_scenario;
+extern const struct orr_scenario pair_scenario;
+extern const struct orr_scenario post_scenario;
 #endif
 
 static const struct orr_scenario *const scenarios[] = {
@@ -16,6 +23,13 @@ static const struct orr_scenario *const scenarios[] = {
     &echo_scenario,
     &kv_scenario,
     &register_scenario,
+    &counter_scenario,
+    &exchange_scenario,
+    &gate_scenario,
+    &journal_scenario,
+    &lease_scenario,
+    &pair_scenario,
+    &post_scenario,
 #endif
     NULL,
 };

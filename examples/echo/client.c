@@ -36,7 +36,8 @@ static void on_closed(void *context, struct orr_completion *completion, int64_t 
     }
 }
 
-/* What is in flight on the connection ends first, with -ECANCELED. */
+/* What is in flight on the connection ends first: with -ECANCELED, or with what it had done by
+ * then, and nothing may follow it on this handle. */
 static void hang_up(struct client *client)
 {
     if (client->closing)
@@ -51,7 +52,7 @@ static void on_received(void *context, struct orr_completion *completion, int64_
 {
     struct client *client = context;
     (void)completion;
-    if (result != sizeof client->received) {
+    if (client->closing || result != sizeof client->received) {
         hang_up(client);
         return;
     }
@@ -69,7 +70,7 @@ static void on_received(void *context, struct orr_completion *completion, int64_
 static void on_sent(void *context, struct orr_completion *completion, int64_t result)
 {
     struct client *client = context;
-    if (result < 0)
+    if (client->closing || result < 0)
         hang_up(client);
     else
         orr_recv_exact(client->loop, completion, client->handle, client->received,
@@ -87,7 +88,7 @@ static void on_connected(void *context, struct orr_completion *completion, int64
 {
     struct client *client = context;
     (void)completion;
-    if (result < 0)
+    if (client->closing || result < 0)
         hang_up(client);
     else
         send_message(client);

@@ -131,6 +131,8 @@ struct kv_log {
     uint64_t window_offset;
     uint64_t file_length;
     uint64_t rewrite_offset;
+    uint32_t rewrite_checksum; /* of what was rewritten, and ... */
+    uint32_t batch_checksum;   /* ... of the same when it was judged */
     struct kv_record_reader reader;
 
     struct kv_compaction compaction;

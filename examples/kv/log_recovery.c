@@ -15,7 +15,8 @@
  * The file is judged as a whole before a byte of it is changed. The last batch is rewritten even if
  * it reads well, because it may be in the page cache alone: a process whose sync failed has left it
  * there, marked clean, and no sync would write it again. Everything before it is proven durable by
- * the batch itself (record.h).
+ * the batch itself (record.h). For the same reason it is compared with what was judged: a clean
+ * page may be given up between the two reads, and the second one shows what the disk has.
  *
  * The directory is synced at every start, not only after the file was made: the process that made
  * it may have ended just before.
@@ -33,6 +34,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <zlib.h>
 
 #include "ensure.h"
 
@@ -146,8 +148,23 @@ static void on_chunk_read(void *context, struct orr_completion *completion, int6
     if (is_over(log, result == 0 ? -EIO : result, "read again")) {
         return;
     }
+    log->rewrite_checksum = (uint32_t)crc32(log->rewrite_checksum, log->window.bytes, (uInt)result);
     orr_write_all(log->loop, completion, log->file, log->window.bytes, (size_t)result,
                   log->rewrite_offset, on_chunk_written, log);
+}
+
+static void finish_rewriting(struct kv_log *log)
+{
+    if (log->rewrite_checksum == log->batch_checksum) {
+        sync_file(log);
+        return;
+    }
+    kv_log__report(
+        log,
+        "%s/%s: its last bytes change from one read to the next: an earlier sync has "
+        "failed, and they are not on the disk; nothing acknowledged is lost; start again",
+        log->directory_path, KV_LOG_NAME);
+    kv_log__end_failed(log);
 }
 
 static void rewrite_chunk(struct kv_log *log)
@@ -155,7 +172,7 @@ static void rewrite_chunk(struct kv_log *log)
     uint64_t left = log->length_durable - log->rewrite_offset;
     size_t count = left < CHUNK_LENGTH ? (size_t)left : CHUNK_LENGTH;
     if (count == 0) {
-        sync_file(log);
+        finish_rewriting(log);
         return;
     }
     kv_buffer_truncate(&log->window, 0);
@@ -172,6 +189,7 @@ static void rewrite(struct kv_log *log)
 {
     bool is_first_batch = log->reader.batch_offset == KV_LOG_HEADER_LENGTH;
     log->rewrite_offset = is_first_batch ? 0 : log->reader.batch_offset;
+    log->rewrite_checksum = 0;
     rewrite_chunk(log);
 }
 
@@ -252,6 +270,18 @@ static int apply_record(struct kv_log *log, const struct kv_record *record)
     return 0;
 }
 
+/* Of the last batch so far; before the first record that is the header. */
+static void note_checksum(struct kv_log *log, const struct kv_record *record)
+{
+    size_t length = KV_RECORD_HEADER_LENGTH + record->payload_length;
+    uint64_t offset = log->reader.offset - length;
+    if (offset == log->reader.batch_offset && offset > KV_LOG_HEADER_LENGTH) {
+        log->batch_checksum = 0;
+    }
+    log->batch_checksum = (uint32_t)crc32(log->batch_checksum,
+                                          record->payload - KV_RECORD_HEADER_LENGTH, (uInt)length);
+}
+
 static void read_chunk(struct kv_log *log);
 
 /* Takes the records out of the window. */
@@ -266,6 +296,7 @@ static void digest(struct kv_log *log)
     struct kv_record record;
     enum kv_read result;
     while ((result = kv_record_read(&log->reader, &window, &record)) == KV_READ_RECORD) {
+        note_checksum(log, &record);
         int applied = apply_record(log, &record);
         if (applied < 0) {
             kv_log__fail(log, applied, "hold the data of", "the machine has too little memory");
@@ -312,6 +343,7 @@ static void read_chunk(struct kv_log *log)
 static void read_records(struct kv_log *log)
 {
     kv_record_reader_init(&log->reader, log->identity);
+    log->batch_checksum = (uint32_t)crc32(0, log->header, KV_LOG_HEADER_LENGTH);
     log->window_offset = log->reader.offset;
     kv_buffer_truncate(&log->window, 0);
     if (!kv_buffer_reserve(&log->window, CHUNK_LENGTH)) {

@@ -2,8 +2,9 @@
  * scenario.c: the kv server in the simulated world: clients over a network that cuts and resets, a
  * server that is killed and loses its power (by the seed's faults, and in ambushes that the
  * scenario lays whatever families the seed has), a disk that fails, a log that is written anew all
- * the time. Whatever happens, every acknowledged write survives, no read goes back in time, replies
- * answer their commands, and once the faults end every client is served.
+ * the time; in some seeds, memory that is refused and operations that do not end. Whatever happens,
+ * every acknowledged write survives, no read goes back in time, replies answer their commands, and
+ * once the faults end every client is served, and the server stops when it is told to.
  *
  * A planted bug needs certain faults to be seen; the parameter `without` takes them away, to show
  * that they are what finds it.
@@ -28,6 +29,9 @@
 
 /* Of a bad disk, per million operations. */
 #define BAD_DISK_RATE 20000u
+
+/* How often a family that strikes on request only is on, of as many seeds. */
+#define RARE_SEEDS 16
 
 static const char *const client_names[KV_CLIENTS] = {"client-0", "client-1", "client-2"};
 
@@ -85,6 +89,12 @@ static uint32_t families_without(struct orr_world *world)
     return 0;
 }
 
+/* Families on request that the server must survive, and their rates. */
+static const struct {
+    enum orr_fault_family family;
+    uint32_t rate;
+} rare[] = {{ORR_FAMILY_MEMORY, 5000}, {ORR_FAMILY_STUCK, 500}};
+
 /*
  * The swarm makes failed syncs rare, since each ends the server. One seed in four has them often,
  * for the syncs of a compaction.
@@ -94,6 +104,9 @@ static void set_rates(struct orr_world *world)
     uint32_t without = families_without(world);
     if (orr_choose(world, "disk: bad", 4) == 0)
         orr_world_set_rate(world, ORR_FAMILY_DISK_ERROR, BAD_DISK_RATE);
+    uint64_t chosen = orr_choose(world, "rare family", RARE_SEEDS);
+    if (chosen < sizeof rare / sizeof rare[0])
+        orr_world_set_rate(world, rare[chosen].family, rare[chosen].rate);
     for (uint32_t family = 0; family < ORR_FAMILY_COUNT; family++)
         if ((without & FAMILY_BIT(family)) != 0)
             orr_world_set_rate(world, (enum orr_fault_family)family, 0);
@@ -194,6 +207,23 @@ static void *boot_server(struct orr_loop *loop, void *config)
     return kv_boot(loop, config);
 }
 
+static bool has_ended(void *context)
+{
+    const struct kv *kv = orr_node_application(context);
+    return kv != NULL && kv_exit_status(kv) == 0;
+}
+
+/* As a signal does in production. Then nothing may be open, and nothing in flight. */
+static void stop(struct orr_world *world, struct orr_node *server)
+{
+    orr_node_expect_clean_stop(server);
+    orr_wake(orr_node_loop(server));
+    if (orr_eventually(world, has_ended, server, LIVENESS_NS,
+                       "the server ends when it is told to"))
+        orr_stop(orr_node_loop(server));
+    orr_world_run_for(world, ORR_MILLISECOND);
+}
+
 static void run(struct orr_world *world)
 {
     static const struct orr_program server_program = {.boot = boot_server};
@@ -227,6 +257,8 @@ static void run(struct orr_world *world)
                   "a compaction comes to its end");
     for (uint32_t i = 0; i < KV_CLIENTS; i++)
         orr_sometimes(world, tasks[i].reconnects > 0, "a client has to connect again");
+    if (!orr_world_failed(world))
+        stop(world, server);
 }
 
 static const struct orr_parameter parameters[] = {

@@ -12,6 +12,8 @@
  *   - in half of the seeds, islands: some replicas and some clients hear nothing from each other
  *     for a while, so that majorities change.
  *   - in a quarter each, disks that are often full, or fail often.
+ *   - in a few, memory that is refused, operations that do not end before the faults do, or one
+ *     replica with sectors that cannot be read any more: the others are a majority without it.
  */
 #include "workload.h"
 
@@ -23,6 +25,7 @@
 #define ISLAND_MAX_NS (50 * ORR_MILLISECOND)
 #define DISK_FULL_RATE 50000u /* of a million operations */
 #define DISK_ERROR_RATE 5000u
+#define RARE_SEEDS 16 /* one of so many has that family that strikes on request only */
 
 static const char *const replica_names[REGISTER_REPLICAS_MAX] = {
     "replica-1", "replica-2", "replica-3", "replica-4", "replica-5"};
@@ -74,6 +77,12 @@ static bool is_off(struct orr_world *world, const char *family)
            strcmp(without, family) == 0 || (strcmp(without, "losses") == 0 && is_loss(family));
 }
 
+/* Families on request that a majority must survive, and their rates. */
+static const struct {
+    enum orr_fault_family family;
+    uint32_t rate;
+} rare[] = {{ORR_FAMILY_MEMORY, 5000}, {ORR_FAMILY_STUCK, 500}, {ORR_FAMILY_BAD_SECTOR, 20000}};
+
 /* Full and failing disks are rare in a run as short as this. In some seeds they are not, for what a
  * replica does about them is half of its log. */
 static void choose_rates(struct orr_world *world)
@@ -82,6 +91,10 @@ static void choose_rates(struct orr_world *world)
         orr_world_set_rate(world, ORR_FAMILY_DISK_FULL, DISK_FULL_RATE);
     if (orr_choose(world, "disks: often failing", 4) == 0)
         orr_world_set_rate(world, ORR_FAMILY_DISK_ERROR, DISK_ERROR_RATE);
+    uint64_t chosen = orr_choose(world, "rare family", RARE_SEEDS);
+    if (chosen < sizeof rare / sizeof rare[0])
+        orr_world_set_rate(world, rare[chosen].family, rare[chosen].rate);
+    orr_world_limit_damage(world, 1);
     for (uint32_t i = 0; i < ORR_FAMILY_COUNT; i++)
         if (is_off(world, orr_fault_family_name(i)))
             orr_world_set_rate(world, i, 0);
@@ -200,7 +213,7 @@ static void run(struct orr_world *world)
 
 #define FAMILIES                                                                                  \
     "partial|latency|reorder|pressure|connection|partition|disk-error|disk-full|power-loss|kill|" \
-    "pause|clock|bandwidth|clog|handles"
+    "pause|clock|bandwidth|clog|handles|unreachable"
 
 static const struct orr_parameter parameters[] = {
     {.name = "bug",

@@ -40,7 +40,7 @@ check 'a run leaves edges' $?
 # A number of executions, not a time. A machine's settings are not this test's business.
 AFL_NO_UI=1 AFL_SKIP_CPUFREQ=1 AFL_I_DONT_CARE_ABOUT_MISSING_CRASHES=1 AFL_NO_AFFINITY=1 \
     AFL_CUSTOM_MUTATOR_LIBRARY=$mutator AFL_CUSTOM_MUTATOR_ONLY=1 \
-    afl-fuzz -s 1 -E 150 -t 10000 -i "$work/in" -o "$work/out" -- "$work/target" >"$work/log" 2>&1
+    afl-fuzz -s 1 -E 400 -t 10000 -i "$work/in" -o "$work/out" -- "$work/target" >"$work/log" 2>&1
 statistics=$work/out/default/fuzzer_stats
 cat "$statistics" >>"$work/log"
 [ "$(sed -n 's/^total_edges *: //p' "$statistics")" -gt 2048 ] && [ "$(sed -n 's/^edges_found *: //p' "$statistics")" -gt 40 ]

@@ -29,7 +29,7 @@ hash()
     sed -n 's/^trace hash \([0-9a-f]*\)$/\1/p' "$work/log"
 }
 
-echo 1..9
+echo 1..13
 "$target" "$input" >"$work/log" 2>&1
 [ $? -gt 1 ] && grep -q 'every record is whole after a crash' "$work/log"
 check 'the target ends by a signal, and says which check fails' $?
@@ -63,6 +63,38 @@ check 'an input that is not in normal form becomes the same file' $?
 [ $? -eq 1 ] && grep -q '^lane ' "$work/shrunk.replay" && "$planted" replay "$work/shrunk.replay" >>"$work/log" 2>&1
 [ $? -eq 1 ] && grep -q 'every record is whole after a crash' "$work/log"
 check 'it can be shrunk, and what is left fails in the same way' $?
+
+# A replay file that is shrunk, or explained, goes on under its own lanes, each with its name and once.
+lanes()
+{
+    grep '^lane ' "$1" | sort
+}
+lanes "$work/found.replay" >"$work/lanes"
+"$planted" shrink "$work/found.replay" -o "$work/again.replay" >"$work/log" 2>&1
+[ $? -eq 1 ] && lanes "$work/again.replay" | diff "$work/lanes" - >>"$work/log" && [ -s "$work/lanes" ] &&
+    "$planted" replay "$work/again.replay" >>"$work/log" 2>&1
+[ $? -eq 1 ] && grep -q 'every record is whole after a crash' "$work/log"
+check 'a replay file that is shrunk keeps its lanes' $?
+"$planted" explain "$work/again.replay" >"$work/log" 2>&1
+[ $? -eq 1 ] && grep -q 'fails the check: every record is whole after a crash' "$work/log"
+check 'what is left is explained' $?
+
+mkdir "$work/futures"
+"$planted" branch "$work/found.replay" --at 'after journal/power#1' --futures 4 -o "$work/futures" >"$work/log" 2>&1
+cat "$work/futures"/*.replay >"$work/future.replay"
+lanes "$work/future.replay" | diff "$work/lanes" - >>"$work/log" && "$planted" replay "$work/future.replay" >>"$work/log" 2>&1
+[ $? -eq 1 ] && "$planted" replay journal bug=planted --input "$input" --at 'after journal/power#1' \
+    --future "$(sed -n 's/^future \([0-9]*\) .*/\1/p' "$work/future.replay")" >"$work/input.log" 2>&1
+[ $? -eq 1 ] && [ "$(hash)" = "$(sed -n 's/^trace hash //p' "$work/input.log")" ]
+check 'a future of it keeps them, and is the future of the input' $?
+
+# The lanes of a file are not those of the next.
+mkdir "$work/folder"
+cp "$work/found.replay" "$work/folder/1.replay"
+grep -v -e '^lane ' -e '^check ' "$work/found.replay" >"$work/folder/2.replay"
+"$planted" replay "$work/folder/" >"$work/log" 2>&1
+[ $? -eq 1 ] && grep -q 'FAILS .*/1.replay: every record is whole after a crash' "$work/log" && grep -q 'passes .*/2.replay' "$work/log"
+check 'in a folder each file has its own lanes' $?
 
 "$planted" replay journal bug=planted --input "$input" --seed 3 >"$work/log" 2>&1
 [ $? -eq 2 ] && "$planted" convert journal --input "$work/none" -o "$work/x" >>"$work/log" 2>&1

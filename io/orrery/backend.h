@@ -14,7 +14,8 @@
  *
  * A backend that wants to know an operation's end, over all attempts of a whole transfer, may put a
  * function of its own in place of `callback`, once, and call the caller's from there; meanwhile
- * `request.arguments.backend.mark` is its own.
+ * `request.arguments.backend.mark` is its own. One that does so may also lead `accepted`, `stat` or
+ * `datagram` elsewhere until then.
  */
 #ifndef ORRERY_BACKEND_H
 #define ORRERY_BACKEND_H
@@ -106,6 +107,8 @@ struct orr_backend {
      * for a backend that tells the program more. NULL = it does not. */
     void (*stale)(void *state, const struct orr_completion *completion,
                   const struct orr_completion *closer, uint32_t slot);
+    /* Whose loop it is, for messages about misuse; NULL = it does not know, as in production. */
+    const char *(*owner)(const void *state);
     /* Closes a descriptor at once: for what the loop cannot hand out, and at orr_loop_close. */
     void (*discard)(void *state, int32_t descriptor);
 };

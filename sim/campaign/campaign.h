@@ -13,9 +13,12 @@
  *   input.c      a fuzzer's input in place of a seed; `convert`
  *   replay.c     one seed with its story; replay_source.c: out of a file; trace.c: its traces
  *                (trace.h has a map of their files)
+ *   futures.c    one run, and many processes that continue it from an instant on (futures.h);
+ *                branch.c: the verb; inevitable.c: from which instant on all of them fail
  *   replay_folder.c all the replay files of a folder, as tests
- *   shrink.c     a failing seed down to the faults that it needs; sweep.c: a passing one with
- *                every single fault; private.c: memory that seeds do not notice
+ *   shrink.c     a failing seed down to the faults that it needs; explain.c: what each of them is
+ *                needed for; parting.c: where two runs part; faults.c: lines of replay files
+ *   sweep.c      a passing seed with every single fault; private.c: memory that seeds do not notice
  *   group.c      which failures have one cause; frame.c: the frames of a sanitizer's report
  *   crash.c      where in the program a signal struck
  *   twice.c      seeds that are run twice, and where two runs differ; disturb.c: other memory for
@@ -46,6 +49,7 @@
 #include <sys/types.h>
 
 struct orr__replay_head;
+struct orr__stem;
 
 enum {
     ORR__JOBS_MAX = 256,
@@ -54,6 +58,8 @@ enum {
     ORR__OUTPUT_MAX = 8192, /* bytes kept of what a seed printed: the last ones */
     ORR__LINE_MAX = 256,    /* of the lines kept: a check is no longer */
     ORR__SHARDS_MAX = 1000, /* merge has a file open for each */
+    ORR__WITHOUT_MAX = 16,
+    ORR__PATH_MAX_BYTES = 4096,
 };
 
 /* ---- one seed in a process (nursery.c, capture.c, verdict.c) ------------------------------- */
@@ -74,8 +80,9 @@ struct orr__job {
     size_t input_bytes;
     uint64_t *cells; /* of the input */
     size_t cell_count;
-    const char *lane_names;          /* for them, each in a line; NULL = none is known */
+    const char *lane_names;          /* for them, each in a line, or a replay file; or NULL */
     struct orr__recorder *recorders; /* what writes the traces; NULL = nothing does */
+    struct orr__stem *stem;          /* what makes a parent of the child; NULL = nothing does */
 };
 
 /* What a process printed. Bytes go around in `tail`; the lines that say why it died are kept
@@ -102,7 +109,8 @@ enum orr__cause {
     ORR__CAUSE_CRASH, /* a signal */
     ORR__CAUSE_EXIT,
     ORR__CAUSE_HANG,
-    ORR__CAUSE_COUNT /* also: it did not fail */
+    ORR__CAUSE_NONDETERMINISM, /* a second run did something else */
+    ORR__CAUSE_COUNT           /* also: it did not fail */
 };
 
 /* Which seed, and what became of it. */
@@ -129,6 +137,7 @@ struct orr__end {
 /* The part of memory through which a child answers. */
 struct orr__slot {
     uint64_t live_hash;
+    uint64_t position; /* the last instant that was passed: events that had run (sim/future.h) */
     char untold[ORR_UNTOLD_MAX]; /* of the story */
     uint64_t fault_address;      /* the instruction that a signal struck, if fault_signal */
     uint32_t fault_signal;
@@ -179,6 +188,13 @@ int orr__nursery_start(struct orr__nursery *nursery, struct orr__child *child,
 int orr__nursery_start_twin(struct orr__nursery *nursery, struct orr__child *child,
                             const struct orr__job *job, uint64_t seed, enum orr__twin twin,
                             int stream);
+/* Makes a parent of a child of job.stem: from here on it may branch, wait and reap, in any place of
+ * the nursery but its own. */
+void orr__nursery_stand(void);
+/* Forks such a child into a free place. Returns 1 in the new process, which goes on with the run
+ * and answers in that place, else 0 or -errno. */
+int orr__nursery_branch(struct orr__nursery *nursery, struct orr__child *child,
+                        const struct orr__job *job, uint64_t seed);
 /* Ends a child that runs, and frees its place. */
 void orr__nursery_kill(struct orr__child *child);
 /* Waits until a child ended, printed, or ran out of time (then it is killed), `wake_ns` has come,
@@ -260,6 +276,11 @@ void orr__disturb(void (*function)(void *context), void *context);
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
+/* Which faults strike in a future: those of its seed, none, or the same as before the instant. */
+enum orr__then { ORR__THEN_SEED, ORR__THEN_NONE, ORR__THEN_SAME, ORR__THENS };
+/* "seed", "none", "same". */
+const char *orr__then_name(enum orr__then then);
+
 enum orr__trace_kind { ORR__TRACE_TEXT, ORR__TRACE_PERFETTO, ORR__TRACE_PAGE, ORR__TRACE_KINDS };
 
 /* Everything the command line said. */
@@ -285,10 +306,12 @@ struct orr__command {
     bool seed_given;
     uint64_t time_ns; /* 0 = no limit */
     uint32_t jobs;
+    bool jobs_given;
     uint64_t failures_max; /* stop after so many; 0 = never */
-    uint32_t shard;        /* of those seeds, every shard_count-th, from this one on; from 0 */
-    uint32_t shard_count;  /* 1 = all seeds */
-    uint64_t twice_every;  /* which seeds are run twice */
+    bool failures_given;
+    uint32_t shard;       /* of those seeds, every shard_count-th, from this one on; from 0 */
+    uint32_t shard_count; /* 1 = all seeds */
+    uint64_t twice_every; /* which seeds are run twice */
     bool twice_given;
     bool json;
     bool json_all;        /* not only seeds that failed */
@@ -301,13 +324,24 @@ struct orr__command {
     char *file_text;
     size_t file_bytes;
     struct orr__replay_head *file_head;
-    const char *input;  /* the file of a fuzzer's input, or NULL */
-    const char *output; /* where `convert`, `shrink` and `sweep` write, or NULL */
-    uint64_t pairs;     /* of faults that `sweep` tries */
+    const char *input;                     /* the file of a fuzzer's input, or NULL */
+    const char *output;                    /* where `convert`, `shrink`, `sweep` write, or NULL */
+    uint64_t pairs;                        /* of faults that `sweep` tries */
+    const char *without[ORR__WITHOUT_MAX]; /* faults of the run that shall not strike */
+    uint32_t without_count;
+
+    const char *at; /* the instant where futures begin, or NULL */
+    bool future_given;
+    uint64_t future;  /* the seed of the one to replay */
+    uint64_t futures; /* how many, of other verbs */
+    enum orr__then then;
+    bool then_given;
 };
 
-/* Prints the command line that replays a file, without what follows the file. */
-void orr__command_of_file(const struct orr__command *command, const char *path);
+/* Writes the command line that replays a file, up to the file. */
+void orr__command_of_file(FILE *out, const struct orr__command *command, const char *path);
+/* Writes the parameters that stand on the command line behind a replay file. */
+void orr__command_parameters(FILE *out, const struct orr__command *command);
 /* Writes the command line that brings a seed back, without an end of line. */
 void orr__command_again(FILE *out, const struct orr__command *command, uint64_t seed);
 
@@ -334,8 +368,14 @@ int orr__list(struct orr__command *command);
 int orr__campaign(struct orr__command *command);
 int orr__replay(struct orr__command *command);
 int orr__shrink(struct orr__command *command);
+/* Shrinks, and says nothing of it but errors. Returns 0 and the path of the file, or the exit
+ * status. */
+int orr__shrink_quietly(struct orr__command *command, bool quiet, const char **ret_path);
+int orr__explain_faults(struct orr__command *command);
 int orr__sweep(struct orr__command *command);
 int orr__merge(struct orr__command *command);
+int orr__branch(struct orr__command *command);
+int orr__inevitable(struct orr__command *command);
 int orr__convert(struct orr__command *command);
 
 /* The pages of --help (help.c). */
@@ -344,9 +384,12 @@ void orr__help_list(const struct orr__command *command);
 void orr__help_run(const struct orr__command *command);
 void orr__help_replay(const struct orr__command *command);
 void orr__help_shrink(const struct orr__command *command);
+void orr__help_explain(const struct orr__command *command);
 void orr__help_sweep(const struct orr__command *command);
 void orr__help_convert(const struct orr__command *command);
 void orr__help_merge(const struct orr__command *command);
+void orr__help_branch(const struct orr__command *command);
+void orr__help_inevitable(const struct orr__command *command);
 
 /* ---- private.c ------------------------------------------------------------------------------- */
 
@@ -357,6 +400,8 @@ void *orr__private_map(size_t bytes);
 int orr__private_read(const char *path, size_t bytes_max, char **ret_text, size_t *ret_bytes);
 /* The same of a file of any size, and removes it. */
 int orr__private_take(const char *path, char **ret_text, size_t *ret_bytes);
+/* The same into memory that is there, as much as fits, ended by a NUL. */
+int orr__private_take_into(const char *path, char *text, size_t bytes_max);
 /* A path in the folder for temporary files that no other process uses. */
 void orr__private_path(char *path, size_t size);
 
@@ -370,11 +415,19 @@ int orr__replay_file_open(struct orr__command *command);
 void orr__replay_file_close(struct orr__command *command);
 /* True if a word is the path of a folder, with a '/' in it. */
 bool orr__is_folder(const char *word);
+/* True if a check that failed is the one that the command's file was kept for; true without such a
+ * file. */
+bool orr__replay_file_expects(const struct orr__command *command, const char *check);
+/* Opens a replay file in the place of what the words said, and takes its scenario. Parameters of
+ * the command line stay. Returns as above. */
+int orr__replay_file_choose(struct orr__command *command, const char *path);
+/* Has the job run without the faults that --without names. Returns as above. */
+int orr__replay_without(struct orr__command *command);
 /* Replays all files of the folder that is the first word. Returns the exit status. */
 int orr__replay_folder(struct orr__command *command);
-/* Writes what a file begins with: check (NULL: none), scenario, parameters, seed, lanes. */
+/* Writes which run it is: check (NULL: none), scenario, parameters, seed, lanes. */
 void orr__replay_file_head(FILE *out, const struct orr__job *job, uint64_t seed, const char *check);
-/* The same, and `only`: what stands before the faults. */
+/* Writes what stands before the faults: the same, and `only`. */
 void orr__replay_file_begin(FILE *out, const struct orr__job *job, uint64_t seed,
                             const char *check);
 
@@ -389,8 +442,74 @@ void orr__input_close(struct orr__command *command);
 /* Writes the job's lanes, as lines of a replay file. */
 void orr__input_lines(FILE *out, const struct orr__job *job);
 
+/* ---- faults as lines (faults.c) -------------------------------------------------------------- */
+
+/* A line of a replay file that says of a fault, or of a crash, that it strikes. */
+struct orr__fault_line {
+    const char *text; /* "server/fsync#3 = EIO", and not ended there */
+    const char *comment;
+    uint32_t text_length;
+    uint32_t name_length; /* "server/fsync#3"; of an appointed crash all of it */
+    uint32_t comment_length;
+    bool is_appointment; /* "server crash @ after fsync#9" */
+};
+
+/* The next one of the text from `at` on, which moves on behind it. False: there is none. */
+bool orr__fault_line_next(const char **at, struct orr__fault_line *ret_line);
+/* True if the line is about the fault of that name. */
+bool orr__fault_line_is(const struct orr__fault_line *line, const char *name);
+/* True if a recorded line is a crash that a line of a file has appointed, which stands for it. */
+bool orr__fault_line_is_appointed(const struct orr__fault_line *line);
+/* The text of a replay file, without the fault of that name, in a mapping. NULL: no memory. */
+char *orr__faults_without(const char *text, const char *name);
+
+/* ---- where two runs part (parting.c) --------------------------------------------------------- */
+
+enum {
+    ORR__PARTING_LAST = 3, /* events before it */
+    ORR__PARTING_SIDE = 6, /* events after it, on each side */
+    ORR__PARTING_WORDS = 480,
+};
+
+struct orr__moment {
+    uint64_t time_ns;
+    bool is_without; /* it is in the run without the fault */
+    /* Events before it that are not shown: in both runs, with the fault only, without it only. */
+    uint64_t skipped_both;
+    uint64_t skipped_with;
+    uint64_t skipped_without;
+    char who[64];
+    char text[ORR__PARTING_WORDS];
+};
+
+struct orr__parting {
+    bool part;    /* else they are the same to their ends, as far as they are known */
+    bool strikes; /* the fault did */
+    uint64_t strikes_ns;
+    char strikes_text[ORR__PARTING_WORDS];
+    uint64_t common; /* events that are the same in both, before they part */
+    uint32_t last_count;
+    struct orr__moment last[ORR__PARTING_LAST];
+    uint32_t moment_count; /* in the order of time */
+    struct orr__moment moments[2 * ORR__PARTING_SIDE];
+};
+
+/* What writes the events of a run into a file, and its room for the next run: one for a process.
+ * orr__events_begin returns 0 or -errno, orr__events_end too, after it has read the file into
+ * `text`, ended by a NUL, and removed it. */
+enum { ORR__EVENTS_BYTES_MAX = 64 << 20 };
+struct orr__recorder *orr__events_recorder(void);
+int orr__events_begin(const char *path);
+int orr__events_end(const char *path, char text[ORR__EVENTS_BYTES_MAX + 1]);
+/* Compares the events of a run with those of the run without a fault. The fault's own mark is no
+ * event: it begins with `mark`, "server/fsync#3 ". */
+void orr__parting_find(const char *with, const char *without, const char *mark,
+                       struct orr__parting *ret_parting);
+
 /* ---- traces (trace.c) ------------------------------------------------------------------------ */
 
+/* How wide the terminal is, or the environment's COLUMNS; 0 = neither says anything. */
+uint32_t orr__trace_width(void);
 /* Takes the value of --trace, NULL = none. Returns 0 or the exit status, after an error message. */
 int orr__trace_take(struct orr__command *command, const char *text);
 /* Makes the files and the recorders of the job. Returns 0 or the exit status, after an error
@@ -503,6 +622,10 @@ void orr__progress_clear(struct orr__progress *progress);
 
 /* "seed 7 fails: crash: SIGSEGV": what failed, in a line. */
 void orr__report_verdict(const struct orr__result *result);
+/* The last lines of what it printed, if it printed anything. */
+void orr__report_output(const struct orr__result *result);
+/* "kv bug=x": the scenario and the parameters that were given. */
+void orr__report_scenario(const struct orr__job *job);
 /* The line of a failing seed at once; at the end the summary, and the first failures of the first
  * groups, as many as are detailed. */
 void orr__report_failure(const struct orr__command *command, const struct orr__result *result);

@@ -8,7 +8,7 @@
  */
 #define _GNU_SOURCE 1 /* getopt_long */
 
-#include "campaign.h"
+#include "futures.h"
 
 #include "campaign_version.h"
 
@@ -37,7 +37,12 @@ enum {
     IN_SHRINK = 16,
     IN_MERGE = 32,
     IN_SWEEP = 64,
-    IN_CONVERT = 128
+    IN_EXPLAIN = 128,
+    IN_BRANCH = 256,
+    IN_INEVITABLE = 512,
+    IN_FUTURES = IN_BRANCH | IN_INEVITABLE,
+    IN_CONVERT = 1024,
+    HAVE_FILES = IN_REPLAY | IN_SHRINK | IN_EXPLAIN | IN_FUTURES,
 };
 
 enum option_value {
@@ -57,6 +62,11 @@ enum option_value {
     OPTION_OUTPUT,
     OPTION_PAIRS,
     OPTION_SHARD,
+    OPTION_WITHOUT,
+    OPTION_AT,
+    OPTION_FUTURE,
+    OPTION_FUTURES,
+    OPTION_FAULTS,
     OPTION_INPUT,
 };
 
@@ -67,27 +77,32 @@ static const struct {
     uint32_t where;
 } known_options[] = {
     {"help", no_argument, OPTION_HELP,
-     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_MERGE | IN_SWEEP | IN_CONVERT},
+     IN_MAIN | IN_LIST | IN_RUN | IN_MERGE | IN_SWEEP | IN_CONVERT | HAVE_FILES},
     {"version", no_argument, OPTION_VERSION, IN_MAIN},
     {"load", required_argument, OPTION_LOAD,
-     IN_MAIN | IN_LIST | IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP | IN_CONVERT},
-    {"json", no_argument, OPTION_JSON, IN_LIST},
+     IN_MAIN | IN_LIST | IN_RUN | IN_SWEEP | IN_CONVERT | HAVE_FILES},
+    {"json", no_argument, OPTION_JSON, IN_LIST | IN_EXPLAIN | IN_FUTURES},
     {"json", optional_argument, OPTION_JSON, IN_RUN | IN_MERGE},
     {"seeds", required_argument, OPTION_SEEDS, IN_RUN},
     {"time", required_argument, OPTION_TIME, IN_RUN | IN_SWEEP},
-    {"jobs", required_argument, OPTION_JOBS, IN_RUN | IN_SHRINK | IN_SWEEP},
-    {"failures", required_argument, OPTION_FAILURES, IN_RUN},
-    {"timeout", required_argument, OPTION_TIMEOUT,
-     IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP | IN_CONVERT},
-    {"seed", required_argument, OPTION_SEED, IN_RUN | IN_REPLAY | IN_SHRINK | IN_SWEEP},
+    {"jobs", required_argument, OPTION_JOBS, IN_RUN | IN_SWEEP | HAVE_FILES},
+    {"failures", required_argument, OPTION_FAILURES, IN_RUN | IN_BRANCH},
+    {"timeout", required_argument, OPTION_TIMEOUT, IN_RUN | IN_SWEEP | IN_CONVERT | HAVE_FILES},
+    {"seed", required_argument, OPTION_SEED, IN_RUN | IN_SWEEP | HAVE_FILES},
     {"trace", optional_argument, OPTION_TRACE, IN_REPLAY},
     {"twice", optional_argument, OPTION_TWICE, IN_RUN},
     {"twice", no_argument, OPTION_TWICE, IN_REPLAY},
     {"record", required_argument, OPTION_RECORD, IN_REPLAY},
-    {"output", required_argument, OPTION_OUTPUT, IN_SHRINK | IN_SWEEP | IN_CONVERT},
-    {"input", required_argument, OPTION_INPUT, IN_REPLAY | IN_SHRINK | IN_CONVERT},
+    {"without", required_argument, OPTION_WITHOUT, IN_REPLAY},
+    {"output", required_argument, OPTION_OUTPUT,
+     IN_SHRINK | IN_SWEEP | IN_EXPLAIN | IN_BRANCH | IN_CONVERT},
+    {"input", required_argument, OPTION_INPUT, IN_CONVERT | HAVE_FILES},
     {"pairs", required_argument, OPTION_PAIRS, IN_SWEEP},
     {"shard", required_argument, OPTION_SHARD, IN_RUN},
+    {"at", required_argument, OPTION_AT, IN_REPLAY | IN_BRANCH},
+    {"future", required_argument, OPTION_FUTURE, IN_REPLAY},
+    {"futures", required_argument, OPTION_FUTURES, IN_FUTURES},
+    {"faults", required_argument, OPTION_FAULTS, IN_REPLAY | IN_FUTURES},
 };
 enum { OPTIONS = sizeof known_options / sizeof *known_options };
 
@@ -103,9 +118,12 @@ static const struct verb verbs[] = {
     {"run", IN_RUN, orr__help_run, orr__campaign},
     {"replay", IN_REPLAY, orr__help_replay, orr__replay},
     {"shrink", IN_SHRINK, orr__help_shrink, orr__shrink},
+    {"explain", IN_EXPLAIN, orr__help_explain, orr__explain_faults},
     {"sweep", IN_SWEEP, orr__help_sweep, orr__sweep},
     {"convert", IN_CONVERT, orr__help_convert, orr__convert},
     {"merge", IN_MERGE, orr__help_merge, orr__merge},
+    {"branch", IN_BRANCH, orr__help_branch, orr__branch},
+    {"inevitable", IN_INEVITABLE, orr__help_inevitable, orr__inevitable},
 };
 enum { VERBS = sizeof verbs / sizeof *verbs };
 
@@ -223,6 +241,7 @@ static enum next take_jobs(struct orr__command *command, const char *text)
     if (!orr__parse_number(text, &jobs) || jobs < 1 || jobs > ORR__JOBS_MAX)
         return wrong_value(command, "jobs", text, "a number from 1 to 256");
     command->jobs = (uint32_t)jobs;
+    command->jobs_given = true;
     return NEXT_GO_ON;
 }
 
@@ -231,6 +250,7 @@ static enum next take_failures(struct orr__command *command, const char *text)
     if (!orr__parse_number(text, &command->failures_max))
         return wrong_value(command, "failures", text,
                            "a number up to 18446744073709551615, or 0 to run all seeds");
+    command->failures_given = true;
     return NEXT_GO_ON;
 }
 
@@ -268,6 +288,45 @@ static enum next take_twice(struct orr__command *command, const char *text)
     return NEXT_GO_ON;
 }
 
+static enum next take_at(struct orr__command *command, const char *text)
+{
+    struct orr__instant instant;
+    if (!orr__instant_parse(text, &instant))
+        return wrong_value(command, "at", text, ORR__INSTANT_WANTED);
+    command->at = text;
+    return NEXT_GO_ON;
+}
+
+static enum next take_future(struct orr__command *command, const char *text)
+{
+    if (!orr__parse_number(text, &command->future))
+        return wrong_value(command, "future", text,
+                           "a future's seed, a number from 0 to 18446744073709551615");
+    command->future_given = true;
+    return NEXT_GO_ON;
+}
+
+static enum next take_futures(struct orr__command *command, const char *text)
+{
+    if (!orr__parse_number(text, &command->futures) || command->futures < 1 ||
+        command->futures > ORR__FUTURES_MAX)
+        return wrong_value(command, "futures", text, "a number from 1 to 100000");
+    return NEXT_GO_ON;
+}
+
+static enum next take_faults(struct orr__command *command, const char *text)
+{
+    uint32_t then = 0;
+    while (then < ORR__THENS && strcmp(orr__then_name((enum orr__then)then), text) != 0)
+        then++;
+    if (then == ORR__THENS)
+        return wrong_value(command, "faults", text,
+                           "seed (those of the future's seed strike), none, or same (as before)");
+    command->then = (enum orr__then)then;
+    command->then_given = true;
+    return NEXT_GO_ON;
+}
+
 static enum next take_load(struct orr__command *command, const char *text)
 {
     if (command->load_count == ORR__LOADS_MAX) {
@@ -276,6 +335,16 @@ static enum next take_load(struct orr__command *command, const char *text)
         return NEXT_WRONG;
     }
     command->loads[command->load_count++] = text;
+    return NEXT_GO_ON;
+}
+
+static enum next take_without(struct orr__command *command, const char *text)
+{
+    if (command->without_count == ORR__WITHOUT_MAX) {
+        orr__usage_error(command, "--without %s: no more than %d faults", text, ORR__WITHOUT_MAX);
+        return NEXT_WRONG;
+    }
+    command->without[command->without_count++] = text;
     return NEXT_GO_ON;
 }
 
@@ -321,6 +390,16 @@ static enum next take_option(struct orr__command *command, int value, const char
         return NEXT_GO_ON;
     case OPTION_SHARD:
         return take_shard(command, text);
+    case OPTION_WITHOUT:
+        return take_without(command, text);
+    case OPTION_AT:
+        return take_at(command, text);
+    case OPTION_FUTURE:
+        return take_future(command, text);
+    case OPTION_FUTURES:
+        return take_futures(command, text);
+    case OPTION_FAULTS:
+        return take_faults(command, text);
     }
     return NEXT_WRONG;
 }
@@ -432,6 +511,7 @@ static int write_replay(struct orr__command *command)
     orr__text_quote(head, command->file != NULL ? command->file : command->job.scenario->name);
     for (size_t i = 0; i < command->job.parameter_count && command->file == NULL; i++)
         fprintf(head, " %s=%s", command->parameters[i].name, command->parameters[i].value);
+    orr__command_parameters(head, command);
     if (command->file == NULL)
         fputs(command->input != NULL ? " --input " : " --seed ", head);
     if (command->file == NULL && command->input != NULL)
@@ -442,9 +522,19 @@ static int write_replay(struct orr__command *command)
         return orr__error(command, "no memory");
     if (command->timeout_text != NULL)
         fprintf(tail, " --timeout %s", command->timeout_text);
+    if (command->future_given) {
+        fputs(" --at ", tail);
+        orr__text_quote(tail, command->at);
+        fprintf(tail, " --future %" PRIu64 " --faults %s", command->future,
+                orr__then_name(command->then));
+    }
     for (uint32_t i = 0; i < command->load_count; i++) {
         fputs(" --load ", tail);
         orr__text_quote(tail, command->loads[i]);
+    }
+    for (uint32_t i = 0; i < command->without_count; i++) {
+        fputs(" --without ", tail);
+        orr__text_quote(tail, command->without[i]);
     }
     fclose(tail);
     return 0;
@@ -458,21 +548,46 @@ void orr__command_again(FILE *out, const struct orr__command *command, uint64_t 
     fputs(command->replay_tail, out);
 }
 
-void orr__command_of_file(const struct orr__command *command, const char *path)
+void orr__command_of_file(FILE *out, const struct orr__command *command, const char *path)
 {
-    orr__text_quote(stdout, command->program);
-    fputs(" replay ", stdout);
+    orr__text_quote(out, command->program);
+    fputs(" replay ", out);
     if (!orr__is_replay_file(path))
-        fputs("./", stdout);
-    orr__text_quote(stdout, path);
+        fputs("./", out);
+    orr__text_quote(out, path);
+}
+
+void orr__command_parameters(FILE *out, const struct orr__command *command)
+{
+    for (uint32_t i = 1; i < command->words_given && command->file != NULL; i++) {
+        fputc(' ', out);
+        orr__text_quote(out, command->words[i]);
+    }
 }
 
 /* ---- verbs ----------------------------------------------------------------------------------- */
+
+/* A run with a future that the command line names. */
+static int add_future(struct orr__command *command)
+{
+    if ((command->at != NULL) != command->future_given)
+        return orr__usage_error(command, command->at != NULL
+                                             ? "--at: which future from there? give --future N"
+                                             : "--future: from when on? give --at INSTANT");
+    if (command->then_given && !command->future_given)
+        return orr__usage_error(command, "--faults: of which future? give --at and --future");
+    if (command->at == NULL)
+        return 0;
+    command->job.faults = orr__futures_text(command, command->at, command->future, command->then);
+    return command->job.faults != NULL ? 0 : orr__error(command, "no memory");
+}
 
 /* What the options leave open. */
 static int complete(struct orr__command *command, const struct verb *verb)
 {
     command->job.replay = verb->options == IN_REPLAY;
+    if (verb->options == IN_BRANCH && !command->failures_given)
+        command->failures_max = 0;
     if (verb->options == IN_LIST) {
         if (command->word_count > 0)
             return orr__usage_error(command, "list takes no argument, not '%s'", command->words[0]);
@@ -480,22 +595,32 @@ static int complete(struct orr__command *command, const struct verb *verb)
     }
     if (verb->options == IN_MERGE) /* the words are files */
         return 0;
-    bool is_file = (verb->options & (IN_REPLAY | IN_CONVERT)) != 0 && command->word_count > 0 &&
+    bool is_file = (verb->options & (IN_CONVERT | HAVE_FILES)) != 0 && command->word_count > 0 &&
                    orr__is_replay_file(command->words[0]);
     if (is_file && command->input != NULL)
         return orr__usage_error(command, "--input: not beside %s, which is a run",
                                 command->words[0]);
+    command->words_given = command->word_count;
+    if (verb->options == IN_REPLAY && command->jobs_given)
+        return orr__usage_error(command, "--jobs: only for a folder of replay files");
     int status = is_file ? orr__replay_file_open(command) : 0;
     if (command->input != NULL)
         status = orr__input_open(command);
     if (status == 0)
         status = orr__scenarios_choose(command);
+    if (status == 0)
+        status = orr__replay_without(command);
     if (status != 0)
         return status;
-    if ((verb->options & (IN_REPLAY | IN_SHRINK)) != 0 && !command->seed_given)
+    if ((verb->options & HAVE_FILES) != 0 && !command->seed_given)
         return orr__usage_error(command, "which seed? give --seed N");
     if (verb->options == IN_CONVERT && !command->seed_given)
         return orr__usage_error(command, "which input? give --input FILE, or a replay file");
+    if (verb->options == IN_BRANCH && command->at == NULL)
+        return orr__usage_error(command, "from when on? give --at INSTANT");
+    status = verb->options == IN_REPLAY ? add_future(command) : 0;
+    if (status != 0)
+        return status;
     if (verb->options == IN_REPLAY && !command->twice_given)
         command->twice_every = 0;
     if (verb->options == IN_RUN && command->time_ns > 0 && !command->seed_given)
@@ -535,8 +660,8 @@ static int run_verb(struct orr__command *command, const struct verb *verb, int a
     int status = orr__scenarios_load(command);
     bool is_folder =
         verb->options == IN_REPLAY && command->word_count > 0 && orr__is_folder(command->words[0]);
-    if (status == 0 && is_folder && command->twice_given)
-        status = orr__usage_error(command, "--twice: not for a folder, give one of its files");
+    if (status == 0 && is_folder && (command->at != NULL || command->future_given))
+        status = orr__usage_error(command, "--at: not for a folder, give one of its files");
     if (status == 0 && !is_folder)
         status = complete(command, verb);
     if (status == 0)
@@ -553,8 +678,9 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
     if (next != NEXT_GO_ON)
         return finish(command, &in_main, next);
     if (optind >= argc)
-        return orr__usage_error(
-            command, "which command? list, run, replay, shrink, sweep, convert or merge");
+        return orr__usage_error(command,
+                                "which command? list, run, replay, shrink, explain, sweep, branch, "
+                                "inevitable, convert or merge");
     nearest = (struct orr__nearest){.wanted = argv[optind]};
     for (uint32_t i = 0; i < VERBS; i++) {
         if (strcmp(verbs[i].name, argv[optind]) == 0)
@@ -566,7 +692,8 @@ static int choose_verb(struct orr__command *command, int argc, char **argv)
                                 nearest.name);
     return orr__usage_error(
         command,
-        "unknown command '%s': there are list, run, replay, shrink, sweep, convert and merge",
+        "unknown command '%s': there are list, run, replay, shrink, explain, sweep, branch, "
+        "inevitable, convert and merge",
         argv[optind]);
 }
 
@@ -583,6 +710,7 @@ int orr_command_line(int argc, char **argv, const struct orr_scenario *const *sc
         .jobs = processors(),
         .failures_max = 1,
         .shard_count = 1,
+        .futures = ORR__FUTURES_DEFAULT,
         .twice_every = ORR__TWICE_DEFAULT,
     };
     command.words = calloc(words + 1, sizeof *command.words);

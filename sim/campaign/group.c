@@ -14,7 +14,7 @@ static const char *const names[] = {
     [ORR__CAUSE_CHECK] = "check",         [ORR__CAUSE_FATAL] = "fatal",
     [ORR__CAUSE_SANITIZER] = "sanitizer", [ORR__CAUSE_LEAK] = "leak",
     [ORR__CAUSE_CRASH] = "crash",         [ORR__CAUSE_EXIT] = "exit",
-    [ORR__CAUSE_HANG] = "hang",
+    [ORR__CAUSE_HANG] = "hang",           [ORR__CAUSE_NONDETERMINISM] = "nondeterminism",
 };
 
 const char *orr__cause_name(enum orr__cause cause)

@@ -84,8 +84,10 @@ int orr__input_of_file(struct orr__command *command)
     char why[ORR__WHY_MAX];
     uint8_t seed[ORR__INPUT_SEED_BYTES];
     struct orr__replay_head *head = command->file_head;
+    orr__input_close(command);
     if (head->cell_count == 0)
         return 0;
+    command->job.lane_names = command->file_text;
     size_t room = head->cell_count * sizeof *head->cells;
     head->cells = orr__private_map(room);
     head->cells_max = head->cell_count;
@@ -110,15 +112,18 @@ void orr__input_close(struct orr__command *command)
     job->input_bytes = 0;
     job->cells = NULL;
     job->cell_count = 0;
+    job->lane_names = NULL;
 }
 
 /* ---- as lines -------------------------------------------------------------------------------- */
 
-/* The name of the lane, if the first line of `names` is about its actor. */
+/* The name of the lane, if the first line of `names` is about its actor: "crash/server", or, as a
+ * replay file has it, "lane crash/server#3 = 00". */
 static bool is_about(const char *names, uint32_t lane, char name[ORR__LANE_NAME_MAX])
 {
-    const char *actor = names + strcspn(names, "/\n");
-    size_t length = strcspn(actor, "\n");
+    const char *site = strncmp(names, "lane ", 5) == 0 ? names + 5 : names;
+    const char *actor = site + strcspn(site, "/#\n");
+    size_t length = strcspn(actor, "#\n");
     orr__lane_text(lane, name);
     size_t site_length = strcspn(name, "/");
     if (site_length + length >= ORR__LANE_NAME_MAX)
@@ -205,7 +210,7 @@ static int write_replay_file(const struct orr__command *command, const struct or
     printf("%s: seed %" PRIu64 ", %zu choices: %s%s\n  replay: ", command->output,
            command->seed_first, command->job.cell_count, failed ? "fails: " : "passes",
            failed ? result->outcome.check : "");
-    orr__command_of_file(command, command->output);
+    orr__command_of_file(stdout, command, command->output);
     printf("%s\n", command->replay_tail);
     return ORR__EXIT_CLEAN;
 }

@@ -16,6 +16,7 @@
 
 #include "campaign.h"
 
+#include "../future.h"
 #include "recorder.h"
 
 #include <errno.h>
@@ -41,6 +42,7 @@ static const int handled[] = {SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGPIPE};
 enum { HANDLED = sizeof handled / sizeof *handled };
 
 static volatile sig_atomic_t end_signal;
+static struct orr__slot *own_slot; /* in a child: where it answers */
 static struct sigaction actions_before[HANDLED];
 static sigset_t mask_before;
 
@@ -235,13 +237,29 @@ static void give_up(void *begin, size_t size)
         munmap(begin, size);
 }
 
-static void give_up_memory(const struct orr__nursery *nursery, const struct orr__slot *slot)
+/* What a child is for. */
+struct errand {
+    struct orr__slot *slot;
+    const struct orr__job *job;
+    uint64_t seed;
+    enum orr__twin twin;
+};
+
+static void give_up_slots(const struct orr__nursery *nursery, const struct orr__slot *slot)
 {
     char *begin = nursery->slots;
     char *own = begin + ((const char *)slot - begin);
     char *after = own + nursery->slot_size;
     give_up(begin, (size_t)(own - begin));
     give_up(after, ORR__PLACES_MAX * nursery->slot_size - (size_t)(after - begin));
+}
+
+/* Who is to be a parent itself keeps everything until then. */
+static void give_up_memory(const struct orr__nursery *nursery, const struct errand *errand)
+{
+    if (errand->job->stem != NULL)
+        return;
+    give_up_slots(nursery, errand->slot);
     munmap(nursery->extra, nursery->extra_size);
 }
 
@@ -280,20 +298,22 @@ static FILE *open_names(const struct orr__job *job)
     return names;
 }
 
-/* What a child is for. */
-struct errand {
-    struct orr__slot *slot;
-    const struct orr__job *job;
-    uint64_t seed;
-    enum orr__twin twin;
-};
+/* `outcome` has what is to be told; the slot is the one of the process that has come to the end,
+ * which need not be the one that began. */
+static void answer(const struct orr_outcome *outcome)
+{
+    own_slot->outcome = *outcome;
+    own_slot->finished = 1;
+}
 
 static void run_seed(void *context)
 {
+    static struct orr_outcome outcome;
+    static struct orr__stem nobody;
     const struct errand *errand = context;
     struct orr__slot *slot = errand->slot;
     const struct orr__job *job = errand->job;
-    struct orr_outcome *outcome = &slot->outcome;
+    struct orr__stem *stem = job->stem != NULL ? job->stem : &nobody;
     struct orr_run_options options = {
         .seed = errand->seed,
         .parameters = job->parameters,
@@ -310,13 +330,14 @@ static void run_seed(void *context)
         .lane_names = open_names(job),
     };
     if (job->record != NULL && options.ledger == NULL) {
-        outcome->failed = true;
-        snprintf(outcome->check, sizeof outcome->check, "cannot write %.100s: %s", job->record,
+        outcome.failed = true;
+        snprintf(outcome.check, sizeof outcome.check, "cannot write %.100s: %s", job->record,
                  strerror(errno));
-        slot->finished = 1;
+        answer(&outcome);
         return;
     }
-    int status = orr__scenario_run(job->scenario, &options, job->recorders, outcome);
+    stem->position = &slot->position;
+    int status = orr__scenario_run(job->scenario, &options, job->recorders, stem, &outcome);
     if (options.ledger != NULL)
         fclose(options.ledger);
     if (options.points != NULL)
@@ -324,11 +345,11 @@ static void run_seed(void *context)
     if (options.lane_names != NULL)
         fclose(options.lane_names);
     if (status < 0) {
-        outcome->failed = true;
-        snprintf(outcome->check, sizeof outcome->check, "the scenario cannot run: %s",
+        outcome.failed = true;
+        snprintf(outcome.check, sizeof outcome.check, "the scenario cannot run: %s",
                  strerror(-status));
     }
-    slot->finished = 1;
+    answer(&outcome);
 }
 
 /* exit, not _exit: a leak checker, and whatever else the program asked to be called, has its
@@ -338,9 +359,10 @@ static void ORR_NORETURN child_main(const struct orr__nursery *nursery, struct e
 {
     setpgid(0, 0);
     signals_give_back();
-    give_up_memory(nursery, errand.slot);
+    give_up_memory(nursery, &errand);
     child_streams(nursery, output);
     child_limits(errand.job);
+    own_slot = errand.slot;
     orr__crash_watch(errand.slot);
     if (errand.twin == ORR__TWIN_SECOND)
         orr__disturb(run_seed, &errand);
@@ -357,9 +379,9 @@ int orr__nursery_start(struct orr__nursery *nursery, struct orr__child *child,
     return orr__nursery_start_twin(nursery, child, job, seed, ORR__TWIN_NONE, -1);
 }
 
-int orr__nursery_start_twin(struct orr__nursery *nursery, struct orr__child *child,
-                            const struct orr__job *job, uint64_t seed, enum orr__twin twin,
-                            int stream)
+/* Forks. Returns 1 in the new process, with what it shall write to; else 0 or -errno. */
+static int hatch(struct orr__child *child, const struct orr__job *job, uint64_t seed,
+                 enum orr__twin twin, int stream, int *ret_output)
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0)
@@ -368,12 +390,14 @@ int orr__nursery_start_twin(struct orr__nursery *nursery, struct orr__child *chi
     child->slot->untold[0] = '\0';
     child->slot->fault_signal = 0;
     child->slot->finished = 0;
+    child->slot->position = 0;
     child->slot->witness =
         (struct orr_witness){.poison = twin == ORR__TWIN_SECOND ? POISON : 0, .stream = stream};
-    struct errand errand = {.slot = child->slot, .job = job, .seed = seed, .twin = twin};
     pid_t pid = fork();
-    if (pid == 0)
-        child_main(nursery, errand, ends[1]);
+    if (pid == 0) {
+        *ret_output = ends[1];
+        return 1;
+    }
     int status = pid < 0 ? -errno : 0;
     close(ends[1]);
     if (status < 0) {
@@ -390,6 +414,45 @@ int orr__nursery_start_twin(struct orr__nursery *nursery, struct orr__child *chi
     child->deadline_ns = job->timeout_ns > 0 ? orr__clock_ns() + job->timeout_ns : UINT64_MAX;
     orr__capture_clear(&child->capture);
     return 0;
+}
+
+int orr__nursery_start_twin(struct orr__nursery *nursery, struct orr__child *child,
+                            const struct orr__job *job, uint64_t seed, enum orr__twin twin,
+                            int stream)
+{
+    int output = -1;
+    int status = hatch(child, job, seed, twin, stream, &output);
+    struct errand errand = {.slot = child->slot, .job = job, .seed = seed, .twin = twin};
+    if (status == 1)
+        child_main(nursery, errand, output);
+    return status;
+}
+
+/* ---- a child that is a parent ---------------------------------------------------------------- */
+
+void orr__nursery_stand(void)
+{
+    fflush(NULL); /* or every future would print it again */
+    signals_take();
+}
+
+/* What was the nursery's extra stays taken, as addresses: what a future maps lies where it would
+ * lie in a process that never was branched. */
+int orr__nursery_branch(struct orr__nursery *nursery, struct orr__child *child,
+                        const struct orr__job *job, uint64_t seed)
+{
+    int output = -1;
+    int status = hatch(child, job, seed, ORR__TWIN_NONE, -1, &output);
+    if (status != 1)
+        return status;
+    setpgid(0, 0);
+    signals_give_back();
+    give_up_slots(nursery, child->slot);
+    give_up(nursery->extra, nursery->extra_size);
+    child_streams(nursery, output);
+    own_slot = child->slot;
+    orr__crash_watch(child->slot);
+    return 1;
 }
 
 int orr__flush(void)
@@ -468,7 +531,7 @@ static void kill_late(struct orr__nursery *nursery)
 
 void orr__nursery_wait(struct orr__nursery *nursery, const struct orr__job *job, uint64_t wake_ns)
 {
-    struct pollfd polled[ORR__JOBS_MAX];
+    struct pollfd polled[ORR__PLACES_MAX];
     for (uint32_t i = 0; i < nursery->count; i++)
         polled[i] = (struct pollfd){.fd = nursery->children[i].output, .events = POLLIN};
     uint64_t until_ns = next_deadline(nursery, wake_ns);

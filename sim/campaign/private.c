@@ -61,6 +61,32 @@ int orr__private_take(const char *path, char **ret_text, size_t *ret_bytes)
     return status;
 }
 
+/* Reads up to so many bytes. Returns how many, or -errno. */
+static ssize_t read_up_to(int descriptor, char *text, size_t bytes_max)
+{
+    size_t at = 0;
+    while (at < bytes_max) {
+        ssize_t got = read(descriptor, text + at, bytes_max - at);
+        if (got < 0)
+            return -errno;
+        if (got == 0)
+            break;
+        at += (size_t)got;
+    }
+    return (ssize_t)at;
+}
+
+int orr__private_take_into(const char *path, char *text, size_t bytes_max)
+{
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = descriptor >= 0 ? read_up_to(descriptor, text, bytes_max) : -errno;
+    if (descriptor >= 0)
+        close(descriptor);
+    (void)unlink(path);
+    text[length >= 0 ? length : 0] = '\0';
+    return length >= 0 ? 0 : (int)length;
+}
+
 void orr__private_path(char *path, size_t size)
 {
     const char *folder = getenv("TMPDIR");

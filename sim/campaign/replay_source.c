@@ -83,6 +83,42 @@ int orr__replay_file_open(struct orr__command *command)
     return orr__input_of_file(command);
 }
 
+int orr__replay_file_choose(struct orr__command *command, const char *path)
+{
+    command->words[0] = path;
+    command->word_count = command->words_given;
+    command->job.parameter_count = 0;
+    command->seed_given = false;
+    int status = orr__replay_file_open(command);
+    return status == 0 ? orr__scenarios_choose(command) : status;
+}
+
+bool orr__replay_file_expects(const struct orr__command *command, const char *check)
+{
+    const struct orr__replay_head *head = command->file_head;
+    return head == NULL || head->check[0] == '\0' || strcmp(head->check, check) == 0;
+}
+
+/* ---- without some of its faults -------------------------------------------------------------- */
+
+int orr__replay_without(struct orr__command *command)
+{
+    struct orr__replay_head head = {.cells = NULL};
+    char why[ORR__WHY_MAX];
+    for (uint32_t i = 0; i < command->without_count; i++) {
+        const char *name = command->without[i];
+        const char *text = command->job.faults != NULL ? command->job.faults : "";
+        command->job.faults = orr__faults_without(text, name);
+        if (command->job.faults == NULL)
+            return orr__error(command, "no memory");
+        if (!orr__replay_head_parse(command->job.faults, &head, why))
+            return orr__usage_error(
+                command, "--without %s: this must be the name of a fault, such as server/fsync#3",
+                name);
+    }
+    return 0;
+}
+
 void orr__replay_file_close(struct orr__command *command)
 {
     orr__input_close(command);

@@ -16,7 +16,7 @@ enum {
     NEVER_MAX = 6,     /* families, and pairs of them, that are named */
 };
 
-static void print_scenario(const struct orr__job *job)
+void orr__report_scenario(const struct orr__job *job)
 {
     fputs(job->scenario->name, stdout);
     for (size_t i = 0; i < job->parameter_count; i++)
@@ -56,7 +56,7 @@ static void print_seeds(const struct orr__command *command, const struct orr__to
 {
     char rate[ORR__AMOUNT_MAX];
     char elapsed[ORR__AMOUNT_MAX];
-    print_scenario(&command->job);
+    orr__report_scenario(&command->job);
     if (command->shard_count > 1)
         printf(", shard %u/%u", command->shard + 1, command->shard_count);
     printf(": %" PRIu64 " seed%s, %" PRIu64 " failed, in %s (%s seeds/s, %u job%s)\n",
@@ -211,7 +211,7 @@ static uint32_t last_lines(const char *text, uint32_t length)
     return 0;
 }
 
-static void print_output(const struct orr__result *result)
+void orr__report_output(const struct orr__result *result)
 {
     if (result->output_length == 0)
         return;
@@ -226,7 +226,7 @@ static void print_failure(const struct orr__command *command, const struct orr__
     putchar('\n');
     orr__report_verdict(result);
     orr__text_indent(stdout, outcome->detail, strlen(outcome->detail), "  ");
-    print_output(result);
+    orr__report_output(result);
     printf("  trace hash %016" PRIx64 "\n", outcome->trace_hash);
     print_replay(command, outcome->seed, result->replay, result->differs);
 }

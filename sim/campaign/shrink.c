@@ -1,11 +1,14 @@
 /*
- * shrink.c: a failing seed down to the faults that it needs.
+ * shrink.c: a failing seed, or a replay file that fails, down to the faults that it needs.
  *
- * The model: the seed's run is recorded, every fault a line of a replay file. Then runs with fewer
+ * The model: the run is recorded, every fault a line of a replay file. Crashes that a replay file
+ * has appointed are recorded, too, but come back only by its own lines, which stand for them; so
+ * they go in as they are. Then runs with fewer
  * lines are tried: without all, without a half, a quarter ... and at last without each single one.
  * What still fails in the same check stays away. In the end no fault can be left out: the set is
  * 1-minimal. Then the scenario is made smaller where it says how (orr_parameter.least), and what
- * takes time shorter, as far as that goes.
+ * takes time shorter, as far as that goes. A power loss loses as little as it may: nothing, or else
+ * those of its lost writes and names that are needed, each a line like a fault.
  *
  *     kept   ====----====----====      trials of one round, as many at a time as there are jobs:
  *                 ^    ^    ^          each leaves another chunk out; the first that still fails
@@ -24,13 +27,13 @@
 #include <string.h>
 
 enum {
-    PATH_BYTES_MAX = 4096,
     SIZE_BYTES_MAX = 32, /* of a time: "61234567ns" */
     SHORTER_COUNT = 4,   /* of a time: none of it, an eighth, a quarter, a half */
     SHORTER_ROUNDS = 8,  /* a time that has been made 2^8 times shorter is short enough */
     PARAMETERS_MAX = 64,
     NUMBER_BYTES_MAX = 24,
     HALVINGS_MAX = 16, /* of a parameter */
+    LOSSES_MAX = 1024, /* parts of power losses that are looked at */
 };
 
 /* A fault of the recorded run. */
@@ -38,6 +41,9 @@ struct fault {
     const char *text; /* without the comment, and without the time if it has one */
     uint32_t length;
     uint64_t time_ns; /* UINT64_MAX = it has none */
+    bool is_appointment;
+    bool is_loss;    /* a part of a power loss: what does not survive it */
+    bool loses_only; /* a power loss that loses nothing but such parts */
 };
 
 /* What a run leaves out, or makes shorter. */
@@ -49,7 +55,7 @@ struct trial {
 };
 
 struct shrink {
-    const struct orr__command *command;
+    struct orr__command *command;
     struct orr__job job; /* the command's, with smaller parameters */
     struct orr_parameter_value values[PARAMETERS_MAX];
     char numbers[PARAMETERS_MAX][NUMBER_BYTES_MAX]; /* of values that were made smaller */
@@ -61,7 +67,9 @@ struct shrink {
     size_t recorded_bytes;
     struct fault *faults;
     size_t fault_count;
-    size_t *kept; /* indices of faults */
+    size_t struck; /* of them, in the recorded run */
+    size_t losses; /* that were added */
+    size_t *kept;  /* indices of faults */
     size_t kept_count;
     char check[sizeof((struct orr_outcome *)NULL)->check];
     enum orr__cause cause;
@@ -69,7 +77,9 @@ struct shrink {
     uint64_t runs;
     uint64_t begin_ns;
     struct orr__progress progress;
-    char record_path[PATH_BYTES_MAX];
+    char record_path[ORR__PATH_MAX_BYTES];
+    const char *output; /* the path of the result: the command's, or made here */
+    char path[ORR__PATH_MAX_BYTES];
 };
 
 static bool stopped(void)
@@ -81,10 +91,10 @@ static bool stopped(void)
 
 static size_t write_fault(char *at, size_t room, const struct fault *fault, uint64_t time_ns)
 {
-    int length =
-        time_ns == UINT64_MAX
-            ? snprintf(at, room, "%.*s\n", (int)fault->length, fault->text)
-            : snprintf(at, room, "%.*s %" PRIu64 "ns\n", (int)fault->length, fault->text, time_ns);
+    int length = time_ns == UINT64_MAX ? snprintf(at, room, "%.*s%s\n", (int)fault->length,
+                                                  fault->text, fault->loses_only ? " only" : "")
+                                       : snprintf(at, room, "%.*s %" PRIu64 "ns\n",
+                                                  (int)fault->length, fault->text, time_ns);
     return length > 0 && (size_t)length < room ? (size_t)length : 0;
 }
 
@@ -337,32 +347,45 @@ static void take_time(struct fault *fault)
     fault->length = at - 1;
 }
 
-/* The lines after `only`. */
-static const char *faults_of(const char *recorded)
+/* As the ledger says it: orr__ledger_loss. */
+static bool is_loss(const struct orr__fault_line *line)
 {
-    const char *only = strstr(recorded, "\nonly");
-    const char *end = only != NULL ? strchr(only + 1, '\n') : NULL;
-    return end != NULL ? end + 1 : "";
+    static const char end[] = ": does not survive";
+    const size_t length = sizeof end - 1;
+    return line->comment_length >= length &&
+           memcmp(line->comment + line->comment_length - length, end, length) == 0;
 }
 
+static void add_fault(struct shrink *shrink, const struct orr__fault_line *line)
+{
+    struct fault fault = {.text = line->text,
+                          .length = line->text_length,
+                          .time_ns = UINT64_MAX,
+                          .is_appointment = line->is_appointment,
+                          .is_loss = is_loss(line)};
+    if (!line->is_appointment)
+        take_time(&fault);
+    shrink->kept[shrink->kept_count++] = shrink->fault_count;
+    shrink->faults[shrink->fault_count++] = fault;
+}
+
+/* A line is complete with its comment: the program may have died in the middle of it. */
 static void take_faults(struct shrink *shrink)
 {
-    const char *next;
-    for (const char *line = faults_of(shrink->recorded); *line != '\0'; line = next) {
-        const char *comment = strstr(line, "  # ");
-        struct fault fault = {.text = line};
-        next = line + strcspn(line, "\n");
-        next += *next == '\n';
-        if (comment == NULL || comment > next)
-            continue; /* the program died in the middle of it */
-        fault.length = (uint32_t)(comment - line);
-        take_time(&fault);
-        shrink->kept[shrink->kept_count++] = shrink->fault_count;
-        shrink->faults[shrink->fault_count++] = fault;
-    }
+    struct orr__fault_line line;
+    const char *at = shrink->recorded;
+    while (orr__fault_line_next(&at, &line))
+        if (line.comment != NULL && !orr__fault_line_is_appointed(&line))
+            add_fault(shrink, &line);
+    at = shrink->command->job.faults != NULL ? shrink->command->job.faults : "";
+    while (orr__fault_line_next(&at, &line))
+        if (line.is_appointment)
+            add_fault(shrink, &line);
+    for (size_t i = 0; i < shrink->fault_count; i++)
+        shrink->struck += !shrink->faults[i].is_loss;
 }
 
-/* Runs the seed with `faults` (NULL: its own) and reads what it wrote. */
+/* Runs the seed with `faults` (NULL: its own) and reads which struck. */
 static int record(struct shrink *shrink, const char *faults)
 {
     struct orr__job job = shrink->job;
@@ -373,12 +396,95 @@ static int record(struct shrink *shrink, const char *faults)
     return status == 0 ? taken : status;
 }
 
+/* ---- a power loss that loses less ------------------------------------------------------------ */
+
+static bool is_power_loss(const struct fault *fault)
+{
+    static const char end[] = " = power-loss";
+    const uint32_t length = sizeof end - 1;
+    return fault->length > length && memcmp(fault->text + fault->length - length, end, length) == 0;
+}
+
+/* The line of the recorded run that is the fault's, or NULL. */
+static const char *line_of(const struct shrink *shrink, const struct fault *fault)
+{
+    const char *line = shrink->recorded;
+    while (line != NULL && (strncmp(line, fault->text, fault->length) != 0 ||
+                            strncmp(line + fault->length, "  #", 3) != 0)) {
+        line = strchr(line, '\n');
+        line = line != NULL ? line + 1 : NULL;
+    }
+    return line;
+}
+
+/* What the power loss has lost, each thing a comment behind it. */
+static void add_losses(struct shrink *shrink, const struct fault *fault)
+{
+    struct orr__fault_line line;
+    const char *at = line_of(shrink, fault);
+    for (at = at != NULL ? strchr(at, '\n') : NULL; at != NULL && shrink->losses < LOSSES_MAX;
+         at = strchr(at + 1, '\n')) {
+        const char *comment = at + 3;
+        if (strncmp(at + 1, "# ", 2) != 0 || !orr__fault_line_next(&comment, &line) ||
+            !is_loss(&line))
+            break;
+        add_fault(shrink, &line);
+        shrink->losses++;
+    }
+}
+
+/* Does it fail so with the kept faults? Returns 0 or -errno. */
+static int try_kept(struct shrink *shrink, bool *ret_fails)
+{
+    uint32_t first;
+    int status = first_that_fails(shrink, &nothing, 1, &first);
+    *ret_fails = status == 0 && first == 0;
+    return status;
+}
+
+/* Loses nothing, or what it has lost and no more; else it stays as it was. */
+static int lower_loss(struct shrink *shrink, struct fault *fault)
+{
+    bool fails;
+    size_t kept_before = shrink->kept_count;
+    size_t faults_before = shrink->fault_count;
+    fault->loses_only = true;
+    int status = try_kept(shrink, &fails);
+    if (status == 0 && !fails) {
+        add_losses(shrink, fault);
+        status = try_kept(shrink, &fails);
+    }
+    if (status == 0 && !fails) {
+        shrink->kept_count = kept_before;
+        shrink->fault_count = faults_before;
+        fault->loses_only = false;
+    }
+    return status;
+}
+
+static int lower_losses(struct shrink *shrink)
+{
+    size_t count = shrink->kept_count;
+    int status = record(shrink, compose(shrink, 0, &nothing));
+    for (size_t i = 0; i < count && status == 0; i++) {
+        struct fault *fault = &shrink->faults[shrink->kept[i]];
+        if (is_power_loss(fault))
+            status = lower_loss(shrink, fault);
+    }
+    return status;
+}
+
 static int prepare(struct shrink *shrink)
 {
+    const char *own = shrink->command->job.faults != NULL ? shrink->command->job.faults : "";
     size_t lines = 1;
     for (const char *at = shrink->recorded; *at != '\0'; at++)
         lines += *at == '\n';
-    shrink->text_bytes = shrink->recorded_bytes + lines * SIZE_BYTES_MAX + 64;
+    for (const char *at = own; *at != '\0'; at++)
+        lines += *at == '\n';
+    lines += LOSSES_MAX;
+    shrink->text_bytes = shrink->recorded_bytes + strlen(own) + lines * SIZE_BYTES_MAX +
+                         LOSSES_MAX * ORR__POINT_NAME_MAX;
     shrink->faults = orr__private_map(lines * sizeof *shrink->faults);
     shrink->kept = orr__private_map(lines * sizeof *shrink->kept);
     shrink->texts = orr__private_map(shrink->text_bytes * shrink->nursery.count);
@@ -390,49 +496,82 @@ static int prepare(struct shrink *shrink)
 
 /* ---- the result ------------------------------------------------------------------------------ */
 
-static int write_file(const struct shrink *shrink, const char *path)
+/* What does not survive a power loss is a part of it. */
+static size_t count_needed(const struct shrink *shrink)
 {
-    FILE *out = fopen(path, "we");
-    if (out == NULL)
-        return -errno;
-    fprintf(out, "# Needs exactly %zu of %zu faults. orrery replay tells the story.\n",
-            shrink->kept_count, shrink->fault_count);
-    orr__replay_file_begin(out, &shrink->job, shrink->command->seed_first, shrink->check);
-    fputs(faults_of(shrink->recorded), out);
-    return fclose(out) == 0 ? 0 : -errno;
+    size_t needed = 0;
+    for (size_t i = 0; i < shrink->kept_count; i++)
+        needed += !shrink->faults[shrink->kept[i]].is_loss;
+    return needed;
 }
 
-static const char *output_path(const struct orr__command *command, char path[PATH_BYTES_MAX])
+/* The kept faults as they struck at last. */
+static void write_faults(const struct shrink *shrink, FILE *out, const char *indent)
 {
+    struct orr__fault_line line;
+    const char *at = shrink->recorded;
+    while (orr__fault_line_next(&at, &line))
+        if (!orr__fault_line_is_appointed(&line))
+            fprintf(out, "%s%.*s  # %.*s\n", indent, (int)line.text_length, line.text,
+                    (int)line.comment_length, line.comment != NULL ? line.comment : "");
+    for (size_t i = 0; i < shrink->kept_count; i++) {
+        const struct fault *fault = &shrink->faults[shrink->kept[i]];
+        if (fault->is_appointment)
+            fprintf(out, "%s%.*s\n", indent, (int)fault->length, fault->text);
+    }
+}
+
+/* Returns 0 or the exit status, after an error message. */
+static int write_file(const struct shrink *shrink)
+{
+    size_t needed = count_needed(shrink);
+    const char *path = shrink->output;
+    FILE *out = fopen(path, "we");
+    if (out == NULL)
+        return orr__error(shrink->command, "cannot write %s: %s", path, strerror(errno));
+    fprintf(out, "# Needs exactly %zu of %zu faults. orrery explain tells what for.\n", needed,
+            shrink->struck);
+    orr__replay_file_begin(out, &shrink->job, shrink->command->seed_first, shrink->check);
+    write_faults(shrink, out, "");
+    if (fclose(out) != 0)
+        return orr__error(shrink->command, "cannot write %s: %s", path, strerror(errno));
+    return 0;
+}
+
+/* "kv-3.replay"; of a file, "this-shrunk.replay" beside it. */
+static const char *output_path(const struct orr__command *command, char path[ORR__PATH_MAX_BYTES])
+{
+    static const char ending[] = ".replay";
     if (command->output != NULL)
         return command->output;
-    snprintf(path, PATH_BYTES_MAX, "%s-%" PRIu64 ".replay", command->job.scenario->name,
-             command->seed_first);
+    if (command->file == NULL) {
+        snprintf(path, ORR__PATH_MAX_BYTES, "%s-%" PRIu64 "%s", command->job.scenario->name,
+                 command->seed_first, ending);
+        return path;
+    }
+    size_t length = strlen(command->file);
+    if (length > strlen(ending) && strcmp(command->file + length - strlen(ending), ending) == 0)
+        length -= strlen(ending);
+    snprintf(path, ORR__PATH_MAX_BYTES, "%.*s-shrunk%s", (int)length, command->file, ending);
     return path;
 }
 
-static int tell(const struct shrink *shrink)
+static void tell(const struct shrink *shrink)
 {
-    char buffer[PATH_BYTES_MAX];
+    const char *path = shrink->output;
     char time[ORR__AMOUNT_MAX];
     const struct orr__command *command = shrink->command;
-    const char *path = output_path(command, buffer);
-    const char *faults = faults_of(shrink->recorded);
-    int status = write_file(shrink, path);
-    if (status < 0)
-        return orr__error(command, "cannot write %s: %s", path, strerror(-status));
     printf("seed %" PRIu64 " fails: %s\n", command->seed_first, shrink->check);
     if (shrink->kept_count == 0)
-        printf("needs none of its %zu fault%s\n", shrink->fault_count, ORR__S(shrink->fault_count));
+        printf("needs none of its %zu fault%s\n", shrink->struck, ORR__S(shrink->struck));
     else
-        printf("needs exactly %zu of %zu fault%s:\n", shrink->kept_count, shrink->fault_count,
-               ORR__S(shrink->fault_count));
-    orr__text_indent(stdout, faults, strlen(faults), "  ");
+        printf("needs exactly %zu of %zu fault%s:\n", count_needed(shrink), shrink->struck,
+               ORR__S(shrink->struck));
+    write_faults(shrink, stdout, "  ");
     printf("%" PRIu64 " runs in %s; written to %s\n  replay: ", shrink->runs,
            orr__text_time(time, orr__clock_ns() - shrink->begin_ns), path);
-    orr__command_of_file(command, path);
+    orr__command_of_file(stdout, command, path);
     printf("%s\n", command->replay_tail);
-    return ORR__EXIT_FAILING;
 }
 
 /* ---- all of it ------------------------------------------------------------------------------- */
@@ -448,13 +587,15 @@ static int confirm(struct shrink *shrink)
 
 static int work(struct shrink *shrink)
 {
-    int status = record(shrink, NULL);
+    int status = record(shrink, shrink->command->job.faults);
     if (status < 0)
         return status;
     const struct orr_outcome *outcome = &shrink->results[0].outcome;
     if (!outcome->failed)
         return -ENOENT;
     memcpy(shrink->check, outcome->check, sizeof shrink->check);
+    if (!orr__replay_file_expects(shrink->command, outcome->check))
+        return -ESTALE;
     shrink->cause = shrink->results[0].cause;
     memcpy(shrink->group, shrink->results[0].group, sizeof shrink->group);
     status = prepare(shrink);
@@ -466,7 +607,9 @@ static int work(struct shrink *shrink)
         status = lower_parameters(shrink);
     if (status == 0)
         status = shorten_all(shrink);
-    if (status == 0) /* what was needed only because another took long */
+    if (status == 0)
+        status = lower_losses(shrink);
+    if (status == 0) /* what was needed only because another took long, or lost much */
         status = drop_faults(shrink);
     return status == 0 ? confirm(shrink) : status;
 }
@@ -474,9 +617,17 @@ static int work(struct shrink *shrink)
 static int finish(const struct shrink *shrink, int status)
 {
     const struct orr__command *command = shrink->command;
+    if (status == -ENOENT && command->file != NULL)
+        return orr__error(command, "%s passes: there is nothing to shrink", command->file);
     if (status == -ENOENT)
         return orr__error(command, "seed %" PRIu64 " passes: there is nothing to shrink",
                           command->seed_first);
+    if (status == -ESTALE)
+        return orr__error(
+            command,
+            "%s fails otherwise than it says: %s; mend its line \"check %s\", or take "
+            "it out",
+            command->file, shrink->check, command->file_head->check);
     if (status == -EAGAIN)
         return orr__error(command,
                           "seed %" PRIu64 " fails otherwise when it is run again: the run is not "
@@ -484,36 +635,71 @@ static int finish(const struct shrink *shrink, int status)
                           command->seed_first);
     if (status < 0)
         return orr__error(command, "cannot go on: %s", strerror(-status));
-    return tell(shrink);
+    return 0;
 }
 
-int orr__shrink(struct orr__command *command)
+/* Shrinks into the file. Returns 0 or the exit status, after an error message. */
+static int shrink_into_file(struct shrink *shrink, bool quiet)
 {
-    struct shrink *shrink = orr__private_map(sizeof *shrink);
+    struct orr__command *command = shrink->command;
     void *results;
-    if (shrink == NULL)
-        return orr__error(command, "no memory");
-    shrink->command = command;
-    shrink->begin_ns = orr__clock_ns();
-    shrink->job = command->job;
-    shrink->job.parameters = shrink->values;
-    if (command->job.parameter_count >= PARAMETERS_MAX)
-        return orr__error(command, "no more than %d parameters", PARAMETERS_MAX - 1);
-    memcpy(shrink->values, command->job.parameters,
-           command->job.parameter_count * sizeof *shrink->values);
-    orr__private_path(shrink->record_path, sizeof shrink->record_path);
     int status = orr__nursery_open(&shrink->nursery, command->jobs,
                                    command->jobs * sizeof *shrink->results, &results);
     if (status < 0)
         return orr__error(command, "cannot prepare %u processes: %s", command->jobs,
                           strerror(-status));
     shrink->results = results;
-    orr__progress_open(&shrink->progress, false);
+    orr__progress_open(&shrink->progress, quiet);
     status = work(shrink);
     orr__progress_clear(&shrink->progress);
     int number = orr__nursery_signal();
     orr__nursery_close(&shrink->nursery);
     if (number != 0)
         raise(number);
-    return finish(shrink, status);
+    status = finish(shrink, status);
+    return status == 0 ? write_file(shrink) : status;
+}
+
+/* NULL after an error message. */
+static struct shrink *make(struct orr__command *command)
+{
+    struct shrink *shrink = orr__private_map(sizeof *shrink);
+    if (shrink == NULL) {
+        orr__error(command, "no memory");
+        return NULL;
+    }
+    if (command->job.parameter_count >= PARAMETERS_MAX) {
+        orr__error(command, "no more than %d parameters", PARAMETERS_MAX - 1);
+        return NULL;
+    }
+    shrink->command = command;
+    shrink->begin_ns = orr__clock_ns();
+    shrink->job = command->job;
+    shrink->job.parameters = shrink->values;
+    memcpy(shrink->values, command->job.parameters,
+           command->job.parameter_count * sizeof *shrink->values);
+    shrink->output = output_path(command, shrink->path);
+    orr__private_path(shrink->record_path, sizeof shrink->record_path);
+    return shrink;
+}
+
+int orr__shrink(struct orr__command *command)
+{
+    struct shrink *shrink = make(command);
+    if (shrink == NULL)
+        return ORR__EXIT_USAGE;
+    int status = shrink_into_file(shrink, false);
+    if (status != 0)
+        return status;
+    tell(shrink);
+    return ORR__EXIT_FAILING;
+}
+
+int orr__shrink_quietly(struct orr__command *command, bool quiet, const char **ret_path)
+{
+    struct shrink *shrink = make(command);
+    if (shrink == NULL)
+        return ORR__EXIT_USAGE;
+    *ret_path = shrink->output;
+    return shrink_into_file(shrink, quiet);
 }

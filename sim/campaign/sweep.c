@@ -21,7 +21,6 @@
 #include <string.h>
 
 enum {
-    PATH_BYTES_MAX = 4096,
     TEXT_BYTES_MAX = 512, /* "only", and two lines */
     GROUPS_MAX = 64,
 };
@@ -58,7 +57,7 @@ struct sweep {
     uint64_t total;
     uint64_t begin_ns;
     struct orr__progress progress;
-    char path[PATH_BYTES_MAX];
+    char path[ORR__PATH_MAX_BYTES];
 };
 
 static bool stopped(const struct sweep *sweep)
@@ -232,11 +231,11 @@ static int run(struct sweep *sweep, uint64_t next, uint64_t end)
 /* ---- the statement --------------------------------------------------------------------------- */
 
 static int write_file(const struct sweep *sweep, const struct group *group, uint32_t number,
-                      char path[PATH_BYTES_MAX])
+                      char path[ORR__PATH_MAX_BYTES])
 {
     const struct orr__command *command = sweep->command;
     struct trial trial = trial_at(sweep, group->first);
-    snprintf(path, PATH_BYTES_MAX, "%s-%u.replay",
+    snprintf(path, ORR__PATH_MAX_BYTES, "%s-%u.replay",
              command->output != NULL ? command->output : command->job.scenario->name, number);
     FILE *out = fopen(path, "we");
     if (out == NULL)
@@ -249,7 +248,7 @@ static int write_file(const struct sweep *sweep, const struct group *group, uint
 static int tell_group(const struct sweep *sweep, const struct group *group, uint32_t number)
 {
     const struct orr__command *command = sweep->command;
-    char path[PATH_BYTES_MAX];
+    char path[ORR__PATH_MAX_BYTES];
     struct trial trial = trial_at(sweep, group->first);
     printf("%7" PRIu64 " x ", group->count);
     orr__text_indent(stdout, group->check, strlen(group->check), "");
@@ -259,7 +258,7 @@ static int tell_group(const struct sweep *sweep, const struct group *group, uint
     if (status < 0)
         return orr__error(command, "cannot write %s: %s", path, strerror(-status));
     fputs("          replay: ", stdout);
-    orr__command_of_file(command, path);
+    orr__command_of_file(stdout, command, path);
     printf("%s\n", command->replay_tail);
     return 0;
 }

@@ -55,8 +55,7 @@ int orr__trace_take(struct orr__command *command, const char *text)
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
-/* COLUMNS, or what the terminal says; 0 = neither says anything. */
-static uint32_t terminal_width(void)
+uint32_t orr__trace_width(void)
 {
     const char *columns = getenv("COLUMNS");
     uint64_t width;
@@ -95,7 +94,7 @@ int orr__trace_open(struct orr__command *command)
         add(command, &file->recorder);
     }
     if (command->traces[ORR__TRACE_TEXT] != NULL) {
-        uint32_t width = terminal_width();
+        uint32_t width = orr__trace_width();
         orr__timeline_open(&timeline, stdout, width > 0 ? width : ORR__WIDTH_DEFAULT, width > 0);
         add(command, &timeline.recorder);
     }

@@ -86,7 +86,7 @@ void orr__twice_judge(struct orr__result *first, const struct orr__second *secon
     memcpy(check, outcome->check, sizeof check);
     bool failed = outcome->failed;
     outcome->failed = true;
-    first->cause = ORR__CAUSE_CHECK;
+    first->cause = ORR__CAUSE_NONDETERMINISM;
     snprintf(first->group, sizeof first->group, "%s", CHECK);
     first->differs = true;
     snprintf(outcome->check, sizeof outcome->check, "%s", CHECK);

@@ -18,7 +18,7 @@
  * Elsewhere than with glibc the file is empty, and all is real: a program cannot replace functions
  * of the system's library in this way on macOS.
  */
-#define _GNU_SOURCE 1 /* RTLD_NEXT, ppoll, getentropy, thrd_create */
+#define _GNU_SOURCE 1 /* RTLD_NEXT, ppoll, getentropy, thrd_create, gethostbyname2 */
 
 #include "libc.h"
 
@@ -29,9 +29,14 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/select.h>
 #include <sys/time.h>
@@ -51,6 +56,10 @@
 uint32_t arc4random(void);
 uint32_t arc4random_uniform(uint32_t bound);
 void arc4random_buf(void *buffer, size_t length);
+#endif
+#if !__GLIBC_PREREQ(2, 35)
+int epoll_pwait2(int epoll, struct epoll_event *ret_events, int count,
+                 const struct timespec *timeout, const sigset_t *mask);
 #endif
 int __poll_chk(struct pollfd *descriptors, nfds_t count, int timeout_ms, size_t size);
 int __ppoll_chk(struct pollfd *descriptors, nfds_t count, const struct timespec *timeout,
@@ -89,7 +98,22 @@ int __ppoll_chk(struct pollfd *descriptors, nfds_t count, const struct timespec 
     X(pselect)            \
     X(epoll_wait)         \
     X(epoll_pwait)        \
-    X(getaddrinfo)
+    X(epoll_pwait2)       \
+    X(sem_wait)           \
+    X(sem_timedwait)      \
+    X(sigwait)            \
+    X(sigwaitinfo)        \
+    X(sigtimedwait)       \
+    X(flock)              \
+    X(system)             \
+    X(popen)              \
+    X(posix_spawn)        \
+    X(posix_spawnp)       \
+    X(getaddrinfo)        \
+    X(getnameinfo)        \
+    X(gethostbyname)      \
+    X(gethostbyname2)     \
+    X(gethostbyaddr)
 
 #define DECLARE_WRAPPER(name) extern __typeof__(name) __interceptor_##name __attribute__((weak));
 FORWARDED(DECLARE_WRAPPER)
@@ -428,6 +452,88 @@ ORR_API int epoll_pwait(int epoll, struct epoll_event *ret_events, int count, in
     return REAL(epoll_pwait)(epoll, ret_events, count, timeout_ms, mask);
 }
 
+ORR_API int epoll_pwait2(int epoll, struct epoll_event *ret_events, int count,
+                         const struct timespec *timeout, const sigset_t *mask)
+{
+    if (orr__libc_leaks(ORR__LEAK_WAIT, "epoll_pwait2", CALLER))
+        return 0;
+    return REAL(epoll_pwait2)(epoll, ret_events, count, timeout, mask);
+}
+
+/* ---- waits for other threads and processes: nobody else is there ----------------------------- */
+
+/* True if the call must not be made; then errno is not one that has it made again. */
+static bool waits_in_vain(const char *function, const void *caller)
+{
+    if (!orr__libc_leaks(ORR__LEAK_WAIT, function, caller))
+        return false;
+    errno = EINVAL;
+    return true;
+}
+
+ORR_API int sem_wait(sem_t *semaphore)
+{
+    return waits_in_vain("sem_wait", CALLER) ? -1 : REAL(sem_wait)(semaphore);
+}
+
+ORR_API int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict deadline)
+{
+    return waits_in_vain("sem_timedwait", CALLER) ? -1 : REAL(sem_timedwait)(semaphore, deadline);
+}
+
+ORR_API int sigwait(const sigset_t *restrict set, int *restrict ret_signal)
+{
+    return waits_in_vain("sigwait", CALLER) ? EINVAL : REAL(sigwait)(set, ret_signal);
+}
+
+ORR_API int sigwaitinfo(const sigset_t *restrict set, siginfo_t *restrict ret_info)
+{
+    return waits_in_vain("sigwaitinfo", CALLER) ? -1 : REAL(sigwaitinfo)(set, ret_info);
+}
+
+ORR_API int sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict ret_info,
+                         const struct timespec *restrict timeout)
+{
+    return waits_in_vain("sigtimedwait", CALLER) ? -1 : REAL(sigtimedwait)(set, ret_info, timeout);
+}
+
+ORR_API int flock(int descriptor, int how)
+{
+    return waits_in_vain("flock", CALLER) ? -1 : REAL(flock)(descriptor, how);
+}
+
+/* ---- processes: but for fork, which the campaign calls in the midst of a run ----------------- */
+
+ORR_API int system(const char *command)
+{
+    return orr__libc_leaks(ORR__LEAK_PROCESS, "system", CALLER) ? -1 : REAL(system)(command);
+}
+
+ORR_API FILE *popen(const char *command, const char *mode)
+{
+    return orr__libc_leaks(ORR__LEAK_PROCESS, "popen", CALLER) ? NULL : REAL(popen)(command, mode);
+}
+
+ORR_API int posix_spawn(pid_t *restrict ret_process, const char *restrict path,
+                        const posix_spawn_file_actions_t *restrict actions,
+                        const posix_spawnattr_t *restrict attributes, char *const arguments[],
+                        char *const environment[])
+{
+    if (orr__libc_leaks(ORR__LEAK_PROCESS, "posix_spawn", CALLER))
+        return EAGAIN;
+    return REAL(posix_spawn)(ret_process, path, actions, attributes, arguments, environment);
+}
+
+ORR_API int posix_spawnp(pid_t *ret_process, const char *file,
+                         const posix_spawn_file_actions_t *actions,
+                         const posix_spawnattr_t *attributes, char *const arguments[],
+                         char *const environment[])
+{
+    if (orr__libc_leaks(ORR__LEAK_PROCESS, "posix_spawnp", CALLER))
+        return EAGAIN;
+    return REAL(posix_spawnp)(ret_process, file, actions, attributes, arguments, environment);
+}
+
 /* ---- names ----------------------------------------------------------------------------------- */
 
 ORR_API int getaddrinfo(const char *restrict host, const char *restrict service,
@@ -436,6 +542,41 @@ ORR_API int getaddrinfo(const char *restrict host, const char *restrict service,
     if (orr__libc_leaks(ORR__LEAK_LOOKUP, "getaddrinfo", CALLER))
         return EAI_FAIL;
     return REAL(getaddrinfo)(host, service, hints, ret_list);
+}
+
+ORR_API int getnameinfo(const struct sockaddr *restrict address, socklen_t length,
+                        char *restrict ret_host, socklen_t host_length, char *restrict ret_service,
+                        socklen_t service_length, int flags)
+{
+    if (orr__libc_leaks(ORR__LEAK_LOOKUP, "getnameinfo", CALLER))
+        return EAI_FAIL;
+    return REAL(getnameinfo)(address, length, ret_host, host_length, ret_service, service_length,
+                             flags);
+}
+
+static bool finds_nothing(const char *function, const void *caller)
+{
+    if (!orr__libc_leaks(ORR__LEAK_LOOKUP, function, caller))
+        return false;
+    h_errno = NO_RECOVERY;
+    return true;
+}
+
+ORR_API struct hostent *gethostbyname(const char *name)
+{
+    return finds_nothing("gethostbyname", CALLER) ? NULL : REAL(gethostbyname)(name);
+}
+
+ORR_API struct hostent *gethostbyname2(const char *name, int family)
+{
+    return finds_nothing("gethostbyname2", CALLER) ? NULL : REAL(gethostbyname2)(name, family);
+}
+
+ORR_API struct hostent *gethostbyaddr(const void *address, socklen_t length, int family)
+{
+    if (finds_nothing("gethostbyaddr", CALLER))
+        return NULL;
+    return REAL(gethostbyaddr)(address, length, family);
 }
 
 #else

@@ -1,8 +1,8 @@
 /*
  * leak.c: a call that would make the run depend on this machine, where and when no seed decides: a
- * thread, a sleep, a wait for what lies outside of the world. It is not made; the check that it
- * breaks fails, and the report shows the stack: from the call up to where the world called the
- * program.
+ * thread, a process, a sleep, a wait for what lies outside of the world. It is not made; the check
+ * that it breaks fails, and the report shows the stack: from the call up to where the world called
+ * the program.
  *
  * A frame is told as module+address, where the address is relative to the module, so that a report
  * is the same in every run and addr2line can name the line. It is an address inside the call, not
@@ -44,6 +44,9 @@ static const struct {
     [ORR__LEAK_LOOKUP] = {"the program looks up no name outside of the world",
                           "the answer comes from this machine and its network: give nodes their "
                           "addresses in the configuration"},
+    [ORR__LEAK_PROCESS] = {"the program starts no process",
+                           "what another process does when is up to the machine, and no seed "
+                           "brings it back: do its work in callbacks of the loop"},
 };
 
 /* ---- the stack ------------------------------------------------------------------------------- */

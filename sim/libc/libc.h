@@ -20,6 +20,8 @@ struct orr__scope {
     struct orr_world *world;      /* NULL = none's: outside */
     struct orr__process *process; /* NULL = the scenario itself */
     const void *stack;            /* frames that lie deeper are that code's */
+    struct orr__libc *libc;       /* the node's, or the scenario's */
+    uint16_t state48[3];          /* outside: of drand48, while code in a world runs */
 };
 
 /* Enters a scope; returns the one before, for the leave. */
@@ -30,10 +32,9 @@ void orr__scope_leave(struct orr__scope before);
  * definitions of interpose.c, which it may not ask for by name. */
 void orr__interpose(void);
 
-/* Around a whole run: what the C library keeps for the process, and functions that are not answered
- * here depend on. The end puts back what was. */
-void orr__libc_begin(struct orr_world *world, uint16_t ret_state48[3]);
-void orr__libc_end(uint16_t state48[3]);
+/* Before a whole run, and when a node's life begins: nothing is left of the one before. */
+void orr__libc_begin(struct orr_world *world);
+void orr__libc_born(struct orr_node *node);
 
 /* Where this thread is. */
 const struct orr__scope *orr__scope_here(void);
@@ -54,6 +55,7 @@ enum orr__leak {
     ORR__LEAK_SLEEP,
     ORR__LEAK_WAIT,
     ORR__LEAK_LOOKUP,
+    ORR__LEAK_PROCESS,
     ORR__LEAK_COUNT
 };
 

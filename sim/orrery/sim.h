@@ -176,8 +176,8 @@ ORR_API uint64_t orr_world_now(const struct orr_world *world);
 /* From here on no fault strikes: links are whole, crashed nodes boot, nothing fails. For liveness
  * checks. */
 ORR_API void orr_world_heal(struct orr_world *world);
-/* The seed, and a choice of the workload: 0 <= value < bound, keyed by `site` (a stable name) and
- * its count. */
+/* The seed that the run began with, and a choice of the workload: 0 <= value < bound, keyed by
+ * `site` (a stable name) and its count. */
 ORR_API uint64_t orr_world_seed(const struct orr_world *world);
 ORR_API uint64_t orr_choose(struct orr_world *world, const char *site, uint64_t bound);
 /* Cuts the traffic from one node to another (one way) for a stretch of time; a longer cut that is
@@ -187,6 +187,9 @@ ORR_API void orr_world_cut(struct orr_world *world, struct orr_node *from, struc
 ORR_API void orr_world_mend(struct orr_world *world, struct orr_node *from, struct orr_node *to);
 /* Cuts a node, or a group of them, off from all others, both ways. Within the group all is well. */
 ORR_API void orr_node_isolate(struct orr_node *node, uint64_t ns);
+/* The same one way: IN: the node hears nobody, and all hear it; OUT: nobody hears it. */
+enum orr_way { ORR_WAY_IN = 1, ORR_WAY_OUT };
+ORR_API void orr_node_isolate_way(struct orr_node *node, enum orr_way way, uint64_t ns);
 ORR_API void orr_world_split(struct orr_world *world, struct orr_node *const *nodes, uint32_t count,
                              uint64_t ns);
 /* Holds back what goes from one node to another (one way) for a stretch of time, at most
@@ -209,6 +212,9 @@ struct orr_link_options {
     uint64_t latency_ns; /* at most ORR_LINK_LATENCY_MAX, as the spread */
     uint64_t spread_ns;
     uint64_t bytes_per_second; /* one packet after the other; 0 = no bound */
+    int unreachable; /* what a connect hears if nothing gets through: 0 = nothing, until -ETIMEDOUT;
+                        -EHOSTUNREACH = after 3 s, as of a neighbour; -ENETUNREACH = at once, of a
+                        cut link, as from a router that knows no way */
 };
 #define ORR_LINK_LATENCY_MAX ORR_MINUTE
 
@@ -225,33 +231,37 @@ ORR_API void orr_world_set_link(struct orr_world *world, struct orr_node *from, 
  * quorum can bear.
  * orr_world_limit_damage: chance damages the disks of so many nodes at most, by the families
  * lost-sync, bad-sector, bit-rot and misdirected: so many copies of a datum are bad.
+ * orr_world_limit_copies: chance damages the same sectors of the file with the same path on so many
+ * nodes at most, by the same families: for replicas that keep the same bytes at the same places.
  * orr_world_limit_time: no fault strikes before `from_ns` or from `until_ns` on (virtual time);
  * cuts and pauses end by then, and nodes that are down boot as ever.
  */
 ORR_API void orr_world_limit_down(struct orr_world *world, uint32_t nodes);
 ORR_API void orr_world_limit_damage(struct orr_world *world, uint32_t nodes);
+ORR_API void orr_world_limit_copies(struct orr_world *world, uint32_t nodes);
 ORR_API void orr_world_limit_time(struct orr_world *world, uint64_t from_ns, uint64_t until_ns);
 
 /* Faults come in families. Per seed a random subset is on, each at a random rate (swarm); what is
  * marked "on request" only if the scenario sets its rate. */
 enum orr_fault_family {
-    ORR_FAMILY_PARTIAL,    /* transfers shorter than asked, segments cut small */
-    ORR_FAMILY_LATENCY,    /* now and then an operation or a segment takes much longer */
-    ORR_FAMILY_REORDER,    /* a completion overtakes those that were ready before it */
-    ORR_FAMILY_PRESSURE,   /* batches, buffers and backlogs are tiny */
-    ORR_FAMILY_CONNECTION, /* connections are refused or reset */
-    ORR_FAMILY_PARTITION,  /* links are cut for a while, both ways or one */
-    ORR_FAMILY_DATAGRAM,   /* datagrams are lost, doubled, overtaken */
-    ORR_FAMILY_DISK_ERROR, /* EIO from all that looks at the disk */
-    ORR_FAMILY_DISK_FULL,  /* ENOSPC, EDQUOT */
-    ORR_FAMILY_POWER_LOSS, /* nodes that allow it lose power */
-    ORR_FAMILY_KILL,       /* processes that allow it are killed */
-    ORR_FAMILY_PAUSE,      /* programs stand still for a while */
-    ORR_FAMILY_CLOCK,      /* clocks differ, drift, and are stepped */
-    ORR_FAMILY_MEMORY,     /* orr_malloc and orr_realloc find no memory (on request) */
-    ORR_FAMILY_BANDWIDTH,  /* links carry only so many bytes a second */
-    ORR_FAMILY_CLOG,       /* links hold everything back for a while, and lose nothing */
-    ORR_FAMILY_HANDLES,    /* EMFILE, ENFILE from open, accept, orr_socket */
+    ORR_FAMILY_PARTIAL,     /* transfers shorter than asked, segments cut small */
+    ORR_FAMILY_LATENCY,     /* now and then an operation or a segment takes much longer */
+    ORR_FAMILY_REORDER,     /* a completion overtakes those that were ready before it */
+    ORR_FAMILY_PRESSURE,    /* batches, buffers and backlogs are tiny */
+    ORR_FAMILY_CONNECTION,  /* connections are refused or reset */
+    ORR_FAMILY_PARTITION,   /* links are cut for a while, both ways or one */
+    ORR_FAMILY_DATAGRAM,    /* datagrams are lost, doubled, overtaken */
+    ORR_FAMILY_DISK_ERROR,  /* EIO from all that looks at the disk */
+    ORR_FAMILY_DISK_FULL,   /* ENOSPC, EDQUOT */
+    ORR_FAMILY_POWER_LOSS,  /* nodes that allow it lose power */
+    ORR_FAMILY_KILL,        /* processes that allow it are killed */
+    ORR_FAMILY_PAUSE,       /* programs stand still for a while */
+    ORR_FAMILY_CLOCK,       /* clocks differ, drift, and are stepped */
+    ORR_FAMILY_MEMORY,      /* orr_malloc and orr_realloc find no memory (on request) */
+    ORR_FAMILY_BANDWIDTH,   /* links carry only so many bytes a second */
+    ORR_FAMILY_CLOG,        /* links hold everything back for a while, and lose nothing */
+    ORR_FAMILY_HANDLES,     /* EMFILE, ENFILE from open, accept, orr_socket */
+    ORR_FAMILY_UNREACHABLE, /* what connects hear of a link that lets nothing pass */
     /* What follows is on request: no program survives it on one disk, or only with checksums. What
      * it has damaged stays so when the world is healed. */
     ORR_FAMILY_LOST_SYNC,   /* an fsync, or a write with SYNC, succeeds, and nothing is durable */
@@ -268,9 +278,9 @@ ORR_API const char *orr_fault_family_name(enum orr_fault_family family);
 ORR_API bool orr_fault_family_is_on_request(enum orr_fault_family family);
 /*
  * Overrides the swarm: the chance, in parts per million of the operations or segments that the
- * family can strike, for bandwidth: of the links; for partition, clog, power-loss, kill, pause and
- * steps of the clock: of each 10 ms of virtual time (per world, per node). 0 = never. Call it
- * before the first node is made.
+ * family can strike, for bandwidth and unreachable: of the links; for partition, clog, power-loss,
+ * kill, pause and steps of the clock: of each 10 ms of virtual time (per world, per node).
+ * 0 = never. Call it before the first node is made.
  */
 ORR_API void orr_world_set_rate(struct orr_world *world, enum orr_fault_family family,
                                 uint32_t per_million);
@@ -308,7 +318,7 @@ struct orr_disk_options {
     uint32_t sector_bytes;   /* written whole or not at all: 512 (default) or 4096 */
     uint64_t capacity_bytes; /* default 64 MiB; more is -ENOSPC */
     uint64_t transfer_ns;    /* mean time of what is no sync; default 25 us */
-    uint64_t sync_ns;        /* mean time of an fsync; default 1 ms */
+    uint64_t sync_ns;        /* of an fsync, or a write with ORR_OPEN_SYNC; default 1 ms */
     bool is_lying;           /* acknowledges every sync, and does none of them */
 };
 

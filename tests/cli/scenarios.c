@@ -78,6 +78,47 @@ static void *boot_asker(struct orr_loop *loop, void *config)
     return asker;
 }
 
+/* ---- a node that needs its answers, some more than others ------------------------------------ */
+
+enum { ANSWERS = 8 };
+
+struct picky {
+    struct orr_loop *loop;
+    struct orr_completion ask;
+    struct orr_stat stat;
+    uint32_t count;
+    int64_t answers[ANSWERS];
+};
+
+static void on_picked(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct picky *picky = context;
+    picky->answers[picky->count++] = result;
+    if (picky->count < ANSWERS)
+        orr_stat(picky->loop, completion, ORR_DIRECTORY_CURRENT, ".", &picky->stat, on_picked,
+                 picky);
+}
+
+static void *boot_picky(struct orr_loop *loop, void *config)
+{
+    struct picky *picky = config;
+    picky->loop = loop;
+    orr_stat(loop, &picky->ask, ORR_DIRECTORY_CURRENT, ".", &picky->stat, on_picked, picky);
+    return picky;
+}
+
+static void run_picky(struct orr_world *world)
+{
+    static const struct orr_program program = {.boot = boot_picky};
+    struct picky picky = {.loop = NULL};
+    orr_node_create(world, "asker", &program, &picky);
+    orr_world_run_for(world, 100 * ORR_SECOND);
+    orr_always(world, picky.count == ANSWERS, "all is answered");
+    orr_always(world, picky.answers[3] == 0 || picky.answers[5] == 0, "one of two is right");
+    orr_always(world, picky.answers[5] == 0 || orr_parameter_text(world, "alone")[0] == 'f',
+               "the sixth is right");
+}
+
 static void only_latency(struct orr_world *world)
 {
     for (uint32_t family = 0; family < ORR_FAMILY_COUNT; family++)
@@ -127,6 +168,99 @@ static void run_restless(struct orr_world *world)
     struct orr_node *node = orr_node_create(world, "stopper", &program, NULL);
     orr_node_allow_crashes(node, ORR_CRASH_PROCESS);
     orr_world_run_for(world, 100 * ORR_SECOND);
+}
+
+/* Past the C library, for in a world nobody sleeps. */
+static void take_time(uint64_t ms)
+{
+    struct timespec time = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+    syscall(SYS_nanosleep, &time, NULL);
+}
+
+/* ---- a run that is decided long before its end ---------------------------------------------- */
+
+struct gambler {
+    struct orr_world *world;
+    struct orr_loop *loop;
+    struct orr_completion tick;
+    struct orr_completion ask;
+    struct orr_stat stat;
+    const char *end;
+    uint32_t ticks;
+    uint64_t coin;
+};
+
+static void on_asked(void *context, struct orr_completion *completion, int64_t result)
+{
+    (void)context;
+    (void)completion;
+    (void)result;
+}
+
+/* The coin falls at 30, and is looked at when it is 80. */
+static void look_at_the_coin(struct gambler *gambler)
+{
+    struct orr_world *world = gambler->world;
+    bool hangs = strcmp(gambler->end, "hang") == 0;
+    if (gambler->ticks == 20)
+        fputs("before the coin, ", stdout);
+    if (gambler->ticks == 30) {
+        gambler->coin = orr_choose(world, "coin", 4);
+        orr_trace(world, "the coin shows %u", (unsigned)gambler->coin);
+    }
+    orr_sometimes(world, gambler->ticks == 40, "forty ticks are over");
+    if (gambler->ticks == 50 && gambler->coin == 1 && orr_choose(world, "stumble", 2) == 0)
+        abort();
+    if (gambler->ticks == 50 && strcmp(gambler->end, "slow") == 0 &&
+        orr_choose(world, "slow", 2) == 0)
+        take_time(100);
+    for (volatile bool turns = hangs && gambler->ticks == 50 && gambler->coin == 2; turns;)
+        continue;
+    if (gambler->ticks == 80) {
+        puts("after the coin");
+        orr_always(world, gambler->coin != 0, "the coin is not 0");
+    }
+}
+
+static void on_gamble(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct gambler *gambler = context;
+    if (result != 0)
+        return;
+    gambler->ticks++;
+    look_at_the_coin(gambler);
+    orr_stat(gambler->loop, &gambler->ask, ORR_DIRECTORY_CURRENT, ".", &gambler->stat, on_asked,
+             gambler);
+    orr_timeout(gambler->loop, completion, ORR_MILLISECOND, on_gamble, gambler);
+}
+
+static void *boot_gambler(struct orr_loop *loop, void *config)
+{
+    struct gambler *gambler = config;
+    gambler->loop = loop;
+    orr_timeout(loop, &gambler->tick, ORR_MILLISECOND, on_gamble, gambler);
+    return gambler;
+}
+
+static void run_gamble(struct orr_world *world)
+{
+    static const struct orr_program program = {.boot = boot_gambler};
+    static const struct orr_program other = {.boot = boot_clock};
+    struct gambler gambler = {
+        .world = world, .end = orr_parameter_text(world, "end"), .coin = UINT64_MAX};
+    orr_world_set_rate(world, ORR_FAMILY_LATENCY, 0); /* two questions at a time are none */
+    orr_world_set_rate(world, ORR_FAMILY_STUCK, 0);
+    orr_world_set_rate(world, ORR_FAMILY_PAUSE, 20000);
+    orr_node_create(world, "gambler", &program, &gambler);
+    struct orr_node *victim = orr_node_create(world, "victim", &other, NULL);
+    orr_node_allow_crashes(victim, ORR_CRASH_POWER | ORR_CRASH_PROCESS);
+    orr_world_run_for(world, 20 * ORR_MILLISECOND + 500 * ORR_MICROSECOND);
+    orr_node_crash(victim, ORR_CRASH_POWER);
+    orr_world_run_for(world, 300 * ORR_MILLISECOND);
+    if (strcmp(gambler.end, "late") == 0)
+        orr_always(world, orr_choose(world, "late", 4) != 0, "the last coin is not 0");
+    if (strcmp(gambler.end, "all") == 0)
+        orr_unreachable(world, "the end");
 }
 
 /* ---- ways to end ----------------------------------------------------------------------------- */
@@ -235,13 +369,6 @@ static void run_hangs(struct orr_world *world)
         continue;
 }
 
-/* Past the C library, for in a world nobody sleeps. */
-static void take_time(uint64_t ms)
-{
-    struct timespec time = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-    syscall(SYS_nanosleep, &time, NULL);
-}
-
 /* Seed 2 takes its time and fails, seed 40 fails at once, all others pass at once. */
 static void run_one_late(struct orr_world *world)
 {
@@ -347,6 +474,19 @@ static const struct orr_parameter slow_parameters[] = {
     {.name = NULL},
 };
 
+static const struct orr_parameter picky_parameters[] = {
+    {.name = "alone", .value = "fine", .allowed = "fine|wrong", .summary = "the sixth error"},
+    {.name = NULL},
+};
+
+static const struct orr_parameter gamble_parameters[] = {
+    {.name = "end",
+     .value = "coin",
+     .allowed = "coin|all|hang|late|slow",
+     .summary = "what fails beside the coin"},
+    {.name = NULL},
+};
+
 static const struct orr_parameter one_late_parameters[] = {
     {.name = "ms", .value = "300", .summary = "milliseconds of real time that seed 2 takes"},
     {.name = NULL},
@@ -368,6 +508,8 @@ static const struct orr_parameter exits_parameters[] = {
         SCENARIO(one_late, .parameters = one_late_parameters), SCENARIO(floods), SCENARIO(forks),  \
         SCENARIO(leaks), SCENARIO(heap), SCENARIO(restless), SCENARIO(hostile), SCENARIO(mixed),   \
         SCENARIO(slow, .parameters = slow_parameters),                                             \
+        SCENARIO(picky, .parameters = picky_parameters),                                           \
+        SCENARIO(gamble, .parameters = gamble_parameters),                                         \
         SCENARIO(choosy, .parameters = choosy_parameters)
 
 #ifdef CLI_SHARED_OBJECT

@@ -1,15 +1,18 @@
 /*
  * test_parts.c: the parts of sim/campaign/ that need no process: numbers, amounts, names alike,
- * quoting, what is kept of a program's output, groups of failures, sums.
+ * quoting, what is kept of a program's output, groups of failures, sums, lines of replay files,
+ * where two runs part.
  */
 #define _POSIX_C_SOURCE 200809L /* open_memstream */
 
 #include "tests/suite.h"
 
 #include "sim/campaign/campaign.h"
+#include "sim/recorder.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 /* ---- parse.c --------------------------------------------------------------------------------- */
 
@@ -441,6 +444,186 @@ START_TEST(test_totals__seeds_of_shards)
 }
 END_TEST
 
+/* ---- faults.c -------------------------------------------------------------------------------- */
+
+START_TEST(test_faults__lines)
+{
+    static const struct {
+        const char *name;
+        const char *text;
+        const char *comment;
+    } cases[] = {
+        {"a/fsync#3", "a/fsync#3 = EIO", "1 ms: EIO"},
+        {"a->b/segment#1", "a->b/segment#1  +=\t40ms", NULL},
+        {"a crash @ after fsync#9", "a crash @ after fsync#9", ""},
+        {"a kill @ 12ms", "a kill @ 12ms", "x"},
+        {"c/recv#0", "c/recv#0 = nothing", NULL},
+    };
+    const char *at = "check = is no fault\nscenario s\n# a = b\n\nseed 1\nonly\n"
+                     "a/fsync#3 = EIO  # 1 ms: EIO\n  a->b/segment#1  +=\t40ms \n"
+                     "a crash @ after fsync#9 #\na kill @ 12ms #x\nc/recv#0 = nothing";
+    struct orr__fault_line line;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ck_assert(orr__fault_line_next(&at, &line));
+        ck_assert_uint_eq(line.text_length, strlen(cases[i].text));
+        ck_assert_int_eq(memcmp(line.text, cases[i].text, line.text_length), 0);
+        ck_assert(orr__fault_line_is(&line, cases[i].name));
+        ck_assert(!orr__fault_line_is(&line, "a/fsync#31"));
+        ck_assert(!orr__fault_line_is(&line, "a/fsync#"));
+        ck_assert_int_eq(line.comment != NULL, cases[i].comment != NULL);
+        if (cases[i].comment != NULL) {
+            ck_assert_uint_eq(line.comment_length, strlen(cases[i].comment));
+            ck_assert_int_eq(memcmp(line.comment, cases[i].comment, line.comment_length), 0);
+        }
+        ck_assert_int_eq(line.is_appointment, strchr(cases[i].name, '@') != NULL);
+    }
+    ck_assert(!orr__fault_line_next(&at, &line));
+    ck_assert_str_eq(at, "");
+}
+END_TEST
+
+START_TEST(test_faults__without)
+{
+    static const char text[] = "seed 1\na/fsync#3 = EIO\na/fsync#31 = EIO\na/fsync#3 += 1ms\n"
+                               "a crash @ after  fsync#3 # so";
+    char *without = orr__faults_without(text, "a/fsync#3");
+    ck_assert_str_eq(without, "seed 1\na/fsync#31 = EIO\na crash @ after  fsync#3 # so\n"
+                              "a/fsync#3 = nothing\n");
+    munmap(without, strlen(text) + 1);
+    without = orr__faults_without(text, "a crash @ after fsync#3");
+    ck_assert_str_eq(without, "seed 1\na/fsync#3 = EIO\na/fsync#31 = EIO\na/fsync#3 += 1ms\n");
+    munmap(without, strlen(text) + 1);
+}
+END_TEST
+
+/* ---- parting.c ------------------------------------------------------------------------------- */
+
+/* "TIME WHO TEXT|..." as the lines of a run's events; a text that begins with '!' is a fault's. */
+static char *events_of(const char *short_form)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    while (*short_form != '\0') {
+        int time;
+        char who[16];
+        char what[64];
+        ck_assert_int_eq(sscanf(short_form, "%d %15s %63[^|]", &time, who, what), 3);
+        fprintf(out, "%d\t%d\t%s\t%s\n",
+                what[0] == '!'                     ? ORR__RECORD_FAULT
+                : strstr(what, " dropped") != NULL ? ORR__RECORD_DROP
+                                                   : ORR__RECORD_TEXT,
+                time, who, what + (what[0] == '!'));
+        short_form += strcspn(short_form, "|");
+        short_form += *short_form == '|';
+    }
+    fclose(out);
+    return text;
+}
+
+static void find_parting(const char *with, const char *without, struct orr__parting *parting)
+{
+    char *one = events_of(with);
+    char *two = events_of(without);
+    orr__parting_find(one, two, "x#1 ", parting);
+    free(one);
+    free(two);
+}
+
+/* "1<a 2>b": the moments in order, '<' of the run with the fault, each with its time. */
+static void expect_moments(const struct orr__parting *parting, const char *expected)
+{
+    char text[1024] = "";
+    for (uint32_t i = 0; i < parting->moment_count; i++) {
+        const struct orr__moment *moment = &parting->moments[i];
+        size_t length = strlen(text);
+        snprintf(text + length, sizeof text - length, "%s%d%s%s", i > 0 ? " " : "",
+                 (int)moment->time_ns, moment->is_without ? ">" : "<", moment->text);
+    }
+    ck_assert_str_eq(text, expected);
+}
+
+START_TEST(test_parting__the_mark_is_no_event)
+{
+    struct orr__parting parting;
+    find_parting("1 n a|2 !f !x#1 EIO|2 n b|3 n c", "1 n a|2 n b|3 n c", &parting);
+    ck_assert(!parting.part);
+    ck_assert(parting.strikes);
+    ck_assert_uint_eq(parting.strikes_ns, 2);
+    ck_assert_uint_eq(parting.common, 3);
+    /* Any other fault is one, also one whose name begins so. */
+    find_parting("1 n a|2 !f !x#11 EIO|2 n b", "1 n a|2 n b", &parting);
+    ck_assert(parting.part);
+    ck_assert(!parting.strikes);
+    ck_assert_uint_eq(parting.common, 1);
+    expect_moments(&parting, "2<x#11 EIO");
+    /* Where it strikes last before they part it is told. */
+    find_parting("1 n a|2 !f !x#1 EIO|2 n b", "1 n a|2 n c", &parting);
+    expect_moments(&parting, "2<x#1 EIO 2<b 2>c");
+    ck_assert_uint_eq(parting.last_count, 1);
+    ck_assert_str_eq(parting.last[0].text, "a");
+}
+END_TEST
+
+START_TEST(test_parting__by_time)
+{
+    struct orr__parting parting;
+    find_parting("1 n a|5 n b|9 n c", "1 n a|2 n d|5 n b|7 n e|9 n c", &parting);
+    expect_moments(&parting, "2>d 7>e");
+    ck_assert_uint_eq(parting.moments[1].skipped_both, 1);
+    /* At one time: what the other run has, too, is waited for, on either side. */
+    find_parting("1 n x|1 n y|1 n z", "1 n y|1 n z", &parting);
+    expect_moments(&parting, "1<x");
+    find_parting("1 n y|1 n z", "1 n x|1 n y|1 n z", &parting);
+    expect_moments(&parting, "1>x");
+    find_parting("1 n p|1 n q|1 n r", "1 n s|1 n t|1 n r", &parting);
+    expect_moments(&parting, "1<p 1>s 1<q 1>t");
+    find_parting("", "1 n a", &parting);
+    ck_assert_uint_eq(parting.common, 0);
+    expect_moments(&parting, "1>a");
+}
+END_TEST
+
+START_TEST(test_parting__a_few_of_each_side)
+{
+    struct orr__parting parting;
+    find_parting(
+        "1 n a|2 n b|3 n c|4 n d|5 n e|9 n A|9 n B",
+        "1 n a|2 n b|3 n c|4 n d|5 n e|6 n 1|6 n 2|6 n 3|6 n 4|6 n 5|6 n 6|6 n 7|6 n 8|9 n B",
+        &parting);
+    ck_assert_uint_eq(parting.common, 5);
+    ck_assert_uint_eq(parting.last_count, ORR__PARTING_LAST);
+    ck_assert_str_eq(parting.last[0].text, "c");
+    ck_assert_str_eq(parting.last[2].text, "e");
+    expect_moments(&parting, "6>1 6>2 6>3 6>4 6>5 6>6 9<A");
+    ck_assert_uint_eq(parting.moments[6].skipped_without, 2);
+    ck_assert_uint_eq(parting.moments[6].skipped_with, 0);
+}
+END_TEST
+
+START_TEST(test_parting__what_goes_with_a_process_is_one_moment)
+{
+    struct orr__parting parting;
+    find_parting("1 n recv#1 on 3 dropped|1 n fsync#2 on 4 dropped|1 m recv#7 on 3 dropped|2 n a",
+                 "2 n b", &parting);
+    expect_moments(&parting, "1<dropped: recv#1 on 3, fsync#2 on 4 1<dropped: recv#7 on 3 2<a 2>b");
+}
+END_TEST
+
+/* The last line of a program that died is no event. */
+START_TEST(test_parting__a_line_that_was_cut_off)
+{
+    struct orr__parting parting;
+    char cut[64];
+    snprintf(cut, sizeof cut, "%d\t1\tn\ta\n%d\t2\tn\tb", ORR__RECORD_TEXT, ORR__RECORD_TEXT);
+    char *whole = events_of("1 n a|2 n bb");
+    orr__parting_find(cut, whole, "x#1 ", &parting);
+    ck_assert_uint_eq(parting.common, 1);
+    expect_moments(&parting, "2>bb");
+    free(whole);
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("parts");
@@ -462,5 +645,12 @@ int main(void)
     tcase_add_test(tests, test_capture__one_endless_line);
     tcase_add_test(tests, test_capture__lines_that_say_why);
     tcase_add_test(tests, test_capture__long_lines_are_cut);
+    tcase_add_test(tests, test_faults__lines);
+    tcase_add_test(tests, test_faults__without);
+    tcase_add_test(tests, test_parting__the_mark_is_no_event);
+    tcase_add_test(tests, test_parting__by_time);
+    tcase_add_test(tests, test_parting__a_few_of_each_side);
+    tcase_add_test(tests, test_parting__what_goes_with_a_process_is_one_moment);
+    tcase_add_test(tests, test_parting__a_line_that_was_cut_off);
     return suite_run("parts", tests);
 }

@@ -208,6 +208,8 @@ START_TEST(test_usage__help_can_be_typed)
         {"list --help", " list --json\n"},
         {"run --help", " run slow end=check --seeds 5000\n"},
         {"replay --help", " replay slow end=check --seed 17 --trace\n"},
+        {"branch --help", " branch slow end=check --seed 17 --at 'event 10' --futures 100\n"},
+        {"inevitable --help", " inevitable slow end=check --seed 17\n"},
         {"merge --help", " run slow end=check --seeds 50 --json --shard 1/2 >1.json\n"},
     };
     for (size_t i = 0; i < sizeof pages / sizeof *pages; i++) {
@@ -233,9 +235,15 @@ END_TEST
 
 START_TEST(test_usage__help_has_an_example)
 {
-    static const char *const lines[] = {
-        "--help",        "-h",           "list --help",        "run --help",
-        "replay --help", "merge --help", "run kv --seeds 5 -h"};
+    static const char *const lines[] = {"--help",
+                                        "-h",
+                                        "list --help",
+                                        "run --help",
+                                        "replay --help",
+                                        "merge --help",
+                                        "branch --help",
+                                        "inevitable -h",
+                                        "run kv --seeds 5 -h"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         command_run(&command, program, lines[i]);
         ck_assert_int_eq(command.status, 0);
@@ -259,6 +267,15 @@ START_TEST(test_usage__help_names_every_option)
     ck_contains(command.out, "--trace=html:FILE");
     ck_contains(command.out, "--trace=perfetto:FILE");
     ck_contains(command.out, "--seed N");
+    ck_contains(command.out, "--at INSTANT --future N");
+    command_run(&command, program, "branch --help");
+    ck_contains(command.out, "--at INSTANT");
+    ck_contains(command.out, "--futures K");
+    ck_contains(command.out, "--faults WHICH");
+    ck_contains(command.out, "-o FOLDER");
+    command_run(&command, program, "inevitable --help");
+    ck_contains(command.out, "--futures K");
+    ck_contains(command.out, "--faults WHICH");
 }
 END_TEST
 

@@ -12,13 +12,31 @@
 extern const struct orr_scenario echo_scenario;
 extern const struct orr_scenario kv_scenario;
 extern const struct orr_scenario register_scenario;
+extern const struct orr_scenario counter_scenario;
+extern const struct orr_scenario exchange_scenario;
+extern const struct orr_scenario gate_scenario;
+extern const struct orr_scenario journal_scenario;
+extern const struct orr_scenario lease_scenario;
+extern const struct orr_scenario pair_scenario;
+extern const struct orr_scenario post_scenario;
+
+int orr_loop_open(const struct orr_options *options, struct orr_loop **ret_loop);
+
+/* Of a program with several loops, in the place of that with backends: all of them are the world's. */
+int orr_loop_open(const struct orr_options *options, struct orr_loop **ret_loop)
+{
+    const struct orr_options none = {0};
+    return orr_loop_open_hosted(options != NULL ? options : &none, ret_loop);
+}
 
 enum { WORDS_MAX = 8, LINE_MAX_BYTES = 256 };
 
 static const struct orr_scenario *find(const char *name)
 {
-    const struct orr_scenario *const scenarios[] = {&echo_scenario, &kv_scenario,
-                                                    &register_scenario};
+    const struct orr_scenario *const scenarios[] = {
+        &echo_scenario,     &kv_scenario,   &register_scenario, &counter_scenario,
+        &exchange_scenario, &gate_scenario, &journal_scenario,  &lease_scenario,
+        &pair_scenario,     &post_scenario};
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
         if (strcmp(scenarios[i]->name, name) == 0)
             return scenarios[i];

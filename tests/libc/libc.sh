@@ -2,6 +2,8 @@
 # libc.sh ORRERY OBJECT REFUSE PRODUCTION-LIBRARIES -- PROGRAM...: the C library under the world, by the command line.
 # PROGRAMs have the scenarios of scenarios.c built in, each linked in another way, OBJECT has them for --load. Prints TAP.
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 orrery=$1
 object=$2
 refuse=$3
@@ -15,24 +17,11 @@ shift
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-number=0
-failures=0
-report() # NAME STATUS
-{
-    number=$((number + 1))
-    if [ "$2" -eq 0 ]; then
-        echo "ok $number - $1"
-    else
-        echo "not ok $number - $1"
-        failures=$((failures + 1))
-    fi
-}
-
 # Two files that must be there and be the same.
 same() # NAME FILE FILE
 {
     [ -s "$2" ] && diff "$2" "$3" >"$work/diff"
-    report "$1" $?
+    check "$1" $?
     sed 's/^/# /' "$work/diff" 2>"$work/none"
 }
 
@@ -46,12 +35,12 @@ told()
 
 "$orrery" run asks --seed 7 --load "$object" | told >"$work/asks"
 [ "$(grep -c '^  \(node\|scenario\) [a-z0-9_ ]*$' "$work/asks")" -eq 38 ]
-report 'the answers are told' $?
+check 'the answers are told' $?
 "$orrery" run asks --seed 7 --load "$object" | told >"$work/again"
 same 'orrery --load: again' "$work/asks" "$work/again"
 "$orrery" run asks --seed 8 --load "$object" | told >"$work/other"
 [ -s "$work/other" ] && ! diff "$work/asks" "$work/other" >"$work/diff"
-report 'another seed, other answers' $?
+check 'another seed, other answers' $?
 for program in "$@"; do
     "$program" run asks --seed 7 | told >"$work/program"
     same "${program##*/} gives the same answers" "$work/asks" "$work/program"
@@ -65,7 +54,7 @@ for program in "$@"; do
     [ $status -eq 1 ] && grep -q '^seed 1 fails the check: the program starts no thread$' "$work/leak" &&
         grep -q 'node leaking calls pthread_create: ' "$work/leak" &&
         grep -q '^    libc-library.so+0x[0-9a-f]* library_thread$' "$work/leak"
-    report "${program##*/} reports a thread" $?
+    check "${program##*/} reports a thread" $?
     told <"$work/leak" >"$work/first"
     "$program" run leaks --seed 1 | told >"$work/second"
     same "${program##*/} reports it in the same words" "$work/first" "$work/second"
@@ -82,24 +71,22 @@ hash()
 "$refuse" "$1" replay pointers --seed 3 >"$work/refused" 2>"$work/said"
 status=$?
 if [ $status -eq 77 ]; then
-    number=$((number + 2))
-    echo "ok $((number - 1)) - refused: told # SKIP no filter can be set up here"
-    echo "ok $number - refused: not told where nothing failed # SKIP no filter can be set up here"
+    skipped 'refused: told' 'no filter can be set up here'
+    skipped 'refused: not told where nothing failed' 'no filter can be set up here'
 else
     [ $status -eq 1 ] && [ "$(wc -l <"$work/said")" -eq 1 ] &&
         grep -q ': memory has other addresses in every run here (Operation not permitted): ' "$work/said"
-    report 'refused: told' $?
+    check 'refused: told' $?
     "$refuse" "$orrery" list >"$work/refused" 2>"$work/said"
     status=$?
     [ $status -eq 0 ] && [ ! -s "$work/said" ]
-    report 'refused: not told where nothing failed' $?
+    check 'refused: not told where nothing failed' $?
 fi
 
 for program in "$@"; do
     expected=$(hash "$program" replay pointers --seed 3)
     if [ -s "$work/err" ]; then
-        number=$((number + 1))
-        echo "ok $number - ${program##*/}: pointers replay # SKIP addresses cannot be fixed here"
+        skipped "${program##*/}: pointers replay" 'addresses cannot be fixed here'
         continue
     fi
     status=0
@@ -113,12 +100,12 @@ for program in "$@"; do
             status=1
         fi
     done
-    report "${program##*/}: pointers replay" $status
+    check "${program##*/}: pointers replay" $status
 done
 
 env -i "$1" run asks --seed 1 >"$work/out" 2>&1
 [ $? -eq 1 ]
-report 'an empty environment will do' $?
+check 'an empty environment will do' $?
 
 # ---- production ----------------------------------------------------------------------------------
 
@@ -126,8 +113,7 @@ for library in $libraries; do
     nm --defined-only "$library" >"$work/symbols" && grep -q ' T orr_loop_open$' "$work/symbols" &&
         ! grep -E ' [A-Za-z] (clock_gettime|gettimeofday|time|getrandom|rand|pthread_create|nanosleep|poll|orr__scope_enter|orr__interpose)$' \
             "$work/symbols" >"$work/found"
-    report "${library##*/} holds none of it" $?
+    check "${library##*/} holds none of it" $?
 done
 
-echo "1..$number"
-[ $failures -eq 0 ]
+finish

@@ -2,20 +2,27 @@
  * library.c: see library.h. Compiled as a shared library of its own, without a word about Orrery:
  * its calls are bound by the dynamic linker.
  */
-#define _GNU_SOURCE 1 /* getentropy, ppoll, CLOCK_TAI */
+#define _GNU_SOURCE 1 /* getentropy, ppoll, CLOCK_TAI, gethostbyname2 */
 
 #include "library.h"
 
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <sys/select.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
@@ -116,10 +123,31 @@ void library_seed(unsigned seed)
     srand(seed);
 }
 
-int library_rand(void)
+static void seed_random(unsigned seed)
 {
-    return rand();
+    srandom(seed);
 }
+
+static int next_random(void)
+{
+    return (int)random();
+}
+
+static void seed_48(unsigned seed)
+{
+    srand48((long)seed);
+}
+
+static int next_48(void)
+{
+    return (int)lrand48();
+}
+
+const struct library_generator library_generators[LIBRARY_GENERATORS] = {
+    {library_seed, rand},
+    {seed_random, next_random},
+    {seed_48, next_48},
+};
 
 /* ---- leaks ----------------------------------------------------------------------------------- */
 
@@ -239,6 +267,16 @@ static int wait_epoll_masked(int descriptor)
     return result;
 }
 
+static int wait_epoll_timespec(int descriptor)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event);
+    int result = epoll_pwait2(epoll, &event, 1, NULL, NULL);
+    close(epoll);
+    return result;
+}
+
 #define WAIT(name)                                                                   \
     static int name##_ready(void)                                                    \
     {                                                                                \
@@ -250,6 +288,7 @@ WAIT(select)
 WAIT(pselect)
 WAIT(epoll)
 WAIT(epoll_masked)
+WAIT(epoll_timespec)
 
 static int look_up(void)
 {
@@ -261,6 +300,150 @@ static int look_up(void)
     return error;
 }
 
+static int look_up_back(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    char host[64];
+    return getnameinfo((struct sockaddr *)&address, sizeof address, host, sizeof host, NULL, 0,
+                       NI_NUMERICHOST);
+}
+
+static int look_up_old(void)
+{
+    return gethostbyname("127.0.0.1") != NULL ? 0 : -1;
+}
+
+static int look_up_family(void)
+{
+    return gethostbyname2("127.0.0.1", AF_INET) != NULL ? 0 : -1;
+}
+
+/* Of an address that is none, so that nobody is asked: only the error tells whether it was made. */
+static int look_up_back_old(void)
+{
+    h_errno = 0;
+    return gethostbyaddr("x", 1, AF_INET) == NULL && h_errno == NO_RECOVERY ? -1 : 0;
+}
+
+/* What is waited for is there. */
+static int with_semaphore(int (*wait)(sem_t *semaphore))
+{
+    sem_t semaphore;
+    sem_init(&semaphore, 0, 1);
+    int result = wait(&semaphore);
+    sem_destroy(&semaphore);
+    return result;
+}
+
+static int wait_until(sem_t *semaphore)
+{
+    return sem_timedwait(semaphore, &moment);
+}
+
+static int semaphore_is_up(void)
+{
+    return with_semaphore(sem_wait);
+}
+
+static int semaphore_is_up_in_time(void)
+{
+    return with_semaphore(wait_until);
+}
+
+static int with_signal(int (*wait)(const sigset_t *set))
+{
+    sigset_t set;
+    sigset_t before;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &set, &before);
+    raise(SIGUSR1);
+    int result = wait(&set);
+    signal(SIGUSR1, SIG_IGN); /* forgets one that was not waited for */
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    signal(SIGUSR1, SIG_DFL);
+    return result;
+}
+
+static int wait_signal(const sigset_t *set)
+{
+    int number;
+    return sigwait(set, &number);
+}
+
+static int wait_signal_info(const sigset_t *set)
+{
+    return sigwaitinfo(set, NULL) == SIGUSR1 ? 0 : -1;
+}
+
+static int wait_signal_timed(const sigset_t *set)
+{
+    return sigtimedwait(set, NULL, &moment) == SIGUSR1 ? 0 : -1;
+}
+
+static int signal_is_here(void)
+{
+    return with_signal(wait_signal);
+}
+
+static int signal_is_here_info(void)
+{
+    return with_signal(wait_signal_info);
+}
+
+static int signal_is_here_timed(void)
+{
+    return with_signal(wait_signal_timed);
+}
+
+static int lock_is_free(void)
+{
+    FILE *file = tmpfile();
+    if (file == NULL)
+        abort();
+    int result = flock(fileno(file), LOCK_EX);
+    fclose(file);
+    return result;
+}
+
+static int process_system(void)
+{
+    return system("exit 0");
+}
+
+static int process_pipe(void)
+{
+    FILE *pipe = popen("exit 0", "r");
+    return pipe != NULL ? pclose(pipe) : -1;
+}
+
+static int await(int error, pid_t process)
+{
+    if (error == 0)
+        waitpid(process, NULL, 0);
+    return error;
+}
+
+static int process_spawn(void)
+{
+    char name[] = "true";
+    char *arguments[] = {name, NULL};
+    pid_t process;
+    int error = posix_spawn(&process, "/bin/true", NULL, NULL, arguments, NULL);
+    return await(error, process);
+}
+
+static int process_spawn_found(void)
+{
+    char name[] = "true";
+    char *arguments[] = {name, NULL};
+    pid_t process;
+    int error = posix_spawnp(&process, "true", NULL, NULL, arguments, NULL);
+    return await(error, process);
+}
+
+#define PROCESS "the program starts no process"
+#define LOOKUP "the program looks up no name outside of the world"
 #define THREAD "the program starts no thread"
 #define SLEEP "the program does not sleep"
 #define REAL_WAIT "the program waits for nothing outside of the world"
@@ -279,5 +462,20 @@ const struct library_leak library_leaks[LIBRARY_LEAKS] = {
     {"pselect", REAL_WAIT, -1, pselect_ready},
     {"epoll_wait", REAL_WAIT, -1, epoll_ready},
     {"epoll_pwait", REAL_WAIT, -1, epoll_masked_ready},
-    {"getaddrinfo", "the program looks up no name outside of the world", EAI_FAIL, look_up},
+    {"epoll_pwait2", REAL_WAIT, -1, epoll_timespec_ready},
+    {"sem_wait", REAL_WAIT, -1, semaphore_is_up},
+    {"sem_timedwait", REAL_WAIT, -1, semaphore_is_up_in_time},
+    {"sigwait", REAL_WAIT, EINVAL, signal_is_here},
+    {"sigwaitinfo", REAL_WAIT, -1, signal_is_here_info},
+    {"sigtimedwait", REAL_WAIT, -1, signal_is_here_timed},
+    {"flock", REAL_WAIT, -1, lock_is_free},
+    {"system", PROCESS, -1, process_system},
+    {"popen", PROCESS, -1, process_pipe},
+    {"posix_spawn", PROCESS, EAGAIN, process_spawn},
+    {"posix_spawnp", PROCESS, EAGAIN, process_spawn_found},
+    {"getaddrinfo", LOOKUP, EAI_FAIL, look_up},
+    {"getnameinfo", LOOKUP, EAI_FAIL, look_up_back},
+    {"gethostbyname", LOOKUP, -1, look_up_old},
+    {"gethostbyname2", LOOKUP, -1, look_up_family},
+    {"gethostbyaddr", LOOKUP, -1, look_up_back_old},
 };

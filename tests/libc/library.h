@@ -27,7 +27,14 @@ uint64_t library_wall_elsewhere(void);
 void library_randoms(uint64_t ret_values[LIBRARY_RANDOMS]);
 extern const char *const library_random_names[LIBRARY_RANDOMS];
 void library_seed(unsigned seed);
-int library_rand(void);
+
+/* The generators that a program can seed. */
+struct library_generator {
+    void (*seed)(unsigned seed);
+    int (*next)(void);
+};
+#define LIBRARY_GENERATORS 3
+extern const struct library_generator library_generators[LIBRARY_GENERATORS];
 
 /* Calls that leak; each returns what the call did. */
 struct library_leak {
@@ -36,7 +43,7 @@ struct library_leak {
     int refused;       /* the answer where the call is not made */
     int (*call)(void);
 };
-#define LIBRARY_LEAKS 14
+#define LIBRARY_LEAKS 29
 extern const struct library_leak library_leaks[LIBRARY_LEAKS];
 
 #endif

@@ -251,7 +251,7 @@ START_TEST(test_randoms__move_no_other_draw)
     run(run_drawers, 5);
     ck_assert_uint_eq(drawers[0].of_loop, before[0].of_loop);
     ck_assert_uint_eq(drawers[1].of_loop, before[1].of_loop);
-    for (uint32_t j = 0; j < 7; j++) /* the drand48 family shares one state, as it does anywhere */
+    for (uint32_t j = 0; j < LIBRARY_RANDOMS; j++)
         ck_assert_uint_eq(drawers[1].of_library[j], before[1].of_library[j]);
 }
 END_TEST
@@ -260,6 +260,7 @@ END_TEST
 
 #define RANDS 8
 static struct {
+    const struct library_generator *generator;
     int values[2][2 * RANDS];
     int reborn;
     uint32_t lives;
@@ -271,14 +272,14 @@ static void *boot_seeded(struct orr_loop *loop, void *config)
     (void)loop;
     if (values == NULL) {
         seeded.lives++;
-        seeded.reborn = library_rand();
-        library_seed(1);
+        seeded.reborn = seeded.generator->next();
+        seeded.generator->seed(1);
         return &seeded;
     }
     for (uint32_t i = 0; i < 2 * RANDS; i++) {
         if (i % RANDS == 0)
-            library_seed(42);
-        values[i] = library_rand();
+            seeded.generator->seed(42);
+        values[i] = seeded.generator->next();
     }
     return values;
 }
@@ -286,7 +287,7 @@ static void *boot_seeded(struct orr_loop *loop, void *config)
 static void run_seeded(struct orr_world *world)
 {
     static const struct orr_program program = {.boot = boot_seeded};
-    memset(&seeded, 0, sizeof seeded);
+    memset(&seeded.values, 0, sizeof seeded.values);
     orr_node_create(world, "one", &program, seeded.values[0]);
     orr_node_create(world, "two", &program, seeded.values[1]);
 }
@@ -294,6 +295,7 @@ static void run_seeded(struct orr_world *world)
 START_TEST(test_srand__fixes_the_sequence)
 {
     int first[RANDS];
+    seeded.generator = &library_generators[_i];
     run(run_seeded, 1);
     memcpy(first, seeded.values[0], sizeof first);
     run(run_seeded, 2);
@@ -313,11 +315,11 @@ static void run_reborn(struct orr_world *world)
 {
     static const struct orr_program program = {.boot = boot_seeded};
     no_faults(world);
-    memset(&seeded, 0, sizeof seeded);
+    seeded.lives = 0;
     struct orr_node *node = orr_node_create(world, "one", &program, NULL);
     reborn_first = seeded.reborn;
-    library_seed(1); /* the scenario's own: no node's */
-    int sequence[2] = {library_rand(), library_rand()};
+    seeded.generator->seed(1); /* the scenario's own: no node's */
+    int sequence[2] = {seeded.generator->next(), seeded.generator->next()};
     orr_node_crash(node, ORR_CRASH_POWER);
     orr_node_start(node);
     orr_always(world, seeded.reborn != sequence[0] && seeded.reborn != sequence[1],
@@ -326,6 +328,7 @@ static void run_reborn(struct orr_world *world)
 
 START_TEST(test_srand__ends_with_the_life)
 {
+    seeded.generator = &library_generators[_i];
     run(run_reborn, 4);
     ck_assert_msg(!outcome.failed, "%s\n%s", outcome.check, outcome.detail);
     ck_assert_uint_eq(seeded.lives, 2);
@@ -507,29 +510,23 @@ START_TEST(test_outside__random_is_real)
     library_randoms(second);
     for (uint32_t j = 0; j < LIBRARY_RANDOMS; j++)
         ck_assert_uint_ne(first[j], second[j]);
-    int expected[RANDS];
-    library_seed(17);
-    for (uint32_t i = 0; i < RANDS; i++)
-        expected[i] = library_rand();
-    library_seed(17);
-    ck_assert_int_eq(library_rand(), expected[0]);
-    run(run_seeded, 1); /* moves nothing outside */
-    run(run_askers, 1);
-    for (uint32_t i = 1; i < RANDS; i++)
-        ck_assert_int_eq(library_rand(), expected[i]);
 }
 END_TEST
 
-START_TEST(test_outside__the_state_of_drand48_is_put_back)
+START_TEST(test_outside__what_was_seeded_goes_on)
 {
-    srand48(5);
-    long expected[3] = {mrand48(), mrand48(), mrand48()};
-    srand48(5);
-    ck_assert_int_eq(mrand48(), expected[0]);
+    const struct library_generator *generator = &library_generators[_i];
+    int expected[RANDS];
+    generator->seed(17);
+    for (uint32_t i = 0; i < RANDS; i++)
+        expected[i] = generator->next();
+    generator->seed(17);
+    ck_assert_int_eq(generator->next(), expected[0]);
+    seeded.generator = generator;
+    run(run_seeded, 1); /* moves nothing outside */
     run(run_askers, 1);
-    ck_assert_int_eq(mrand48(), expected[1]);
-    run(run_askers, 2);
-    ck_assert_int_eq(mrand48(), expected[2]);
+    for (uint32_t i = 1; i < RANDS; i++)
+        ck_assert_int_eq(generator->next(), expected[i]);
 }
 END_TEST
 
@@ -587,15 +584,15 @@ int main(void)
     tcase_add_test(tests, test_randoms__differ_from_node_to_node_and_call_to_call);
     tcase_add_test(tests, test_randoms__stay_in_their_range);
     tcase_add_test(tests, test_randoms__move_no_other_draw);
-    tcase_add_test(tests, test_srand__fixes_the_sequence);
-    tcase_add_test(tests, test_srand__ends_with_the_life);
+    tcase_add_loop_test(tests, test_srand__fixes_the_sequence, 0, LIBRARY_GENERATORS);
+    tcase_add_loop_test(tests, test_srand__ends_with_the_life, 0, LIBRARY_GENERATORS);
     tcase_add_loop_test(tests, test_leak__of_a_program, 0, LIBRARY_LEAKS);
     tcase_add_loop_test(tests, test_leak__of_the_scenario, 0, LIBRARY_LEAKS);
     tcase_add_test(tests, test_leak__stack);
     tcase_add_test(tests, test_leak__stack_is_not_in_the_hash);
     tcase_add_test(tests, test_outside__all_is_real);
     tcase_add_test(tests, test_outside__random_is_real);
-    tcase_add_test(tests, test_outside__the_state_of_drand48_is_put_back);
+    tcase_add_loop_test(tests, test_outside__what_was_seeded_goes_on, 0, LIBRARY_GENERATORS);
     tcase_add_loop_test(tests, test_bare__answers_but_reports_nothing, 0, LIBRARY_LEAKS);
     tcase_add_test(tests, test_bare__other_threads_are_outside);
     return suite_run("libc", tests);

@@ -297,7 +297,7 @@ def rule_floats(tree):
 LIBC = set("""
     assert.h ctype.h dirent.h dlfcn.h endian.h errno.h fcntl.h getopt.h inttypes.h limits.h netdb.h
     poll.h pthread.h sched.h setjmp.h signal.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h
-    stdint.h stdio.h stdlib.h stdnoreturn.h string.h strings.h threads.h time.h unistd.h
+    semaphore.h spawn.h stdint.h stdio.h stdlib.h stdnoreturn.h string.h strings.h threads.h time.h unistd.h
     arpa/inet.h netinet/in.h netinet/tcp.h sys/file.h sys/ioctl.h sys/mman.h sys/param.h
     sys/random.h sys/resource.h sys/socket.h sys/stat.h sys/statvfs.h sys/time.h sys/types.h
     sys/uio.h sys/un.h sys/utsname.h sys/wait.h""".split())
@@ -449,7 +449,8 @@ def check_exports(tree, library):
 
 def check_shell(tree, path):
     need("shellcheck")
-    result = run(["shellcheck", "--severity=style", os.path.join(tree.root, path)])
+    result = run(["shellcheck", "--severity=style", "--external-sources", "--source-path", tree.root,
+                  os.path.join(tree.root, path)])
     if result.returncode != 0:
         yield from result.stdout.splitlines()
 

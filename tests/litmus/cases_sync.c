@@ -109,11 +109,33 @@ const struct litmus_case litmus_sync[] = {
         .PORTABLE = "d/ {,d/f:}",
     },
     {
-        /* Linux marks the pages clean: the second fsync has nothing to write. */
+        /* Linux marks the pages clean: the second fsync has nothing to write. But the first one may
+         * have written them before it failed. */
         .name = "fsync fails once, then succeeds",
         .setup = "creat f; append f A",
         .program = "write f 0 B; badsync f; fsync f",
-        .PORTABLE = "f:A",
+        .PORTABLE = "f:[AB]",
+    },
+    {
+        .name = "fsync of three sectors fails, then succeeds",
+        .setup = "creat f; append f ABC",
+        .program = "write f 0 DEF; badsync f; fsync f",
+        .PORTABLE = "f:[AD][BE][CF]",
+    },
+    {
+        .name = "fsync fails, what it has written waits in the disk's cache",
+        .setup = "creat f; append f AB",
+        .program = "write f 0 CD; badsync f",
+        .PORTABLE = "f:[AC][BD]",
+    },
+    {
+        /* The sector may have been written when only the first of them was in it, never when only
+         * the second was. */
+        .name = "fsync of two writes to a sector fails, then succeeds",
+        .setup = "creat f; append f AB",
+        .program = "write f 0 C; write f 1 D; badsync f; fsync f",
+        .unit = 1,
+        .PORTABLE = "f:AB | f:CB | f:CD",
     },
     {
         .name = "fsync fails, the write is repeated",
@@ -125,7 +147,22 @@ const struct litmus_case litmus_sync[] = {
         .name = "fsync of an append fails, then succeeds",
         .setup = "creat f; append f A",
         .program = "append f B; badsync f; fsync f",
-        .PORTABLE = "f:A.",
+        .PORTABLE = "f:A[B.]",
+    },
+    {
+        .name = "fsync of an append of two sectors fails",
+        .setup = "creat f; append f A",
+        .program = "append f BC; badsync f",
+        .PORTABLE = "f:A | f:A[B.] | f:A[B.][C.]",
+        .EXT4 = "f:A | f:A[B.][C.]",
+        .XFS = "f:A | f:A[B.][C.]",
+    },
+    {
+        /* What it has written before is older than the cut. */
+        .name = "fsync fails, then truncate and fsync",
+        .setup = "creat f; append f A",
+        .program = "append f BC; badsync f; trunc f 2; fsync f",
+        .PORTABLE = "f:A[B.]",
     },
     {
         .name = "fsync of the directory fails, then succeeds",

@@ -72,13 +72,14 @@ uint64_t litmus_explore(const struct litmus_case *litmus, enum orr_file_system f
 {
     struct path path = {0};
     struct orr__answers answers = {.answer = answer, .context = &path};
+    const struct litmus_loss loss = {.answers = &answers};
     uint64_t runs = 0;
     do {
-        char state[LITMUS_STATE_MAX];
+        struct litmus_states states;
         if (++runs > RUNS_MAX)
             litmus_die("%s: more than %u runs: make it smaller", litmus->name, RUNS_MAX);
-        litmus_run(litmus, file_system, &answers, state);
-        litmus_set_add(set, state);
+        litmus_run(litmus, file_system, &loss, &states);
+        litmus_set_add(set, states.after);
     } while (next(&path));
     free(path.draws);
     return runs;

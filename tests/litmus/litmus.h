@@ -4,12 +4,13 @@
  *   cases_*.c  the tables: program, and the exact set of states that the rules allow
  *   program.c  runs a program in a world, through the public interface, and cuts the power
  *   explore.c  runs it once for each way in which the world can choose, and collects the states
+ *   named.c    runs it once for each way in which a replay file can name what is lost
  *   states.c   sets of states, and how the tables write them
  *   main.c     demands of every case that each allowed state is reached and no other; prints TAP
  *
  * A test of many seeds shows that a state can happen. This one shows that it cannot: the draws of
- * the disk at a power loss are answered by a counter that goes through all of them, depth first, so
- * the set of states is complete.
+ * the disk at a power loss and a failed fsync are answered by a counter that goes through all of
+ * them, depth first, so the set of states is complete.
  *
  * Every case runs on every file system that the world can be. The expected sets are derived from
  * what the interfaces and the file systems document, not from what the world does: that is why they
@@ -30,9 +31,10 @@
  * otherwise. What `setup` does is durable before `program` begins.
  *
  * A state is the list of what is there, in order of bytes: "d/" a directory, "f:AB." a file of
- * three units, the last zeros, '?' for a unit that is not all one byte, '<' at the end for a size
- * that is no whole number of units. Sets of states are divided by '|'; [AB] stands for A or B, and
- * in it ~ for nothing; {x,y} for the texts x or y.
+ * three units, the last zeros, "f*3:AB." if its link count is 3 and that is not the number of its
+ * names, '?' for a unit that is not all one byte, '<' at the end for a size that is no whole number
+ * of units. Sets of states are divided by '|'; [AB] stands for A or B, and in it ~ for nothing;
+ * {x,y} for the texts x or y.
  */
 #ifndef ORR_TESTS_LITMUS_H
 #define ORR_TESTS_LITMUS_H
@@ -79,10 +81,32 @@ void litmus_set_parse(struct litmus_set *set, const char *text);
 
 /* ---- program.c ------------------------------------------------------------------------------- */
 
-/* Runs setup and program in a new world; tells the state after the power loss. `answers` answers
- * the draws of the disk then. */
+/* What is there before the power loss, and after it. */
+struct litmus_states {
+    char before[LITMUS_STATE_MAX];
+    char after[LITMUS_STATE_MAX];
+};
+
+/* How the power loss comes. */
+struct litmus_loss {
+    const struct orr__answers *answers; /* to the draws of the disk from the program on, or NULL */
+    /* Called before it, or NULL. */
+    void (*begin)(void *context, struct orr_world *world, struct orr__disk *disk);
+    void *context;
+};
+
+/* Runs setup and program in a new world, and cuts the power. */
 void litmus_run(const struct litmus_case *litmus, enum orr_file_system file_system,
-                const struct orr__answers *answers, char ret_state[LITMUS_STATE_MAX]);
+                const struct litmus_loss *loss, struct litmus_states *ret_states);
+
+/* ---- named.c --------------------------------------------------------------------------------- */
+
+/* Runs a case with every combination of named losses, adds the number of runs, and returns how
+ * many states are not allowed. */
+uint32_t litmus_try_named(const struct litmus_case *litmus, enum orr_file_system file_system,
+                          const struct litmus_set *allowed, uint64_t *ret_runs);
+/* Runs what is written down of some, adds how many, and returns how many are otherwise. */
+uint32_t litmus_try_exact(uint32_t *ret_count);
 
 /* ---- explore.c ------------------------------------------------------------------------------- */
 

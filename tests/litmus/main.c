@@ -79,6 +79,36 @@ static void run_case(const struct litmus_case *litmus, enum orr_file_system file
     say(good, litmus->name, orr_file_system_name(file_system), states, runs);
 }
 
+/* What replay files name, in all cases on a file system: no state that is not allowed. */
+static void run_named(enum orr_file_system file_system)
+{
+    uint32_t wrong = 0;
+    uint64_t runs = 0;
+    for (size_t table = 0; table < TABLES; table++)
+        for (const struct litmus_case *litmus = tables[table]; litmus->name != NULL; litmus++) {
+            struct litmus_set allowed = {0};
+            litmus_set_parse(&allowed, allowed_by(litmus, file_system));
+            uint32_t wrong_here = litmus_try_named(litmus, file_system, &allowed, &runs);
+            if (wrong_here > 0)
+                printf("# in %s\n", litmus->name);
+            wrong += wrong_here;
+            litmus_set_clear(&allowed);
+        }
+    printf("%s %u - what is named leaves what is allowed [%s]: %llu runs\n",
+           wrong == 0 ? "ok" : "not ok", ++test_count, orr_file_system_name(file_system),
+           (unsigned long long)runs);
+    failures += wrong;
+}
+
+static void run_exact(void)
+{
+    uint32_t count = 0;
+    uint32_t wrong = litmus_try_exact(&count);
+    printf("%s %u - what is named is lost, and nothing else: %u cases\n",
+           wrong == 0 ? "ok" : "not ok", ++test_count, count);
+    failures += wrong;
+}
+
 /* What one file system may leave, a weaker one may leave as well. */
 static void run_inclusion(enum orr_file_system strong, enum orr_file_system weak)
 {
@@ -126,6 +156,9 @@ int main(int argc, char **argv)
     run_inclusion(ORR_FILE_SYSTEM_EXT4, ORR_FILE_SYSTEM_XFS);
     run_inclusion(ORR_FILE_SYSTEM_XFS, ORR_FILE_SYSTEM_PORTABLE);
     run_inclusion(ORR_FILE_SYSTEM_PORTABLE, ORR_FILE_SYSTEM_POSIX);
+    run_exact();
+    for (uint32_t i = 0; i < ORR_FILE_SYSTEM_COUNT; i++)
+        run_named((enum orr_file_system)i);
     for (size_t table = 0; table < TABLES; table++)
         for (const struct litmus_case *litmus = tables[table]; litmus->name != NULL; litmus++)
             for (uint32_t i = 0; i < ORR_FILE_SYSTEM_COUNT; i++)

@@ -15,6 +15,7 @@
 #define SECTOR_BYTES 512u
 #define BYTES_MAX (64u * 1024u)
 #define HELD_MAX 4u
+#define INODES_MAX 64u
 #define EVERYTHING 1000000u /* of a million */
 
 struct run {
@@ -32,6 +33,7 @@ struct run {
         orr_handle handle;
     } held[HELD_MAX];
     uint32_t held_count;
+    uint32_t names[INODES_MAX]; /* that lead to each inode */
     uint8_t bytes[BYTES_MAX];
 };
 
@@ -345,6 +347,15 @@ static void sync_one(struct run *run, struct orr__file *file, const char *path, 
     orr__file_sync(file, orr__file_sync_mark(file));
 }
 
+static void count_name(struct run *run, struct orr__file *file, const char *path, char *state)
+{
+    struct orr_stat stat;
+    (void)path;
+    (void)state;
+    orr__assert(orr__file_stat(file, &stat) == 0 && stat.inode < INODES_MAX);
+    run->names[stat.inode]++;
+}
+
 static char letter(const uint8_t *bytes, uint32_t length)
 {
     for (uint32_t i = 1; i < length; i++)
@@ -355,15 +366,20 @@ static char letter(const uint8_t *bytes, uint32_t length)
 
 static void describe(struct run *run, struct orr__file *file, const char *path, char *state)
 {
+    struct orr_stat stat;
     size_t at = strlen(state);
     if (*path == '\0')
         return;
     if (at > 0)
         state[at++] = ' ';
     at += (size_t)snprintf(state + at, LITMUS_STATE_MAX - at, "%s%s", path,
-                           file->inode->is_directory ? "/" : ":");
+                           file->inode->is_directory ? "/" : "");
     if (file->inode->is_directory)
         return;
+    orr__assert(orr__file_stat(file, &stat) == 0);
+    if (stat.links != run->names[stat.inode])
+        at += (size_t)snprintf(state + at, LITMUS_STATE_MAX - at, "*%u", stat.links);
+    at += (size_t)snprintf(state + at, LITMUS_STATE_MAX - at, ":");
     int64_t size = orr__file_read(file, run->bytes, BYTES_MAX, 0);
     for (int64_t offset = 0; offset < size; offset += run->unit) {
         int64_t length = size - offset < run->unit ? size - offset : run->unit;
@@ -378,8 +394,15 @@ static void describe(struct run *run, struct orr__file *file, const char *path, 
 
 /* ---- the whole ------------------------------------------------------------------------------- */
 
+static void tell_state(struct run *run, struct orr__disk *disk, char *state)
+{
+    memset(run->names, 0, sizeof run->names);
+    walk(run, disk, "", count_name, state);
+    walk(run, disk, "", describe, state);
+}
+
 void litmus_run(const struct litmus_case *litmus, enum orr_file_system file_system,
-                const struct orr__answers *answers, char ret_state[LITMUS_STATE_MAX])
+                const struct litmus_loss *loss, struct litmus_states *ret_states)
 {
     static struct run run;
     run.litmus = litmus;
@@ -392,15 +415,19 @@ void litmus_run(const struct litmus_case *litmus, enum orr_file_system file_syst
     if (orr_node_open_loop(run.world, "node", &options, &run.loop) != 0)
         litmus_die("%s: no loop", litmus->name);
     struct orr__disk *disk = orr__world_node(run.world, 0)->disk;
-    ret_state[0] = '\0';
+    ret_states->before[0] = '\0';
+    ret_states->after[0] = '\0';
     run_steps(&run, litmus->setup);
-    walk(&run, disk, "", sync_one, ret_state);
+    walk(&run, disk, "", sync_one, ret_states->before);
+    run.world->answers = loss->answers;
     run_steps(&run, litmus->program);
     orr_drain(run.loop);
     orr_loop_close(run.loop);
-    run.world->answers = answers;
+    tell_state(&run, disk, ret_states->before);
+    if (loss->begin != NULL)
+        loss->begin(loss->context, run.world, disk);
     orr__disk_power_loss(disk);
     run.world->answers = NULL;
-    walk(&run, disk, "", describe, ret_state);
+    tell_state(&run, disk, ret_states->after);
     orr_world_destroy(run.world);
 }

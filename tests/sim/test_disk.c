@@ -536,6 +536,31 @@ START_TEST(test_disk__rename_to_itself_is_no_change)
 }
 END_TEST
 
+/* A directory begins with a block. ext4 has its inodes from the beginning, others make them. */
+START_TEST(test_disk__full_disk_takes_no_directory_and_perhaps_no_file)
+{
+    for (uint32_t i = 0; i < ORR_FILE_SYSTEM_COUNT; i++) {
+        struct fixture other;
+        struct orr__file *file;
+        fixture_open_on(&other, 1, (enum orr_file_system)i);
+        fixture_write(&other, "f", "x", 1, 0);
+        orr__disk_set_capacity(other.disk, ORR__PAGE);
+        ck_assert_int_eq(orr__disk_mkdir(other.disk, NULL, "d", 0755), -ENOSPC);
+        int created =
+            orr__disk_open(other.disk, NULL, "g", ORR_OPEN_WRITE | ORR_OPEN_CREATE, 0644, &file);
+        ck_assert_int_eq(created, i == ORR_FILE_SYSTEM_EXT4 ? 0 : -ENOSPC);
+        if (created == 0)
+            orr__file_close(file);
+        ck_assert_int_eq(orr__disk_link(other.disk, NULL, "f", "h"), 0);
+        ck_assert_int_eq(orr__disk_rename(other.disk, NULL, "f", "k"), 0);
+        fixture_unlink(&other, "k");
+        fixture_unlink(&other, "h");
+        ck_assert_int_eq(orr__disk_mkdir(other.disk, NULL, "d", 0755), 0);
+        fixture_close(&other);
+    }
+}
+END_TEST
+
 START_TEST(test_disk__full_disk_writes_short_and_then_not_at_all)
 {
     static uint8_t bytes[4 * ORR__PAGE];
@@ -556,7 +581,7 @@ START_TEST(test_disk__full_disk_writes_short_and_then_not_at_all)
     ck_assert_int_eq(orr__file_truncate(file, ORR__PAGE), 0);
     ck_assert_int_eq(orr__file_write(file, bytes, 3 * ORR__PAGE, UINT64_C(1) << 40), 2 * ORR__PAGE);
     ck_assert_int_eq(orr__disk_unlink(disk.disk, NULL, "file", ORR_UNLINK_FILE), 0);
-    fixture_write(&disk, "empty", "", 0, 0);
+    ck_assert_int_eq(orr__disk_mkdir(disk.disk, NULL, "no", 0755), -ENOSPC); /* it is still open */
     orr__file_close(file);
     fixture_write(&disk, "other", bytes, 3 * ORR__PAGE, 0);
 }
@@ -794,6 +819,7 @@ int main(void)
     tcase_add_test(calls, test_disk__unlinked_file_lives_until_its_last_close);
     tcase_add_test(calls, test_disk__rename_over_an_open_file_leaves_it_alone);
     tcase_add_test(calls, test_disk__rename_to_itself_is_no_change);
+    tcase_add_test(calls, test_disk__full_disk_takes_no_directory_and_perhaps_no_file);
     tcase_add_test(calls, test_disk__full_disk_writes_short_and_then_not_at_all);
     tcase_add_test(calls, test_disk__allocated_space_is_there_when_the_disk_is_full);
     tcase_add_test(calls, test_disk__direct_transfers_are_whole_sectors);

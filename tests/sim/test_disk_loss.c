@@ -8,6 +8,7 @@
  * how the disk chooses.
  */
 #include <check.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -450,7 +451,7 @@ START_TEST(test_disk_loss__failed_fsync_drops_data_for_good)
         MUST(orr__file_write(file, "AAA", 3, 2) == 3, &disk);
         uint64_t mark = orr__file_sync_mark(file);
         MUST(orr__file_write(file, "BB", 2, 8) == 2, &disk);
-        orr__file_sync_failed(file, mark);
+        orr__file_sync_failed(file, mark, false, -EIO);
         MUST(orr__file_read(file, bytes, sizeof bytes, 0) == 10, &disk);
         MUST(memcmp(bytes, "01AAA567BB", 10) == 0, &disk);
         fixture_sync_file(file);
@@ -474,7 +475,7 @@ START_TEST(test_disk_loss__writing_again_repairs_a_failed_fsync)
         fixture_write_synced(&disk, "file", "0123456789", 10);
         struct orr__file *file = fixture_create(&disk, "file");
         MUST(orr__file_write(file, "AAA", 3, 2) == 3, &disk);
-        orr__file_sync_failed(file, orr__file_sync_mark(file));
+        orr__file_sync_failed(file, orr__file_sync_mark(file), false, -EIO);
         MUST(orr__file_write(file, "AAA", 3, 2) == 3, &disk);
         fixture_sync_file(file);
         orr__file_close(file);
@@ -498,7 +499,7 @@ START_TEST(test_disk_loss__failed_fsync_of_an_append_leaves_zeros)
         fixture_write_synced(&disk, "file", "0123", 4);
         struct orr__file *file = fixture_create(&disk, "file");
         MUST(orr__file_write(file, "AAAA", 4, 4) == 4, &disk);
-        orr__file_sync_failed(file, orr__file_sync_mark(file));
+        orr__file_sync_failed(file, orr__file_sync_mark(file), false, -EIO);
         if (again)
             fixture_sync_file(file);
         orr__file_close(file);
@@ -523,13 +524,49 @@ START_TEST(test_disk_loss__append_after_a_failed_fsync_leaves_a_hole)
     struct orr__file *file = fixture_create(&disk, "file");
     MUST(orr__file_write(file, "ZZ", 2, 0) == 2, &disk);
     MUST(orr__file_write(file, "AAAA", 4, 4) == 4, &disk);
-    orr__file_sync_failed(file, orr__file_sync_mark(file));
+    orr__file_sync_failed(file, orr__file_sync_mark(file), false, -EIO);
     MUST(orr__file_write(file, "BBBB", 4, 8) == 4, &disk);
     fixture_sync_file(file);
     orr__file_close(file);
     orr__disk_power_loss(disk.disk);
     MUST(fixture_read(&disk, "file", bytes, sizeof bytes) == 12, &disk);
     MUST(memcmp(bytes, "0123\0\0\0\0BBBB", 12) == 0, &disk);
+    fixture_close(&disk);
+}
+END_TEST
+
+/* A page that nobody has written to since is read from the disk again, a dirty one is not. */
+START_TEST(test_disk_loss__clean_pages_are_read_again_after_a_failed_fsync)
+{
+    static uint8_t data[3 * ORR__PAGE];
+    struct fixture disk;
+    fixture_open(&disk, 1);
+    memset(data, 'A', sizeof data);
+    fixture_write_synced(&disk, "file", data, sizeof data);
+    struct orr__file *file = fixture_create(&disk, "file");
+    memset(data, 'B', sizeof data);
+    ck_assert_int_eq(orr__file_write(file, data, 2 * ORR__PAGE, 0), 2 * ORR__PAGE);
+    ck_assert_int_eq(orr__file_write(file, data, 10, sizeof data), 10);
+    ck_assert(!orr__file_cache_differs(file));
+    orr__file_sync_failed(file, orr__file_sync_mark(file), false, -EIO);
+    ck_assert(orr__file_cache_differs(file));
+    ck_assert_int_eq(orr__file_write(file, "C", 1, ORR__PAGE), 1);
+    orr__file_evict(file);
+    ck_assert_int_eq(orr__file_read(file, data, sizeof data, 0), sizeof data);
+    ck_assert_int_eq(data[0], 'A');
+    ck_assert_int_eq(data[ORR__PAGE], 'C');
+    ck_assert_int_eq(data[ORR__PAGE + 1], 'B'); /* as long as that page is dirty */
+    ck_assert_int_eq(data[2 * ORR__PAGE], 'A');
+    ck_assert_int_eq(orr__file_read(file, data, sizeof data, sizeof data), 10);
+    ck_assert_int_eq(data[0], 0);
+    ck_assert(orr__file_cache_differs(file));
+    fixture_sync_file(file);
+    orr__file_evict(file);
+    ck_assert_int_eq(orr__file_read(file, data, 2, ORR__PAGE), 2);
+    ck_assert_int_eq(data[0], 'C');
+    ck_assert_int_eq(data[1], 'A');
+    ck_assert(!orr__file_cache_differs(file));
+    orr__file_close(file);
     fixture_close(&disk);
 }
 END_TEST
@@ -552,6 +589,7 @@ int main(void)
     tcase_add_test(bytes, test_disk_loss__writing_again_repairs_a_failed_fsync);
     tcase_add_test(bytes, test_disk_loss__failed_fsync_of_an_append_leaves_zeros);
     tcase_add_test(bytes, test_disk_loss__append_after_a_failed_fsync_leaves_a_hole);
+    tcase_add_test(bytes, test_disk_loss__clean_pages_are_read_again_after_a_failed_fsync);
     suite_add_tcase(suite, bytes);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

@@ -253,7 +253,7 @@ START_TEST(test_disk_loss__failed_directory_fsync_can_be_repeated)
         fixture_open(&disk, seed);
         struct orr__file *root = fixture_open_file(&disk, "/", ORR_OPEN_DIRECTORY);
         fixture_write(&disk, "file", "", 0, 0);
-        orr__file_sync_failed(root, orr__file_sync_mark(root));
+        orr__file_sync_failed(root, orr__file_sync_mark(root), true, -EIO);
         if (again)
             fixture_sync_file(root);
         orr__file_close(root);

@@ -281,6 +281,25 @@ START_TEST(test_lanes__one_run_however_its_input_comes)
 }
 END_TEST
 
+#define PAUSES "lane swarm/pause#0 = ffff\nlane pause/b#0 = fc\n"
+#define LATER "lane pause-time/b#1 = ff\n"
+#define FUTURE "future 6 from event 1\nsame\n"
+
+static uint64_t hash_of_text(const char *text)
+{
+    const struct orr_run_options options = {.seed = 5, .replay = text};
+    return hash_of(&options);
+}
+
+/* From the instant on the future's seed answers: a lane that decides only later is as none. */
+START_TEST(test_lanes__they_end_where_a_future_begins)
+{
+    ck_assert_uint_ne(hash_of_text(PAUSES LATER), hash_of_text(PAUSES));
+    ck_assert_uint_eq(hash_of_text(PAUSES LATER FUTURE), hash_of_text(PAUSES FUTURE));
+    ck_assert_uint_ne(hash_of_text(PAUSES FUTURE), hash_of_text(FUTURE));
+}
+END_TEST
+
 START_TEST(test_lanes__wrong_lines_are_refused)
 {
     static const struct {
@@ -293,11 +312,12 @@ START_TEST(test_lanes__wrong_lines_are_refused)
         {"lane op-error/a = 00", "lane NAME#N = BYTES"},
         {"lane op-error/a#3 00", "lane NAME#N = BYTES"},
         {"lane op-error/a#16777215 = 0000", "a lane ends at place 16777215"},
+        {"future 6 from 1ms\nlane op-error/a#3 = 00", "in a future its seed answers alone"},
     };
     char why[ORR__WHY_MAX];
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         ck_assert_ptr_null(orr__rulings_parse(lines[i].text, why));
-        ck_assert_msg(strstr(why, lines[i].why) != NULL && strstr(why, "line 1: ") == why, "%s: %s",
+        ck_assert_msg(strstr(why, lines[i].why) != NULL && strstr(why, "line ") == why, "%s: %s",
                       lines[i].text, why);
     }
 }
@@ -313,6 +333,7 @@ int main(void)
     tcase_add_test(tests, test_lanes__names_mean_their_lanes);
     tcase_add_test(tests, test_lanes__every_site_has_a_name);
     tcase_add_test(tests, test_lanes__one_run_however_its_input_comes);
+    tcase_add_test(tests, test_lanes__they_end_where_a_future_begins);
     tcase_add_test(tests, test_lanes__wrong_lines_are_refused);
     return suite_run("lanes", tests);
 }

@@ -182,12 +182,45 @@ START_TEST(test_links__a_split_cuts_between_the_groups_and_nowhere_else)
 }
 END_TEST
 
+START_TEST(test_links__a_node_that_is_deaf_and_one_that_is_mute)
+{
+    struct orr_world *world = make_world(1, ORR_FAMILY_LATENCY, 0);
+    orr_node_isolate_way(nodes[1], ORR_WAY_IN, ORR_SECOND);
+    for (uint32_t from = 0; from < NODES; from++)
+        for (uint32_t to = 0; to < NODES; to++)
+            ck_assert_int_eq(is_cut(world, from, to), from != to && to == 1);
+    orr_world_run_for(world, ORR_SECOND);
+    orr_node_isolate_way(nodes[4], ORR_WAY_OUT, UINT64_MAX);
+    for (uint32_t from = 0; from < NODES; from++)
+        for (uint32_t to = 0; to < NODES; to++)
+            ck_assert_int_eq(is_cut(world, from, to), from != to && from == 4);
+    orr_world_destroy(world);
+}
+END_TEST
+
+/* Who is deaf or mute among the nodes, and hears or is heard otherwise. */
+static void count_one_way(struct orr_world *world, uint32_t *deaf, uint32_t *mute)
+{
+    for (uint32_t node = 0; node < NODES; node++) {
+        uint32_t in = 0;
+        uint32_t out = 0;
+        for (uint32_t other = 0; other < NODES; other++) {
+            in += other != node && is_cut(world, other, node) ? 1 : 0;
+            out += other != node && is_cut(world, node, other) ? 1 : 0;
+        }
+        *deaf += in == NODES - 1 && out == 0 ? 1 : 0;
+        *mute += out == NODES - 1 && in == 0 ? 1 : 0;
+    }
+}
+
 /* What chance does to links: over some seeds every form of a partition is seen. */
 START_TEST(test_links__chance_cuts_one_way_both_ways_nodes_and_groups)
 {
     uint32_t one_way = 0;
     uint32_t both_ways = 0;
     uint32_t groups = 0;
+    uint32_t deaf = 0;
+    uint32_t mute = 0;
     for (uint64_t seed = 0; seed < 20; seed++) {
         struct orr_world *world = make_world(seed, ORR_FAMILY_PARTITION, 100000);
         for (uint32_t i = 0; i < 200; i++) {
@@ -201,12 +234,14 @@ START_TEST(test_links__chance_cuts_one_way_both_ways_nodes_and_groups)
                 }
             }
             groups += cut >= NODES - 1 ? 1 : 0;
+            count_one_way(world, &deaf, &mute);
         }
         orr_world_destroy(world);
     }
     ck_assert_uint_gt(one_way, 100);
     ck_assert_uint_gt(both_ways, 100);
     ck_assert_uint_gt(groups, 100);
+    ck_assert_msg(deaf > 20 && mute > 20, "%u deaf, %u mute", deaf, mute);
 }
 END_TEST
 
@@ -266,6 +301,7 @@ int main(void)
     tcase_add_test(tests, test_links__a_slow_line_carries_one_packet_after_the_other);
     tcase_add_test(tests, test_links__a_clogged_link_holds_everything_back);
     tcase_add_test(tests, test_links__a_split_cuts_between_the_groups_and_nowhere_else);
+    tcase_add_test(tests, test_links__a_node_that_is_deaf_and_one_that_is_mute);
     tcase_add_test(tests, test_links__chance_cuts_one_way_both_ways_nodes_and_groups);
     tcase_add_test(tests, test_links__chance_makes_links_slow_until_the_world_is_healed);
     tcase_add_test(tests, test_links__chance_clogs_and_heal_ends_it);

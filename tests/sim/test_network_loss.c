@@ -41,6 +41,129 @@ START_TEST(test_network_loss__connect_times_out)
 }
 END_TEST
 
+static void set_unreachable(int from, int to, int error)
+{
+    const struct orr_link_options options = {
+        .latency_ns = ORR_MILLISECOND, .distribution = ORR_LATENCY_FIXED, .unreachable = error};
+    orr_world_set_link(world, nodes[from], nodes[to], &options);
+}
+
+/* Who has that address is asked three times, a second each. */
+START_TEST(test_network_loss__a_neighbour_that_is_gone_is_unreachable)
+{
+    struct orr_address target = at(SERVER, 7000);
+    static struct op op;
+    orr_handle handle = stream_for(CLIENT, &target);
+    set_unreachable(CLIENT, SERVER, -EHOSTUNREACH);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    SUBMIT(&op, orr_connect, CLIENT, handle, &target);
+    EXPECT_BETWEEN(time_to_end(&op, 1000 * ORR_SECOND), 3 * ORR_SECOND, 3100 * ORR_MILLISECOND);
+    ck_assert_int_eq(op.result, -EHOSTUNREACH);
+    orr_node_start(nodes[SERVER]);
+    (void)listen_at(SERVER, "0.0.0.0:7000", 8);
+    EXPECT(0, orr_connect, CLIENT, handle, &target); /* the same socket */
+
+    /* It is there again before the third question: the next SYN gets through. */
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], 2500 * ORR_MILLISECOND);
+    SUBMIT(&op, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    EXPECT_BETWEEN(time_to_end(&op, 1000 * ORR_SECOND), 3 * ORR_SECOND, 3 * ORR_SECOND + SOON);
+    ck_assert_int_eq(op.result, 0);
+}
+END_TEST
+
+START_TEST(test_network_loss__a_router_that_knows_no_way_says_so)
+{
+    struct orr_address target = at(SERVER, 7000);
+    static struct op op;
+    (void)listen_at(SERVER, "0.0.0.0:7000", 8);
+    set_unreachable(CLIENT, SERVER, -ENETUNREACH);
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], ORR_SECOND);
+    EXPECT(-ENETUNREACH, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    run(ORR_SECOND);
+    /* The way back is no business of that router's. */
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], 2 * ORR_SECOND);
+    SUBMIT(&op, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    EXPECT_BETWEEN(time_to_end(&op, 1000 * ORR_SECOND), 3 * ORR_SECOND, 3 * ORR_SECOND + SOON);
+    ck_assert_int_eq(op.result, 0);
+    /* It knows the way, and nobody at its end. */
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    SUBMIT(&op, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    EXPECT_BETWEEN(time_to_end(&op, 1000 * ORR_SECOND), 3 * ORR_SECOND, 3100 * ORR_MILLISECOND);
+    ck_assert_int_eq(op.result, -EHOSTUNREACH);
+}
+END_TEST
+
+/* A connection goes on until it would have given up; then it tells what it has heard. */
+START_TEST(test_network_loss__a_connection_survives_that_its_peer_is_unreachable)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    set_unreachable(CLIENT, SERVER, -EHOSTUNREACH);
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], 700 * ORR_SECOND);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    run(900 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, PENDING);
+    EXPECT(3, orr_recv, SERVER, pair.server, scratch, 9);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    EXPECT_BETWEEN(time_to_end(&recv, 7200 * ORR_SECOND), 923 * ORR_SECOND, 926 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, -EHOSTUNREACH);
+    EXPECT(0, orr_recv, CLIENT, pair.client, scratch, 9);
+}
+END_TEST
+
+/* Of Linux only who sets IP_RECVERR hears of it. */
+START_TEST(test_network_loss__datagrams_do_not_hear_that_nobody_is_there)
+{
+    struct orr_address target = at(SERVER, 7000);
+    static struct op recv;
+    orr_handle handle = orr_socket(loop_of(CLIENT), ORR_FAMILY_IP4, ORR_SOCKET_DATAGRAM);
+    EXPECT(0, orr_connect, CLIENT, handle, &target);
+    SUBMIT(&recv, orr_recv, CLIENT, handle, scratch, 9);
+    set_unreachable(CLIENT, SERVER, -EHOSTUNREACH);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    for (int i = 0; i < 8; i++) {
+        EXPECT(4, orr_send, CLIENT, handle, "lost", 4);
+        run(ORR_SECOND);
+    }
+    ck_assert_int_eq(recv.result, PENDING);
+}
+END_TEST
+
+static int64_t connect_to_nobody(uint64_t seed, uint32_t rate)
+{
+    static struct op op;
+    world_teardown();
+    world_begin(seed, NULL);
+    orr_world_set_rate(world, ORR_FAMILY_UNREACHABLE, rate);
+    struct orr_address target = at(SERVER, 7000);
+    orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], UINT64_MAX);
+    SUBMIT(&op, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    (void)time_to_end(&op, 1000 * ORR_SECOND);
+    return op.result;
+}
+
+START_TEST(test_network_loss__what_a_connect_hears_of_an_outage_is_a_choice)
+{
+    uint32_t silent = 0;
+    uint32_t no_host = 0;
+    uint32_t no_way = 0;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        int64_t result = connect_to_nobody(seed, ALL_STRIKE / 2);
+        silent += result == -ETIMEDOUT;
+        no_host += result == -EHOSTUNREACH;
+        no_way += result == -ENETUNREACH;
+        ck_assert_int_eq(connect_to_nobody(seed, 0), -ETIMEDOUT);
+    }
+    ck_assert_uint_eq(silent + no_host + no_way, 60);
+    EXPECT_BETWEEN(silent, 5, 30);
+    EXPECT_BETWEEN(no_host, 15, 50);
+    EXPECT_BETWEEN(no_way, 5, 30);
+}
+END_TEST
+
 START_TEST(test_network_loss__a_node_that_boots_answers)
 {
     struct orr_address target = at(SERVER, 7000);
@@ -125,6 +248,64 @@ START_TEST(test_network_loss__bytes_wait_for_a_cut_link)
                    1500 * ORR_MILLISECOND);
     ck_assert_int_eq(recv.result, 3);
     EXPECT(0, orr_recv, SERVER, pair.server, scratch, 9);
+}
+END_TEST
+
+/* What the sender writes arrives and it cannot know: it gives up as if nothing had. Until its timer
+ * has run once it goes on to send. */
+START_TEST(test_network_loss__acknowledgments_are_lost_on_a_cut_link)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    static struct op rest;
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], UINT64_MAX);
+    uint64_t start_ns = orr_world_now(world);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    EXPECT(3, orr_send, CLIENT, pair.client, "def", 3);
+    EXPECT(6, orr_recv, SERVER, pair.server, scratch, 9);
+    run(ORR_SECOND);
+    EXPECT(3, orr_send, CLIENT, pair.client, "ghi", 3); /* into its own buffer */
+    SUBMIT(&rest, orr_recv, SERVER, pair.server, scratch, 9);
+    (void)time_to_end(&recv, 7200 * ORR_SECOND);
+    EXPECT_BETWEEN(orr_world_now(world) - start_ns, 924 * ORR_SECOND, 926 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, -ETIMEDOUT);
+    ck_assert_int_eq(rest.result, PENDING); /* the reset cannot get through, nor can the bytes */
+    EXPECT(-EPIPE, orr_send, CLIENT, pair.client, "jkl", 3);
+}
+END_TEST
+
+START_TEST(test_network_loss__an_acknowledgment_makes_up_for_lost_ones)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    for (int i = 0; i < 3; i++) { /* each for less time than it takes to give up */
+        orr_world_cut(world, nodes[SERVER], nodes[CLIENT], 600 * ORR_SECOND);
+        EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+        run(600 * ORR_SECOND);
+        run(120 * ORR_SECOND); /* it asks at least so often */
+    }
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], ORR_MILLISECOND);
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3); /* the next one has an answer, for both */
+    EXPECT(3, orr_send, CLIENT, pair.client, "abc", 3);
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], 7200 * ORR_SECOND);
+    run(7200 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, PENDING);
+    EXPECT(15, orr_recv, SERVER, pair.server, scratch, 99);
+}
+END_TEST
+
+START_TEST(test_network_loss__the_acknowledgment_of_a_fin_is_lost)
+{
+    struct pair pair = tcp_pair();
+    static struct op recv;
+    SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+    orr_world_cut(world, nodes[SERVER], nodes[CLIENT], UINT64_MAX);
+    EXPECT(0, orr_shutdown, CLIENT, pair.client, ORR_SHUTDOWN_SEND);
+    EXPECT(0, orr_recv, SERVER, pair.server, scratch, 9);
+    EXPECT_BETWEEN(time_to_end(&recv, 7200 * ORR_SECOND), 923 * ORR_SECOND, 926 * ORR_SECOND);
+    ck_assert_int_eq(recv.result, -ETIMEDOUT);
 }
 END_TEST
 
@@ -292,8 +473,57 @@ START_TEST(test_network_loss__keep_alive_notices)
     run(SOON);
     orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
     orr_node_start(nodes[SERVER]);
-    EXPECT_BETWEEN(time_to_end(&recv, 9000 * ORR_SECOND), 7200 * ORR_SECOND, 7201 * ORR_SECOND);
+    EXPECT_BETWEEN(time_to_end(&recv, 9000 * ORR_SECOND), 7199 * ORR_SECOND, 7201 * ORR_SECOND);
     ck_assert_int_eq(recv.result, -ECONNRESET);
+}
+END_TEST
+
+/* Nine questions, 75 s apart: of a machine that is gone, and of one that is cut off. */
+START_TEST(test_network_loss__keep_alive_gives_up)
+{
+    static const char *const ports[][2] = {{"0.0.0.0:7000", "10.0.0.2:7000"},
+                                           {"0.0.0.0:7001", "10.0.0.2:7001"},
+                                           {"0.0.0.0:7002", "10.0.0.2:7002"}};
+    for (int way = 0; way < 3; way++) {
+        struct pair pair = connected(ports[way][0], ports[way][1], CLIENT, SERVER);
+        static struct op recv;
+        orr_socket_option_set(loop_of(CLIENT), pair.client, ORR_SOCKET_KEEP_ALIVE, 1);
+        SUBMIT(&recv, orr_recv, CLIENT, pair.client, scratch, 9);
+        run(SOON);
+        if (way == 0)
+            orr_node_crash(nodes[SERVER], ORR_CRASH_POWER);
+        else
+            orr_world_cut(world, nodes[way == 1 ? CLIENT : SERVER],
+                          nodes[way == 1 ? SERVER : CLIENT], 9000 * ORR_SECOND);
+        EXPECT_BETWEEN(time_to_end(&recv, 9000 * ORR_SECOND), 7874 * ORR_SECOND, 7876 * ORR_SECOND);
+        ck_assert_int_eq(recv.result, -ETIMEDOUT);
+        EXPECT(-EPIPE, orr_send, CLIENT, pair.client, "abc", 3);
+        orr_node_start(nodes[SERVER]);
+        orr_world_mend(world, nodes[CLIENT], nodes[SERVER]);
+    }
+}
+END_TEST
+
+/* Who is cut off for less than the questions take, and who does not ask, notices nothing. An idle
+ * connection is two hours old when the first one is asked, not the cut. */
+START_TEST(test_network_loss__keep_alive_is_answered_after_a_cut)
+{
+    struct pair pair = tcp_pair();
+    static struct op recvs[2];
+    orr_socket_option_set(loop_of(CLIENT), pair.client, ORR_SOCKET_KEEP_ALIVE, 1);
+    SUBMIT(&recvs[0], orr_recv, CLIENT, pair.client, scratch, 9);
+    SUBMIT(&recvs[1], orr_recv, SERVER, pair.server, scratch, 9);
+    run(7000 * ORR_SECOND);
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], 600 * ORR_SECOND);
+    run(9000 * ORR_SECOND);
+    ck_assert_int_eq(recvs[0].result, PENDING);
+    orr_world_run_for(world, 10 * 7200 * ORR_SECOND + 7000 * ORR_SECOND - orr_world_now(world));
+    orr_world_cut(world, nodes[CLIENT], nodes[SERVER], 24 * 3600 * ORR_SECOND);
+    run(800 * ORR_SECOND);
+    ck_assert_int_eq(recvs[0].result, PENDING);
+    run(100 * ORR_SECOND);
+    ck_assert_int_eq(recvs[0].result, -ETIMEDOUT);
+    ck_assert_int_eq(recvs[1].result, PENDING);
 }
 END_TEST
 
@@ -482,6 +712,58 @@ static uint64_t time_to_leave(uint32_t reorder)
     return sum_ns;
 }
 
+/* What a recv is told that waits while its socket's connect is refused. */
+static int64_t recv_of_a_refused_connect(uint32_t reorder)
+{
+    static struct op connects;
+    static struct op recv;
+    struct orr_address target = at(SERVER, 7000);
+    orr_handle handle = stream_for(CLIENT, &target);
+    set_rate(ORR_FAMILY_REORDER, reorder);
+    SUBMIT(&connects, orr_connect, CLIENT, handle, &target);
+    SUBMIT(&recv, orr_recv, CLIENT, handle, scratch, 9);
+    run(SOON);
+    ck_assert_int_eq(connects.result, -ECONNREFUSED);
+    return recv.result;
+}
+
+START_TEST(test_network_loss__reorder_tells_an_error_twice)
+{
+    ck_assert_int_eq(recv_of_a_refused_connect(0), 0);
+    ck_assert_int_eq(recv_of_a_refused_connect(ALL_STRIKE), -ECONNREFUSED);
+}
+END_TEST
+
+/* The way there and back takes 2 ms, and a pass at each end of it 5 us at most. */
+static bool hears_late_that_it_is_connected(uint64_t seed, uint32_t reorder)
+{
+    static struct op op;
+    world_teardown();
+    world_begin(seed, NULL);
+    set_unreachable(CLIENT, SERVER, 0);
+    set_unreachable(SERVER, CLIENT, 0);
+    set_rate(ORR_FAMILY_REORDER, reorder);
+    struct orr_address target = at(SERVER, 7000);
+    (void)listen_at(SERVER, "0.0.0.0:7000", 8);
+    SUBMIT(&op, orr_connect, CLIENT, stream_for(CLIENT, &target), &target);
+    run(2 * ORR_MILLISECOND + 11 * ORR_MICROSECOND);
+    bool late = op.result == PENDING;
+    run(SOON);
+    ck_assert_int_eq(op.result, 0);
+    return late;
+}
+
+START_TEST(test_network_loss__reorder_lets_a_connect_hear_late)
+{
+    uint32_t late = 0;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        ck_assert(!hears_late_that_it_is_connected(seed, 0));
+        late += hears_late_that_it_is_connected(seed, ALL_STRIKE) ? 1 : 0;
+    }
+    ck_assert_uint_gt(late, 5);
+}
+END_TEST
+
 START_TEST(test_network_loss__reorder_lets_shutdown_and_close_be_overtaken)
 {
     ck_assert_uint_gt(time_to_leave(ALL_STRIKE), time_to_leave(0) + 40 * 10 * ORR_MICROSECOND);
@@ -665,6 +947,7 @@ START_TEST(test_network_loss__datagram_faults)
     uint32_t lost = 0;
     uint32_t doubled = 0;
     uint32_t overtaken = 0;
+    uint32_t stale = 0; /* a copy, with newer ones between the two */
     uint32_t newest = 0;
     for (;;) {
         uint32_t number = 0;
@@ -674,6 +957,7 @@ START_TEST(test_network_loss__datagram_faults)
         if (recv.result == PENDING)
             break;
         ck_assert_int_eq(recv.result, sizeof number);
+        stale += seen[number] == 1 && newest > number;
         seen[number]++;
         overtaken += number < newest;
         newest = number > newest ? number : newest;
@@ -685,6 +969,7 @@ START_TEST(test_network_loss__datagram_faults)
     }
     EXPECT_BETWEEN(lost, 20, 90);
     EXPECT_BETWEEN(doubled, 5, 50);
+    EXPECT_BETWEEN(stale, 3, doubled - 3); /* some are, some are not */
     EXPECT_BETWEEN(overtaken, 5, 80);
 }
 END_TEST
@@ -713,11 +998,19 @@ int main(void)
 {
     const TTest *const tests[] = {
         test_network_loss__connect_times_out,
+        test_network_loss__a_neighbour_that_is_gone_is_unreachable,
+        test_network_loss__a_router_that_knows_no_way_says_so,
+        test_network_loss__a_connection_survives_that_its_peer_is_unreachable,
+        test_network_loss__datagrams_do_not_hear_that_nobody_is_there,
+        test_network_loss__what_a_connect_hears_of_an_outage_is_a_choice,
         test_network_loss__a_node_that_boots_answers,
         test_network_loss__the_machine_of_a_killed_process_refuses,
         test_network_loss__the_name_of_a_killed_process_stays,
         test_network_loss__connect_over_a_cut_link,
         test_network_loss__bytes_wait_for_a_cut_link,
+        test_network_loss__acknowledgments_are_lost_on_a_cut_link,
+        test_network_loss__an_acknowledgment_makes_up_for_lost_ones,
+        test_network_loss__the_acknowledgment_of_a_fin_is_lost,
         test_network_loss__window_updates_wait_for_a_cut_link,
         test_network_loss__a_window_that_the_sender_has_not_seen,
         test_network_loss__a_lost_reset_leaves_the_peer_alone,
@@ -727,12 +1020,16 @@ int main(void)
         test_network_loss__a_dead_peer_times_out,
         test_network_loss__a_blocked_sender_notices,
         test_network_loss__keep_alive_notices,
+        test_network_loss__keep_alive_gives_up,
+        test_network_loss__keep_alive_is_answered_after_a_cut,
         test_network_loss__a_killed_process_is_closed_by_its_system,
         test_network_loss__connection_faults,
         test_network_loss__without_descriptors_connections_wait,
         test_network_loss__without_descriptors_there_are_no_sockets,
         test_network_loss__partial_cuts_segments,
         test_network_loss__reorder_wakes_waiters_later,
+        test_network_loss__reorder_tells_an_error_twice,
+        test_network_loss__reorder_lets_a_connect_hear_late,
         test_network_loss__reorder_lets_shutdown_and_close_be_overtaken,
         test_network_loss__a_poll_of_a_listener_that_ends,
         test_network_loss__a_canceled_accept_can_be_woken_for_another,

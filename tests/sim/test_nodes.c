@@ -308,6 +308,102 @@ START_TEST(test_nodes__a_node_crashes_after_its_third_sync)
 }
 END_TEST
 
+/* A program that is in the middle of something when its process dies. */
+struct busy {
+    struct orr_loop *loop;
+    struct orr_completion completion;
+    char bytes[10000];
+    uint8_t op; /* what that is */
+    uint32_t flags;
+    bool is_over;
+};
+
+static void on_busy_end(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct busy *busy = context;
+    (void)completion;
+    (void)result;
+    busy->is_over = true;
+}
+
+static void on_busy_open(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct busy *busy = context;
+    static const struct orr_vector halves[] = {{.length = 4096}, {.length = 4096}};
+    static struct orr_vector vectors[2];
+    memcpy(vectors, halves, sizeof vectors);
+    vectors[0].base = busy->bytes;
+    vectors[1].base = busy->bytes;
+    if (busy->op == ORR_OP_WRITE)
+        orr_write(busy->loop, completion, result, busy->bytes, sizeof busy->bytes, 0, on_busy_end,
+                  busy);
+    else if (busy->op == ORR_OP_WRITEV)
+        orr_writev(busy->loop, completion, result, vectors, 2, 0, on_busy_end, busy);
+    else
+        orr_mkdir(busy->loop, completion, ORR_DIRECTORY_CURRENT, "d", 0755, on_busy_end, busy);
+}
+
+static void *boot_busy(struct orr_loop *loop, void *config)
+{
+    struct busy *busy = config;
+    busy->loop = loop;
+    busy->is_over = false;
+    memset(busy->bytes, 'x', sizeof busy->bytes);
+    orr_open(loop, &busy->completion, ORR_DIRECTORY_CURRENT, "f",
+             ORR_OPEN_WRITE | ORR_OPEN_CREATE | busy->flags, 0644, on_busy_open, busy);
+    return busy;
+}
+
+/* The size of the file after a kill while the operation was in flight; of a mkdir 1 if it has made
+ * the directory. */
+static int64_t left_of_busy(uint64_t seed, uint8_t op, uint32_t flags)
+{
+    static const struct orr_program program = {.boot = boot_busy};
+    static char read[12000];
+    static struct busy busy;
+    struct orr_stat status;
+    busy = (struct busy){.op = op, .flags = flags};
+    struct orr_world *world = orr_world_create(seed, NULL);
+    struct orr_node *node = orr_node_create(world, "a", &program, &busy);
+    while (node->op_count[op] == 0)
+        orr_world_run_for(world, ORR_MICROSECOND);
+    ck_assert(!busy.is_over);
+    orr_node_crash(node, ORR_CRASH_PROCESS);
+    int64_t left = orr_node_read_file(node, "f", read, sizeof read);
+    for (int64_t i = 0; i < left; i++)
+        if (read[i] != 'x')
+            ck_abort_msg("byte %d", (int)i);
+    if (op == ORR_OP_MKDIR)
+        left = orr__disk_stat(node->disk, NULL, "d", &status) == 0 ? 1 : 0;
+    ck_assert_uint_eq(world->faults, left > 0 ? 2 : world->faults); /* the kill, and this */
+    orr_world_destroy(world);
+    return left;
+}
+
+/* A kernel's worker may not have begun, be in the middle, or have come to its end. */
+START_TEST(test_nodes__what_a_kill_finds_in_flight_may_be_done)
+{
+    static const uint32_t whole[] = {[ORR_OP_WRITE] = 10000, [ORR_OP_WRITEV] = 8192};
+    for (uint32_t way = 0; way < 3; way++) {
+        uint8_t op = way == 0 ? ORR_OP_WRITE : ORR_OP_WRITEV;
+        uint32_t flags = way == 2 ? ORR_OPEN_DIRECT : 0;
+        uint32_t seen[3] = {0}; /* nothing, a part, all */
+        for (uint64_t seed = 0; seed < 40; seed++) {
+            int64_t left = left_of_busy(seed, op, flags);
+            ck_assert(left == whole[op] || left % (way == 2 ? 512 : 4096) == 0);
+            seen[left == 0 ? 0 : left < whole[op] ? 1 : 2]++;
+        }
+        for (uint32_t i = 0; i < 3; i++)
+            ck_assert_uint_ge(seen[i], 2);
+    }
+    uint32_t made = 0;
+    for (uint64_t seed = 0; seed < 40; seed++)
+        made += left_of_busy(seed, ORR_OP_MKDIR, 0) > 0 ? 1 : 0;
+    ck_assert_uint_ge(made, 5);
+    ck_assert_uint_le(made, 35);
+}
+END_TEST
+
 START_TEST(test_nodes__a_plan_counts_from_now_on_over_all_lives)
 {
     struct orr_world *world = orr_world_create(1, NULL);
@@ -639,6 +735,7 @@ int main(void)
     tcase_add_test(tests, test_nodes__the_clock_family_skews_drifts_and_steps);
     tcase_add_test(tests, test_nodes__the_third_write_fails_and_no_other);
     tcase_add_test(tests, test_nodes__a_node_crashes_after_its_third_sync);
+    tcase_add_test(tests, test_nodes__what_a_kill_finds_in_flight_may_be_done);
     tcase_add_test(tests, test_nodes__a_plan_counts_from_now_on_over_all_lives);
     tcase_add_loop_test_raise_signal(tests, test_nodes__an_impossible_plan_is_a_caught_error,
                                      SIGABRT, 0, 5);

@@ -228,6 +228,88 @@ START_TEST(test_police__overlapping_writes)
 }
 END_TEST
 
+/* ---- past the page cache --------------------------------------------------------------------- */
+
+static _Alignas(4096) char sectors[3 * 512];
+static size_t begin_at; /* of the buffer, in there */
+
+static void on_opened_past_the_cache(void *context, struct orr_completion *completion,
+                                     int64_t result)
+{
+    struct client *client = context;
+    (void)completion;
+    must(result >= 0);
+    client->vectors[0] = (struct orr_vector){.base = sectors, .length = 512};
+    client->vectors[1] = (struct orr_vector){.base = sectors + 512 + begin_at, .length = 512};
+    if (client->sends > 0)
+        (orr_readv)(orr_at(client->loop, FIRST), &client->first, result, client->vectors, 2, 0,
+                    ignore, NULL);
+    else
+        (orr_write)(orr_at(client->loop, FIRST), &client->first, result, sectors + begin_at, 1024,
+                    0, ignore, NULL);
+    plan->finished++;
+}
+
+static void past_the_cache(struct client *client)
+{
+    orr_open(client->loop, &client->others[0], ORR_DIRECTORY_CURRENT, "file",
+             ORR_OPEN_READ | ORR_OPEN_WRITE | ORR_OPEN_DIRECT, 0, on_opened_past_the_cache, client);
+}
+
+static void reads_past_the_cache(struct client *client)
+{
+    client->sends = 1;
+    past_the_cache(client);
+}
+
+START_TEST(test_police__buffers_past_the_cache_are_aligned)
+{
+    static const char check[] = "a buffer of a file opened with DIRECT is aligned";
+    begin_at = 16;
+    check_caught(&(struct plan){.opened = past_the_cache}, check,
+                 (const char *[]){"ms, " FIRST ": node client submits this write on ",
+                                  " is no multiple of 512: a kernel refuses it", NULL});
+    check_caught(&(struct plan){.opened = reads_past_the_cache}, check,
+                 (const char *[]){"ms, " FIRST ": node client submits this readv on ", NULL});
+    begin_at = 0;
+    check_clean((struct plan){.opened = past_the_cache});
+    check_clean((struct plan){.opened = reads_past_the_cache});
+}
+END_TEST
+
+#define IDLE 5000
+
+static void write_amid_many(struct client *client)
+{
+    struct orr_completion *polls = calloc(IDLE, sizeof *polls);
+    must(polls != NULL);
+    plan->memory = polls;
+    (orr_write)(orr_at(client->loop, FIRST), &client->first, client->file, bytes, 100, 50, ignore,
+                NULL);
+    client->datagrams = bound(client->loop, "0.0.0.0:9", ORR_SOCKET_DATAGRAM);
+    for (int i = 0; i < IDLE; i++)
+        orr_poll(client->loop, &polls[i], client->datagrams, ORR_POLL_IN, ignore, NULL);
+    (orr_write)(orr_at(client->loop, SECOND), &client->second, client->file, bytes, 51, 0, ignore,
+                NULL);
+}
+
+/* Many operations came after the first write, and a disk is slow: they fill batch after batch. */
+START_TEST(test_police__an_overlapping_write_long_ago)
+{
+    static const struct orr_disk_options slow = {.transfer_ns = ORR_SECOND};
+    struct plan of = {.opened = write_amid_many};
+    struct orr_world *world = orr_world_create(1, NULL);
+    plan = &of;
+    orr_world_police(world);
+    orr_world_set_disks(world, &slow);
+    populate(world);
+    orr_world_run_for(world, 10 * ORR_SECOND);
+    ck_assert(orr_world_failed(world));
+    orr_world_destroy(world);
+    free(of.memory);
+}
+END_TEST
+
 static void write_again(void *context, struct orr_completion *completion, int64_t result)
 {
     struct client *client = context;
@@ -385,6 +467,8 @@ int main(void)
     tcase_add_test(cases, test_police__one_after_the_other_is_right);
     tcase_add_test(cases, test_police__datagrams_and_files_have_many);
     tcase_add_test(cases, test_police__overlapping_writes);
+    tcase_add_test(cases, test_police__buffers_past_the_cache_are_aligned);
+    tcase_add_test(cases, test_police__an_overlapping_write_long_ago);
     tcase_add_test(cases, test_police__writes_that_do_not_meet);
     tcase_add_test(cases, test_police__reads_of_what_nobody_wrote);
     tcase_add_test(cases, test_police__reads_of_what_was_written);

@@ -109,7 +109,8 @@ START_TEST(test_police_lifetime__a_completion_in_flight_is_not_used)
     struct plan again = {.connected = submit_again};
     struct plan zeroed = {.connected = zero_and_submit_again};
     DIES(run_plan, &again,
-         "send at " SECOND ": the completion is in flight already: recv submitted at " FIRST);
+         "send at " SECOND " (loop of client): the completion is in flight already: recv submitted "
+         "at " FIRST);
     DIES(run_plan, &zeroed,
          "send at " SECOND ": node client has zeroed the completion while it was in flight");
 }
@@ -278,8 +279,8 @@ static void submit_many(struct client *client, int count)
     must(completions != NULL);
     plan->memory = completions;
     for (int i = 0; i < count; i++)
-        (orr_stat)(orr_at(client->loop, SECOND), &completions[i], client->file, NULL,
-                   &client->status, ignore, NULL);
+        (orr_truncate)(orr_at(client->loop, SECOND), &completions[i], client->file, 0, ignore,
+                       NULL);
     plan->finished++;
 }
 

@@ -125,8 +125,34 @@ static void read_twice_into_one(struct client *client)
                    client->buffers[0], 16, 0, ignore, NULL);
 }
 
+/* Into a part of it that has never been used: all of it is zero. */
+static void recv_much(struct client *client, size_t written)
+{
+    client->large = orr_malloc(client->loop, LARGE);
+    memset(client->large, 0, LARGE);
+    (orr_recv)(orr_at(client->loop, FIRST), &client->first, client->stream, client->large, LARGE,
+               ignore, NULL);
+    orr_shutdown(client->loop, &client->second, client->stream, ORR_SHUTDOWN_RECV, ignore, NULL);
+    client->large[written] = 'x';
+}
+
+static void recv_much_and_write(struct client *client)
+{
+    recv_much(client, 50000);
+}
+
+static void recv_much_and_write_last(struct client *client)
+{
+    recv_much(client, LARGE - 1);
+}
+
 START_TEST(test_police_memory__a_receive_that_is_written_to)
 {
+    check_caught(&(struct plan){.connected = recv_much_and_write}, RULE,
+                 (const char *[]){"changed byte 50000 of the 262144 of this recv on ",
+                                  "(0x00 is 0x78)", NULL});
+    check_caught(&(struct plan){.connected = recv_much_and_write_last}, RULE,
+                 (const char *[]){"changed byte 262143 of the 262144 of this recv on ", NULL});
     check_caught(&(struct plan){.connected = recv_and_write}, RULE,
                  (const char *[]){"ms, " FIRST ": node client has changed byte 2 of the 16 of this "
                                   "recv on ",
@@ -207,9 +233,63 @@ static void reads_little(struct client *client)
     orr_write_all(client->loop, &client->second, client->file, "abc", 3, 0, on_short_write, client);
 }
 
+#define USED 9984u /* bytes of a large buffer that were used before: a multiple of 64 */
+
+static void fill_large(struct client *client)
+{
+    memset(client->large, 'z', USED);
+    memset(client->large + USED, 'y', LARGE - USED);
+}
+
+static void check_large(const struct client *client, size_t from, char used)
+{
+    for (size_t i = from; i < LARGE; i++)
+        must(client->large[i] == (i < USED ? used : 'y'));
+}
+
+static void on_large_read(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct client *client = context;
+    (void)completion;
+    size_t count = result > 0 ? (size_t)result : 0;
+    must(memcmp(client->large, "abc", count) == 0);
+    check_large(client, count, 'z');
+    if (count == 3)
+        plan->finished++;
+}
+
+static void on_first_large_read(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct client *client = context;
+    on_large_read(context, completion, result);
+    fill_large(client);
+    client->vectors[0] = (struct orr_vector){.base = client->large, .length = 5000};
+    client->vectors[1] =
+        (struct orr_vector){.base = client->large + 5000, .length = LARGE - 5000};
+    orr_readv(client->loop, completion, client->file, client->vectors, 2, 0, on_large_read, client);
+    check_large(client, 0, GARBAGE);
+}
+
+static void on_written(void *context, struct orr_completion *completion, int64_t result)
+{
+    struct client *client = context;
+    (void)result;
+    client->large = orr_malloc(client->loop, LARGE);
+    fill_large(client);
+    orr_read(client->loop, completion, client->file, client->large, LARGE, 0, on_first_large_read,
+             client);
+}
+
+/* Of a large buffer garbage hides what was used before. */
+static void reads_little_into_much(struct client *client)
+{
+    orr_write_all(client->loop, &client->second, client->file, "abc", 3, 0, on_written, client);
+}
+
 START_TEST(test_police_memory__garbage_until_the_end)
 {
     check_clean((struct plan){.opened = reads_little});
+    check_clean((struct plan){.opened = reads_little_into_much});
 }
 END_TEST
 

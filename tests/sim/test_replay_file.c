@@ -31,6 +31,7 @@ static const struct {
     {"server/recv#3 = short 5 6", "line 1: \"6\" is too much"},
     {"server/recv#3 = nothing 5", "line 1: \"5\" is too much"},
     {"a->b/segment#1 = reset 5", "line 1: \"5\": this fault has no size"},
+    {"a/power#1 = power-loss 5", "line 1: \"5\": expected power-loss, or power-loss only"},
     {"server crash @", "line 1: expected server crash @ after OPERATION#N, or @ TIME"},
     {"server crash @ after fsync", "line 1: \"fsync\": expected an operation and its number"},
     {"server crash @ after foo#1", "line 1: no operation is called \"foo\""},
@@ -46,6 +47,19 @@ static const struct {
     {"a b c d e f g", "line 1: \"g\" is one word more than a line can have"},
     {"check ", "line 1: expected check and its text"},
     {"s/recv#1 = nothing\ns/recv#1 = short 5", "line 2: line 1 says otherwise of s/recv#1"},
+    {"future x from 1ms", "line 1: \"future\": expected scenario, parameter, seed"},
+    {"future 1 at 1ms", "line 1: expected future SEED from INSTANT"},
+    {"future 99999999999999999999 from 1ms", "line 1: \"99999999999999999999\" is no seed"},
+    {"future 1 from soon", "line 1: \"soon\" is not an instant, such as 12.5ms"},
+    {"future 1 from event", "line 1: \"event\" is not an instant"},
+    {"future 1 from event 1 2", "line 1: \"event 1 2\" is not an instant"},
+    {"future 1 from after fsync", "line 1: \"after fsync\" is not an instant"},
+    {"future 1 from sometimes", "line 1: \"sometimes\" is not an instant"},
+    {"same", "line 1: same: as what?"},
+    {"future 1 from 1ms\nsame\nonly", "line 3: same, and something else"},
+    {"future 1 from 1ms\nsame\ns/recv#1 = nothing", "line 3: same, and something else"},
+    {"future 1 from 1ms\ns/recv#1 = nothing\nsame", "line 3: same, and something else"},
+    {"future 1 from 1ms\ns/recv#1 = nothing\ns/recv#1 = short 5", "line 3: line 2 says otherwise"},
 };
 
 START_TEST(test_replay_file__refuses_what_is_wrong_with_its_line)
@@ -94,10 +108,37 @@ static struct orr_world *world_with(const char *text)
 {
     char why[ORR__WHY_MAX] = "";
     struct orr_world *world = orr_world_create(1, NULL);
-    world->rulings = orr__rulings_parse(text, why);
-    ck_assert_msg(world->rulings != NULL, "%s", why);
+    struct orr__rulings *rulings = orr__rulings_parse(text, why);
+    ck_assert_msg(rulings != NULL, "%s", why);
+    orr__world_rule(world, rulings);
     return world;
 }
+
+static const struct {
+    const char *text;
+    struct orr__instant instant;
+} instants[] = {
+    {"12.5ms", {.kind = ORR__INSTANT_TIME, .number = 12500000}},
+    {"event 812", {.kind = ORR__INSTANT_EVENT, .number = 812}},
+    {"after server/fsync#9",
+     {.kind = ORR__INSTANT_OPERATION, .number = 9, .op = ORR_OP_FSYNC, .name = "server"}},
+    {"after server/power#1", {.kind = ORR__INSTANT_FAULT, .number = 1, .name = "server/power#1"}},
+    {"after partition#3", {.kind = ORR__INSTANT_FAULT, .number = 3, .name = "partition#3"}},
+    {"sometimes a reader is late", {.kind = ORR__INSTANT_SEEN, .name = "a reader is late"}},
+};
+
+START_TEST(test_replay_file__instants)
+{
+    struct orr__instant instant;
+    const struct orr__instant *wanted = &instants[_i].instant;
+    ck_assert(orr__instant_parse(instants[_i].text, &instant));
+    ck_assert_int_eq(instant.kind, wanted->kind);
+    ck_assert_uint_eq(instant.number, wanted->number);
+    ck_assert_uint_eq(instant.op, wanted->op);
+    ck_assert_str_eq(instant.name, wanted->name);
+    ck_assert_str_eq(instant.text, instants[_i].text);
+}
+END_TEST
 
 static struct orr__point point_of(enum orr__fault_kind kind, const char *part, uint64_t number)
 {
@@ -108,6 +149,44 @@ static struct orr__point point_of(enum orr__fault_kind kind, const char *part, u
                                .number = number,
                                .occurrence = number};
 }
+
+static bool strikes(struct orr_world *world, uint64_t number)
+{
+    const struct orr__point point = point_of(ORR__FAULT_ERROR, "fsync", number);
+    return orr__strikes(world, &point);
+}
+
+static uint64_t draw(struct orr_world *world)
+{
+    return orr__draw(world, ORR__SITE_RANDOM, 1, 2);
+}
+
+/* Each section rules its part of the run, and its seed answers. */
+START_TEST(test_replay_file__sections)
+{
+    struct orr_world *world = world_with("only\nserver/fsync#3 = EIO\n"
+                                         "future 7 from 1ms  # a comment\nsame\n"
+                                         "future 8 from 2ms\nonly\nserver/fsync#4 = EIO\n"
+                                         "future 1 from 3ms\n");
+    uint64_t first = draw(world);
+    orr_world_set_rate(world, ORR_FAMILY_DISK_ERROR, 1000000);
+    ck_assert(strikes(world, 3) && !strikes(world, 4) && !strikes(world, 5));
+    orr_world_run_for(world, ORR_MILLISECOND - 1);
+    ck_assert_uint_eq(draw(world), first);
+    orr_world_run_for(world, 1);
+    uint64_t second = draw(world);
+    ck_assert_uint_ne(second, first);
+    ck_assert(strikes(world, 3) && !strikes(world, 4) && !strikes(world, 5));
+    orr_world_run_for(world, ORR_MILLISECOND);
+    ck_assert_uint_ne(draw(world), second);
+    ck_assert_uint_eq(orr_world_seed(world), 1);
+    ck_assert(!strikes(world, 3) && strikes(world, 4) && !strikes(world, 5));
+    orr_world_run_for(world, ORR_MILLISECOND);
+    ck_assert_uint_eq(draw(world), first); /* the seed that it began with */
+    ck_assert(strikes(world, 3) && strikes(world, 4) && strikes(world, 5));
+    orr_world_destroy(world);
+}
+END_TEST
 
 START_TEST(test_replay_file__what_it_names_strikes_whatever_the_seed_says)
 {
@@ -266,6 +345,51 @@ START_TEST(test_replay_file__a_node_is_killed_at_a_time)
 }
 END_TEST
 
+static const char *const ending[] = {
+    "server crash @ after fsync#2\nserver kill @ 500ms\nfuture 7 from after server/fsync#1\n",
+    "only\nfuture 7 from after server/fsync#1\nserver kill @ 500ms\n",
+};
+
+/* What the first section has appointed is off; what the second one has, is on. */
+START_TEST(test_replay_file__appointments_end_with_their_section)
+{
+    struct orr_world *world = world_with(ending[_i]);
+    struct writer writer = {.syncs = 0};
+    struct orr_node *node = orr_node_create(world, "server", &program, &writer);
+    orr_world_run_for(world, 499 * ORR_MILLISECOND);
+    ck_assert(orr_node_is_up(node));
+    ck_assert_uint_gt(writer.syncs, 3);
+    orr_world_run_for(world, ORR_MILLISECOND);
+    ck_assert_int_eq(orr_node_is_up(node), _i == 0);
+    orr_world_destroy(world);
+}
+END_TEST
+
+/* When the node first loses its power, with and without a future. */
+static uint64_t power_lost_ns(const char *text)
+{
+    struct orr_world *world = world_with(text);
+    struct writer writer = {.syncs = 0};
+    orr_world_set_rate(world, ORR_FAMILY_POWER_LOSS, 1000);
+    struct orr_node *node = orr_node_create(world, "server", &program, &writer);
+    orr_node_allow_crashes(node, ORR_CRASH_POWER);
+    while (orr_node_is_up(node))
+        orr_world_run_for(world, ORR_MILLISECOND);
+    uint64_t now_ns = orr_world_now(world);
+    orr_world_destroy(world);
+    return now_ns;
+}
+
+START_TEST(test_replay_file__what_chance_has_appointed_is_drawn_again)
+{
+    uint64_t fate_ns = power_lost_ns("");
+    ck_assert_uint_eq(power_lost_ns("future 7 from 1ms\nsame\n"), fate_ns);
+    ck_assert_uint_ne(power_lost_ns("future 7 from 1ms\n"), fate_ns);
+    ck_assert_uint_ne(power_lost_ns("future 7 from 1ms\n"), power_lost_ns("future 8 from 1ms\n"));
+    ck_assert_uint_eq(power_lost_ns("future 7 from 1ms\n"), power_lost_ns("future 7 from 1ms\n"));
+}
+END_TEST
+
 int main(void)
 {
     TCase *tests = tcase_create("replay_file");
@@ -281,5 +405,9 @@ int main(void)
     tcase_add_test(tests, test_replay_file__tells_what_did_not_come_up);
     tcase_add_test(tests, test_replay_file__a_node_crashes_after_an_operation);
     tcase_add_test(tests, test_replay_file__a_node_is_killed_at_a_time);
+    tcase_add_loop_test(tests, test_replay_file__instants, 0, sizeof instants / sizeof *instants);
+    tcase_add_test(tests, test_replay_file__sections);
+    tcase_add_loop_test(tests, test_replay_file__appointments_end_with_their_section, 0, 2);
+    tcase_add_test(tests, test_replay_file__what_chance_has_appointed_is_drawn_again);
     return suite_run("replay_file", tests);
 }

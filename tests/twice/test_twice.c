@@ -245,6 +245,7 @@ START_TEST(test_share__is_the_same_seeds_always)
     json_t *failure = lines_json(command.out, 0);
     ck_assert_int_eq(member_number(failure, "seed"), shares[_i].found);
     ck_assert_str_eq(member_text(failure, "check"), CHECK);
+    ck_assert_str_eq(member_text(failure, "cause"), "nondeterminism");
     snprintf(line, sizeof line, " --seed %lld --twice", (long long)shares[_i].found);
     ck_contains(member_text(failure, "replay"), line);
     /* And that command finds it again, in the same run. */
