@@ -180,8 +180,9 @@ static bool join_drop(struct sides *sides, struct orr__moment *moment, bool is_d
                       struct orr__parting *parting)
 {
     static const char end[] = " dropped";
-    struct orr__moment *last = &parting->moments[parting->moment_count - 1];
-    bool joins = is_drop && sides->drops && parting->moment_count > 0 &&
+    uint32_t count = parting->moment_count;
+    struct orr__moment *last = count > 0 ? &parting->moments[count - 1] : NULL;
+    bool joins = is_drop && sides->drops && last != NULL &&
                  last->is_without == moment->is_without && last->time_ns == moment->time_ns &&
                  strcmp(last->who, moment->who) == 0;
     size_t length = strlen(moment->text) - (is_drop ? sizeof end - 1 : 0);
