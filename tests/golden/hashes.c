@@ -22,7 +22,7 @@ extern const struct orr_scenario post_scenario;
 
 int orr_loop_open(const struct orr_options *options, struct orr_loop **ret_loop);
 
-/* Of a program with several loops, in the place of that with backends: all of them are the world's. */
+/* In the place of that with backends: all loops of a program are the world's. */
 int orr_loop_open(const struct orr_options *options, struct orr_loop **ret_loop)
 {
     const struct orr_options none = {0};
