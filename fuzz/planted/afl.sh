@@ -2,28 +2,16 @@
 # afl.sh SOURCE BUILD MUTATOR: journal.c as a target of AFL++: it builds, AFL++ sees its marks as edges, and the mutator
 # finds new inputs for it, in lanes that the target has drawn from. Skipped without AFL++. Prints TAP.
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../../tests/tap.sh"
 source=$1
 build=$2
 mutator=$3
 command -v afl-clang-fast >/dev/null && command -v afl-fuzz >/dev/null || exit 77
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-number=0
-failures=0
-
-check() # NAME STATUS
-{
-    number=$((number + 1))
-    if [ "$2" -eq 0 ]; then
-        echo "ok $number - $1"
-    else
-        echo "not ok $number - $1"
-        tail -n 30 "$work/log" | sed 's/^/# /'
-        failures=$((failures + 1))
-    fi
-}
-
-echo 1..4
+log=$work/log
+unset ASAN_OPTIONS UBSAN_OPTIONS # AFL++ wants its own, and nothing here has a sanitizer
 cd "$source" || exit 1
 AFL_QUIET=1 afl-clang-fast -O1 -fsanitize=fuzzer -Iio -Isim fuzz/planted/fuzz_journal.c fuzz/planted/journal.c \
     fuzz/planted/rates.c "$build/liborrery-sim.a" "$build/liborrery.a" -luring -ljansson -ldl -lpthread \
@@ -48,4 +36,4 @@ check 'AFL++ counts the marks as edges' $?
 find "$work/out/default/queue" -name '*op:*orrery-afl*' -size +8c >"$work/log"
 [ "$(grep -c . "$work/log")" -ge 3 ]
 check 'the mutator finds inputs that are new' $?
-[ $failures -eq 0 ]
+finish

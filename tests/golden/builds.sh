@@ -6,10 +6,8 @@
 # The builds of ./dev test are no part of the list: gcc -O2, and clang -O2 with sanitizers.
 set -u
 configurations='gcc -O0
-gcc -O1 -fsanitize=address,undefined
 gcc -O3
 clang -O0
-clang -O1
 clang -O3
 gcc -O2 -m32
 clang -O1 -m32'
