@@ -3,25 +3,14 @@
 # line that does, and the replay file that is made out of it are one run: the same check, the same trace hash. Made back
 # into an input it is the same bytes. It can be shrunk. Prints TAP.
 set -u
+# shellcheck source=tests/tap.sh
+. "$(dirname "$0")/../../tests/tap.sh"
 planted=$1
 target=$2
 input=$3
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
-number=0
-failures=0
-
-check() # NAME STATUS
-{
-    number=$((number + 1))
-    if [ "$2" -eq 0 ]; then
-        echo "ok $number - $1"
-    else
-        echo "not ok $number - $1"
-        sed 's/^/# /' "$work/log" | tail -n 20
-        failures=$((failures + 1))
-    fi
-}
+log=$work/log
 
 # The trace hash in what the last command said.
 hash()
@@ -29,7 +18,6 @@ hash()
     sed -n 's/^trace hash \([0-9a-f]*\)$/\1/p' "$work/log"
 }
 
-echo 1..13
 "$target" "$input" >"$work/log" 2>&1
 [ $? -gt 1 ] && grep -q 'every record is whole after a crash' "$work/log"
 check 'the target ends by a signal, and says which check fails' $?
@@ -102,4 +90,4 @@ check 'in a folder each file has its own lanes' $?
 [ $? -eq 2 ] && "$planted" replay "$work/found.replay" --input "$input" >>"$work/log" 2>&1
 [ $? -eq 2 ] && [ "$(grep -c . "$work/log")" -ge 7 ]
 check 'wrong usage is told' $?
-[ $failures -eq 0 ]
+finish
