@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "sim/disk.h"
+#include "sim/future.h"
 #include "sim/replay_file.h"
 
 enum {
@@ -68,9 +69,11 @@ static void name_losses(void *context, struct orr_world *world, struct orr__disk
     char why[ORR__WHY_MAX];
     find_origins(naming, disk);
     write_losses(naming, text);
-    world->rulings = orr__rulings_parse(naming->losses != NULL ? naming->losses : text, why);
-    if (world->rulings == NULL)
+    struct orr__rulings *rulings =
+        orr__rulings_parse(naming->losses != NULL ? naming->losses : text, why);
+    if (rulings == NULL)
         litmus_die("%s", why);
+    orr__world_rule(world, rulings);
     orr__disk_name_losses(disk, true);
 }
 
