@@ -232,9 +232,10 @@ static bool is_next_without(const struct event *with, const struct event *withou
         return with->time_ns > without->time_ns;
     if (comes_up(with, *without) || comes_up(without, *with))
         return comes_up(with, *without);
+    if (parting->moment_count == 0)
+        return false;
     const struct orr__moment *last = &parting->moments[parting->moment_count - 1];
-    return parting->moment_count > 0 && !last->is_without && last->time_ns == with->time_ns &&
-           last->who[0] != '!';
+    return !last->is_without && last->time_ns == with->time_ns && last->who[0] != '!';
 }
 
 static void merge(struct sides *sides, struct orr__parting *parting)
