@@ -352,8 +352,8 @@ static void run_seed(void *context)
     answer(&outcome);
 }
 
-/* A leak checker does not look into mapped memory, where the nursery may lie: what it holds is found
- * through here. */
+/* A leak checker does not look into mapped memory, where the nursery may lie: what it holds is
+ * found through here. */
 static struct orr__child *volatile inherited;
 
 /* exit, not _exit: a leak checker, and whatever else the program asked to be called, has its
