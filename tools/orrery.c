@@ -6,30 +6,12 @@
 #include <orrery/sim.h>
 
 #ifdef ORRERY_WITH_EXAMPLES
-extern const struct orr_scenario echo_scenario;
-extern const struct orr_scenario kv_scenario;
-extern const struct orr_scenario register_scenario;
-extern const struct orr_scenario counter_scenario;
-extern const struct orr_scenario exchange_scenario;
-extern const struct orr_scenario gate_scenario;
-extern const struct orr_scenario journal_scenario;
-extern const struct orr_scenario lease_scenario;
-extern const struct orr_scenario pair_scenario;
-extern const struct orr_scenario post_scenario;
+#include "examples/scenarios.h"
 #endif
 
 static const struct orr_scenario *const scenarios[] = {
 #ifdef ORRERY_WITH_EXAMPLES
-    &echo_scenario,
-    &kv_scenario,
-    &register_scenario,
-    &counter_scenario,
-    &exchange_scenario,
-    &gate_scenario,
-    &journal_scenario,
-    &lease_scenario,
-    &pair_scenario,
-    &post_scenario,
+    EXAMPLES_SCENARIOS,
 #endif
     NULL,
 };

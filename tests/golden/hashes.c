@@ -3,22 +3,11 @@
  * prints TAP. It stands on the world and the scenarios alone: no command line, no backend, no
  * library that is not there in 32 bits.
  */
-#include <orrery/sim.h>
+#include "examples/scenarios.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-extern const struct orr_scenario echo_scenario;
-extern const struct orr_scenario kv_scenario;
-extern const struct orr_scenario register_scenario;
-extern const struct orr_scenario counter_scenario;
-extern const struct orr_scenario exchange_scenario;
-extern const struct orr_scenario gate_scenario;
-extern const struct orr_scenario journal_scenario;
-extern const struct orr_scenario lease_scenario;
-extern const struct orr_scenario pair_scenario;
-extern const struct orr_scenario post_scenario;
 
 int orr_loop_open(const struct orr_options *options, struct orr_loop **ret_loop);
 
@@ -33,10 +22,7 @@ enum { WORDS_MAX = 8, LINE_MAX_BYTES = 256 };
 
 static const struct orr_scenario *find(const char *name)
 {
-    const struct orr_scenario *const scenarios[] = {
-        &echo_scenario,     &kv_scenario,   &register_scenario, &counter_scenario,
-        &exchange_scenario, &gate_scenario, &journal_scenario,  &lease_scenario,
-        &pair_scenario,     &post_scenario};
+    const struct orr_scenario *const scenarios[] = {EXAMPLES_SCENARIOS};
     for (size_t i = 0; i < sizeof scenarios / sizeof *scenarios; i++)
         if (strcmp(scenarios[i]->name, name) == 0)
             return scenarios[i];
