@@ -85,14 +85,18 @@ static bool is_sync(uint8_t op)
     return op == ORR_OP_FSYNC || op == ORR_OP_FDATASYNC;
 }
 
+static bool is_write(uint8_t op)
+{
+    return op == ORR_OP_WRITE || op == ORR_OP_WRITEV;
+}
+
 /* How long an operation takes on a file, if it has one. */
 static uint64_t op_latency(struct orr_node *node, const struct orr__file *file, uint8_t op,
                            uint64_t occurrence)
 {
     struct orr_world *world = node->world;
     uint64_t actor = orr__op_actor(node, op);
-    bool syncs = is_sync(op) || ((op == ORR_OP_WRITE || op == ORR_OP_WRITEV) && file != NULL &&
-                                 orr__file_is_sync(file));
+    bool syncs = is_sync(op) || (is_write(op) && file != NULL && orr__file_is_sync(file));
     uint64_t low_ns = syncs ? node->disk_options.sync_ns / 10 : node->disk_options.transfer_ns / 5;
     uint64_t mean_ns =
         (syncs ? node->disk_options.sync_ns : node->disk_options.transfer_ns) - low_ns;
@@ -401,7 +405,7 @@ static void finish_unheard(struct orr__process *process, struct orr_completion *
     struct orr__file *file = orr__file_of(process, completion->request.descriptor);
     const struct orr__point point = orr__op_point(
         process->node, ORR__FAULT_UNHEARD, ORR__SITE_CRASH_KIND, op, (uint64_t)completion->result);
-    bool writes = op == ORR_OP_WRITE || op == ORR_OP_WRITEV;
+    bool writes = is_write(op);
     if (op == ORR_OP_READ || op == ORR_OP_READV || op == ORR_OP_STAT ||
         !orr__follows(process->world, &point, UNHEARD_ONE_IN))
         return;

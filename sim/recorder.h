@@ -103,5 +103,7 @@ void orr__timeline_open(struct orr__timeline *timeline, FILE *out, uint32_t widt
 const char *orr__record_who(const struct orr__record *record, char who[ORR__WHO_TEXT_MAX]);
 /* What is said of an event beside its time and node. Returns `text`. */
 const char *orr__record_say(const struct orr__record *record, char text[ORR__TEXT_MAX]);
+/* How much of a text fits, cut between words where that leaves most of the room used. */
+uint32_t orr__text_piece(const char *text, uint32_t room);
 
 #endif

@@ -204,8 +204,7 @@ static void print_names(struct orr__timeline *timeline)
     timeline->lines = 0;
 }
 
-/* How much of a text fits, cut between words where that leaves most of the room used. */
-static uint32_t piece_of(const char *text, uint32_t room)
+uint32_t orr__text_piece(const char *text, uint32_t room)
 {
     uint32_t length = (uint32_t)strlen(text);
     if (length <= room)
@@ -297,7 +296,7 @@ static void print_row(const struct orr__timeline *timeline, const struct orr__re
         at = row.width > TEXT_ROOM_MIN ? row.width - TEXT_ROOM_MIN : 0;
     const char *rest = words;
     do {
-        uint32_t length = piece_of(rest, row.width - at);
+        uint32_t length = orr__text_piece(rest, row.width - at);
         put(&row, at, rest, length);
         if (rest == words && has_arrow(record))
             draw_arrow(timeline, &row, record, at + length);

@@ -241,6 +241,8 @@ bool orr__frame_read(const char *line, char text[ORR__LINE_MAX]);
 
 /* Names the group of a failed result, whose cause and check are known. */
 void orr__group_name(const struct orr__child *child, struct orr__result *result);
+/* True if it failed for that cause: the same failure, not any. */
+bool orr__group_has(enum orr__cause cause, const char *group, const struct orr__result *result);
 /* "check", "fatal", "sanitizer", ... and back; ORR__CAUSE_COUNT = no such name. */
 const char *orr__cause_name(enum orr__cause cause);
 enum orr__cause orr__cause_find(const char *name);

@@ -176,8 +176,7 @@ static int run_without(struct explain *explain, struct item *item, const char *f
     orr__parting_find(explain->events_with, explain->events_without, mark, &item->parting);
     item->outcome = result->outcome;
     item->cause = result->cause;
-    item->is_same = result->outcome.failed && result->cause == explain->cause &&
-                    strcmp(result->group, explain->group) == 0;
+    item->is_same = orr__group_has(explain->cause, explain->group, result);
     return 0;
 }
 
@@ -249,31 +248,15 @@ static void print_statement(const struct explain *explain)
     }
 }
 
-/* Two columns behind the time. */
-struct page {
-    uint32_t width; /* of a column */
-};
-
-static struct page page_of(void)
+/* Of each of the two columns behind the time. */
+static uint32_t column_width(void)
 {
     uint32_t width = orr__trace_width();
     if (width == 0)
         width = WIDTH_DEFAULT;
     if (width < WIDTH_LEAST)
         width = WIDTH_LEAST;
-    return (struct page){.width = (width - TIME_COLUMN - GAP) / 2};
-}
-
-/* How much of a text fits, cut between words where that leaves most of the room used. */
-static uint32_t piece_of(const char *text, uint32_t room)
-{
-    uint32_t length = (uint32_t)strlen(text);
-    if (length <= room)
-        return length;
-    uint32_t cut = room;
-    while (cut > room / 3 && text[cut] != ' ')
-        cut--;
-    return text[cut] == ' ' ? cut : room;
+    return (width - TIME_COLUMN - GAP) / 2;
 }
 
 /* A text being laid out in a column: what is left of it, and how far it is indented. */
@@ -288,7 +271,7 @@ static uint32_t print_piece(struct column *column, uint32_t width)
     enum { INDENT = 2 };
     if (*column->rest == '\0')
         return 0;
-    uint32_t length = piece_of(column->rest, width - column->indent);
+    uint32_t length = orr__text_piece(column->rest, width - column->indent);
     uint32_t shown = length;
     while (shown > 0 && column->rest[shown - 1] == ' ')
         shown--;
@@ -301,15 +284,15 @@ static uint32_t print_piece(struct column *column, uint32_t width)
 }
 
 /* One event of each run, or of one of them: the other text is "". */
-static void print_row(struct page page, const char *time, const char *with, const char *without)
+static void print_row(uint32_t width, const char *time, const char *with, const char *without)
 {
     struct column left = {.rest = with};
     struct column right = {.rest = without};
     do {
         printf("%-*s", TIME_COLUMN, time);
-        uint32_t used = print_piece(&left, page.width);
-        printf("%*s |%s", (int)(page.width - used), "", *right.rest != '\0' ? " " : "");
-        print_piece(&right, page.width);
+        uint32_t used = print_piece(&left, width);
+        printf("%*s |%s", (int)(width - used), "", *right.rest != '\0' ? " " : "");
+        print_piece(&right, width);
         putchar('\n');
         time = "";
     } while (*left.rest != '\0' || *right.rest != '\0');
@@ -376,11 +359,11 @@ static bool is_pair(const struct orr__parting *parting, uint32_t at)
 
 static void print_parting(const struct orr__parting *parting)
 {
-    struct page page = page_of();
+    uint32_t width = column_width();
     char time[TIME_BYTES_MAX];
     char texts[2][MOMENT_BYTES_MAX];
     print_common(parting);
-    print_row(page, "  here they part", "with the fault", "without it");
+    print_row(width, "  here they part", "with the fault", "without it");
     for (uint32_t i = 0; i < parting->moment_count; i++) {
         const struct orr__moment *moment = &parting->moments[i];
         texts[0][0] = texts[1][0] = '\0';
@@ -388,7 +371,7 @@ static void print_parting(const struct orr__parting *parting)
         say_moment(moment, time, texts[moment->is_without]);
         if (is_pair(parting, i))
             say_moment(&parting->moments[++i], time, texts[1]);
-        print_row(page, time, texts[0], texts[1]);
+        print_row(width, time, texts[0], texts[1]);
     }
 }
 

@@ -114,11 +114,9 @@ uint64_t orr__futures_seed(const struct orr__futures *futures, uint64_t number)
 static struct orr__future_group *group_of(struct orr__futures_seen *seen,
                                           const struct orr__result *result)
 {
-    for (uint32_t i = 0; i < seen->group_count; i++) {
-        const struct orr__result *known = &seen->groups[i].result;
-        if (known->cause == result->cause && strcmp(known->group, result->group) == 0)
+    for (uint32_t i = 0; i < seen->group_count; i++)
+        if (orr__group_has(result->cause, result->group, &seen->groups[i].result))
             return &seen->groups[i];
-    }
     if (seen->group_count == ORR__GROUPS_MAX)
         return NULL;
     struct orr__future_group *group = &seen->groups[seen->group_count++];

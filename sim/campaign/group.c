@@ -116,3 +116,8 @@ void orr__group_name(const struct orr__child *child, struct orr__result *result)
         snprintf(result->group, sizeof result->group, "%.*s", ORR__LINE_MAX - 1,
                  result->outcome.check);
 }
+
+bool orr__group_has(enum orr__cause cause, const char *group, const struct orr__result *result)
+{
+    return result->outcome.failed && result->cause == cause && strcmp(result->group, group) == 0;
+}

@@ -27,12 +27,6 @@ enum { ROUNDS_MAX = 5 }; /* of searches, each with twice as many futures */
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
-static bool is_same(const struct orr__decision *decision, const struct orr__result *result)
-{
-    return result->cause == decision->result.cause &&
-           strcmp(result->group, decision->result.group) == 0;
-}
-
 static void count(const struct orr__decision *decision, struct orr__sample *sample)
 {
     const struct orr__futures *futures = decision->futures;
@@ -43,7 +37,9 @@ static void count(const struct orr__decision *decision, struct orr__sample *samp
         if (end->state == ORR__FUTURE_PASSES && sample->passed++ == 0)
             sample->passing_seed = seed;
         if (end->state == ORR__FUTURE_FAILS && end->group < ORR__GROUPS_MAX &&
-            is_same(decision, &seen->groups[end->group].result) && sample->same++ == 0)
+            orr__group_has(decision->result.cause, decision->result.group,
+                           &seen->groups[end->group].result) &&
+            sample->same++ == 0)
             sample->failing_seed = seed;
         sample->futures += end->state != ORR__FUTURE_NOT_RUN;
     }

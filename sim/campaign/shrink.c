@@ -145,13 +145,6 @@ static int run(struct shrink *shrink, const struct orr__job *jobs, uint32_t coun
     return stopped() ? -EINTR : 0;
 }
 
-/* The same failure, not any failure. */
-static bool is_same(const struct shrink *shrink, const struct orr__result *result)
-{
-    return result->outcome.failed && result->cause == shrink->cause &&
-           strcmp(result->group, shrink->group) == 0;
-}
-
 /* Which of the trials, the first of them, still fails; `count` if none does. As many run at a time
  * as there are jobs. Returns 0 or -errno. */
 static int first_that_fails(struct shrink *shrink, const struct trial *trials, uint32_t count,
@@ -170,7 +163,7 @@ static int first_that_fails(struct shrink *shrink, const struct trial *trials, u
         if (status < 0)
             return status;
         for (uint32_t i = together; i > 0; i--)
-            if (is_same(shrink, &shrink->results[i - 1]))
+            if (orr__group_has(shrink->cause, shrink->group, &shrink->results[i - 1]))
                 *ret_first = begin + i - 1;
         begin += together;
     }
@@ -580,7 +573,7 @@ static void tell(const struct shrink *shrink)
 static int confirm(struct shrink *shrink)
 {
     int status = record(shrink, compose(shrink, 0, &nothing));
-    if (status == 0 && !is_same(shrink, &shrink->results[0]))
+    if (status == 0 && !orr__group_has(shrink->cause, shrink->group, &shrink->results[0]))
         return -EAGAIN;
     return status;
 }
