@@ -187,8 +187,10 @@ static int refuse(const struct orr__command *command)
 int orr__replay_folder(struct orr__command *command)
 {
     void *results;
-    struct folder on_stack = {.command = command}; /* where a leak checker of a child looks */
-    struct folder *folder = &on_stack;
+    struct folder *folder = orr__private_map(sizeof *folder);
+    if (folder == NULL)
+        return orr__error(command, "no memory");
+    folder->command = command;
     command->words_given = command->word_count;
     command->job.replay = false;
     int status = refuse(command);
