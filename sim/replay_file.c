@@ -319,11 +319,10 @@ static bool take_appointment(struct orr__rulings *rulings, const struct line *li
     return true;
 }
 
-static int digit_of(char c)
+/* A digit that strspn has seen to be one. */
+static uint8_t digit_of(char c)
 {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
 }
 
 static bool take_cell(struct orr__rulings *rulings, struct orr__replay_head *head,
@@ -364,8 +363,8 @@ static bool take_lane(struct orr__rulings *rulings, struct orr__replay_head *hea
         return refuse(line, "place %" PRIu64 ": a lane ends at place %d", place,
                       ORR__PLACE_END - 1);
     for (size_t i = 0; i < count; i++) {
-        int byte = digit_of(bytes[2 * i]) << 4 | digit_of(bytes[2 * i + 1]);
-        uint64_t cell = orr__cell(lane, (uint32_t)(place + i), (uint8_t)byte);
+        uint8_t byte = (uint8_t)(digit_of(bytes[2 * i]) * 16 + digit_of(bytes[2 * i + 1]));
+        uint64_t cell = orr__cell(lane, (uint32_t)(place + i), byte);
         if (!take_cell(rulings, head, line, cell))
             return false;
     }

@@ -47,8 +47,9 @@ static int take(struct orr__command *command, const uint8_t *bytes, size_t size,
                 const uint64_t *cells, size_t cell_count)
 {
     struct orr_lanes *lanes = calloc(1, sizeof *lanes);
-    bool has_memory =
-        lanes != NULL && orr__lanes_read(lanes, bytes, size) && orr__lanes_grow(lanes, cell_count);
+    if (lanes == NULL)
+        return orr__error(command, "no memory");
+    bool has_memory = orr__lanes_read(lanes, bytes, size) && orr__lanes_grow(lanes, cell_count);
     for (size_t i = 0; has_memory && i < cell_count; i++)
         orr__lanes_set(lanes, cells[i]);
     int status = has_memory ? keep(command, lanes) : orr__error(command, "no memory");
@@ -56,8 +57,7 @@ static int take(struct orr__command *command, const uint8_t *bytes, size_t size,
         command->seed_first = command->seed_last = lanes->seed;
         command->seed_given = true;
     }
-    if (lanes != NULL)
-        orr__lanes_free(lanes);
+    orr__lanes_free(lanes);
     free(lanes);
     return status;
 }
