@@ -15,7 +15,7 @@ small='counter:retry-twice:200 counter:stale:200 exchange:send-first:200 gate:ac
     gate:lost-slot:200 gate:early-reuse:200 gate:double-release:2000 journal:no-checksum:200 journal:write-order:200
     journal:no-directory-sync:200 lease:wall-clock:400 pair:ack-early:200 post:half-close:200 post:close-unread:200'
 # With few seeds (under sanitizers) those are not searched; their replay files are replayed all the same.
-[ "$seeds" -lt 100 ] || bugs="$bugs $small"
+[ "$seeds" -lt 50 ] || bugs="$bugs $small"
 hidden='kv:short-send:short-transfers kv:short-recv:short-transfers kv:ack-before-fsync:restarts kv:ignore-torn-tail:restarts
     kv:rename-before-fsync:restarts kv:fsync-retry:disk-error kv:log-gap:restarts register:unsynced-timestamp:losses
     counter:retry-twice:network counter:stale:datagram exchange:send-first:pressure gate:accept-stops:handles
@@ -62,7 +62,7 @@ for triple in $bugs; do
 done
 for triple in $hidden; do
     fields "$triple"
-    "$orrery" run "$scenario" "bug=$bug" "without=$word" --seeds $((seeds / 5)) >"$work/log" 2>&1
+    "$orrery" run "$scenario" "bug=$bug" "without=$word" --seeds $((seeds / 3)) >"$work/log" 2>&1
     check "$scenario bug=$bug does no harm without=$word" $?
 done
 for pair in $shown; do
