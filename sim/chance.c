@@ -205,7 +205,7 @@ static void crash_by_choice(struct orr_world *world, void *object, uint64_t numb
         const struct orr__point point =
             appointed(is_power ? ORR__FAULT_POWER : ORR__FAULT_KILLED, node->name, "power", number);
         if (!world->failed && orr__happens(world, &point))
-            orr__node_crash(node, &point);
+            orr__node_crash(node, &point, false);
     }
     appoint(world, ORR__SITE_CRASH, node->id, number, power + kill, crash_by_choice, node);
 }

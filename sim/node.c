@@ -178,10 +178,10 @@ void orr_node_crash(struct orr_node *node, enum orr_crash kind)
         orr__node_point(node, power ? ORR__FAULT_POWER : ORR__FAULT_KILLED, ORR__SITE_CRASH,
                         "crash", ++node->crashes_stated);
     if (node->process != NULL && !world->failed && orr__happens(world, &point))
-        orr__node_crash(node, &point);
+        orr__node_crash(node, &point, false);
 }
 
-void orr__node_crash(struct orr_node *node, const struct orr__point *point)
+void orr__node_crash(struct orr_node *node, const struct orr__point *point, bool loses_only)
 {
     struct orr__process *process = node->process;
     struct orr_world *world = node->world;
@@ -194,7 +194,8 @@ void orr__node_crash(struct orr_node *node, const struct orr__point *point)
                   node->name);
     bool power = point->kind == ORR__FAULT_POWER;
     enum orr_crash kind = power ? ORR_CRASH_POWER : ORR_CRASH_PROCESS;
-    uint64_t loss = power ? orr__extent(world, point, 0, 0, ORR__LOSS_ONLY) : 0;
+    uint64_t least = loses_only ? ORR__LOSS_ONLY : 0;
+    uint64_t loss = power ? orr__extent(world, point, least, least, ORR__LOSS_ONLY) : 0;
     orr__fault(world, point, loss, power ? "loses power" : "is killed");
     orr__trace_hash(world, ORR__EVENT_CRASH, node->id, kind, node->lives);
     for (struct orr__process *each = process->life->processes; each != NULL; each = each->next)

@@ -21,8 +21,12 @@ struct orr__plan {
     uint8_t op;
     int error;           /* of an operation that is to fail: negative; else 0 */
     enum orr_crash kind; /* of a crash that is to follow it */
+    bool loses_only;     /* what a replay file names */
     bool *used;          /* of a replay file: is told when it strikes; else NULL */
 };
+
+/* Beside a kind of crash. */
+#define LOSES_ONLY (UINT64_C(1) << 32)
 
 /* What the disk performs, and so can fail without a peer that would have to know of it. */
 #define OPERATIONS_OF_DISK                                                                \
@@ -113,6 +117,11 @@ int orr__plan_error(struct orr_node *node, uint8_t op, uint64_t occurrence)
     return error;
 }
 
+static uint64_t how(enum orr_crash kind, bool loses_only)
+{
+    return kind | (loses_only ? LOSES_ONLY : 0);
+}
+
 static void crash(struct orr_world *world, void *object, uint64_t kind)
 {
     (void)world;
@@ -120,14 +129,15 @@ static void crash(struct orr_world *world, void *object, uint64_t kind)
 }
 
 /* The same, as a replay file says: nothing else in the file keeps it off. */
-static void crash_as_appointed(struct orr_world *world, void *object, uint64_t kind)
+static void crash_as_appointed(struct orr_world *world, void *object, uint64_t how)
 {
     struct orr_node *node = object;
+    uint64_t kind = how & ~LOSES_ONLY;
     const struct orr__point point =
         orr__node_point(node, kind == ORR_CRASH_POWER ? ORR__FAULT_POWER : ORR__FAULT_KILLED,
                         ORR__SITE_CRASH, "appointed", node->lives);
     if (node->process != NULL && !world->failed)
-        orr__node_crash(node, &point);
+        orr__node_crash(node, &point, (how & LOSES_ONLY) != 0);
 }
 
 /* For a sweep: the node could crash here. */
@@ -155,7 +165,7 @@ void orr__plan_ended(struct orr_node *node, uint8_t op, uint64_t occurrence)
     orr__story_line(node->world, node->name, "%s#%" PRIu64 " has ended: the %s lets it crash",
                     orr_op_name(op), occurrence, plan->used != NULL ? "replay file" : "scenario");
     orr__schedule(node->world, node->world->now_ns, plan->used != NULL ? crash_as_appointed : crash,
-                  NULL, node, plan->kind);
+                  NULL, node, how(plan->kind, plan->loses_only));
     free(plan);
 }
 
@@ -167,11 +177,12 @@ static void take_appointment(void *context, struct orr__appointment *appointment
         struct orr__plan *plan = add(node, appointment->op, 1);
         plan->occurrence = appointment->occurrence;
         plan->kind = appointment->crash;
+        plan->loses_only = appointment->loses_only;
         plan->used = &appointment->is_used;
     } else if (appointment->time_ns >= world->now_ns) {
         appointment->is_used = true;
         orr__schedule(world, appointment->time_ns, crash_as_appointed, NULL, node,
-                      appointment->crash);
+                      how(appointment->crash, appointment->loses_only));
     }
 }
 

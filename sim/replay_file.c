@@ -295,7 +295,7 @@ static bool take_operation(const struct line *line, struct orr__appointment *app
     return true;
 }
 
-/* NODE crash|kill @ after OP#N, NODE crash|kill @ TIME */
+/* NODE crash|kill @ after OP#N, NODE crash|kill @ TIME; behind a crash: only */
 static bool take_appointment(struct orr__rulings *rulings, const struct line *line)
 {
     struct orr__appointment appointment = {.line = line->number};
@@ -304,9 +304,13 @@ static bool take_appointment(struct orr__rulings *rulings, const struct line *li
         return refuse(line, "\"%s\" is longer than a node's name", line->words[0]);
     memcpy(appointment.node, line->words[0], strlen(line->words[0]) + 1);
     appointment.crash = strcmp(line->words[1], "crash") == 0 ? ORR_CRASH_POWER : ORR_CRASH_PROCESS;
-    if (line->count != (after ? 5u : 4u) || strcmp(line->words[2], "@") != 0)
-        return refuse(line, "expected %s %s @ after OPERATION#N, or @ TIME", line->words[0],
-                      line->words[1]);
+    uint32_t count = after ? 5 : 4;
+    appointment.loses_only = appointment.crash == ORR_CRASH_POWER && line->count == count + 1 &&
+                             strcmp(line->words[count], "only") == 0;
+    if (line->count != count + appointment.loses_only || strcmp(line->words[2], "@") != 0)
+        return refuse(line, "expected %s %s @ after OPERATION#N, or @ TIME%s", line->words[0],
+                      line->words[1],
+                      appointment.crash == ORR_CRASH_POWER ? "; only may follow" : "");
     if (after && !take_operation(line, &appointment, line->words[4]))
         return false;
     if (!after && !orr__replay_time_parse(line->words[3], &appointment.time_ns))

@@ -222,7 +222,7 @@ uint64_t orr__clock_wait(const struct orr_node *node, uint64_t ns);
 void orr__swarm(struct orr_world *world);
 
 /* node.c: what an event or a scenario does, as the fault of a point that has been decided */
-void orr__node_crash(struct orr_node *node, const struct orr__point *point);
+void orr__node_crash(struct orr_node *node, const struct orr__point *point, bool loses_only);
 void orr__node_pause(struct orr_node *node, const struct orr__point *point, uint64_t ns);
 /* The world is being destroyed. First every node's program ends, for connections lead from one node
  * to another; then the nodes go. */
