@@ -81,7 +81,8 @@ void rig_end_all(struct rig *rig);
 int64_t rig_do(struct rig *rig, enum orr_op op, int32_t descriptor, union orr_arguments arguments);
 
 /* Runs the tests that `add` adds; says that they were skipped where the kernel forbids io_uring. */
-int rig_run(const char *name, void (*add)(TCase *tests));
+int rig_run(const char *name, void (*add)(TCase *tests),
+            int (*suite)(const char *name, TCase *tests));
 
 void rig_fail(const char *file, int line, const char *what) ORR_NORETURN;
 void rig_must_be(int64_t actual, int64_t expected, const char *what, const char *file, int line);

@@ -366,5 +366,5 @@ static void add(TCase *tests)
 
 int main(void)
 {
-    return rig_run("cancel", add);
+    return rig_run("cancel", add, suite_run);
 }

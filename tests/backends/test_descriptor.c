@@ -218,5 +218,5 @@ static void add(TCase *tests)
 
 int main(void)
 {
-    return rig_run("descriptor", add);
+    return rig_run("descriptor", add, suite_run_apart);
 }

@@ -380,5 +380,5 @@ static void add(TCase *tests)
 
 int main(void)
 {
-    return rig_run("files", add);
+    return rig_run("files", add, suite_run);
 }

@@ -444,5 +444,5 @@ static void add(TCase *tests)
 
 int main(void)
 {
-    return rig_run("flush", add);
+    return rig_run("flush", add, suite_run);
 }

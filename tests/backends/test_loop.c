@@ -495,7 +495,7 @@ static void add(TCase *tests)
 int main(int count, char **arguments)
 {
     if (count < 2)
-        return rig_run("loop", add);
+        return rig_run("loop", add, suite_run);
     if (count > 2 || strcmp(arguments[1], orr__epoll.name) != 0) {
         fprintf(stderr, "usage: %s [epoll]\n", arguments[0]);
         return EXIT_FAILURE;

@@ -367,5 +367,5 @@ static void add(TCase *tests)
 
 int main(void)
 {
-    return rig_run("open", add);
+    return rig_run("open", add, suite_run_apart);
 }

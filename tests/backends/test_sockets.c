@@ -522,5 +522,5 @@ static void add(TCase *tests)
 
 int main(void)
 {
-    return rig_run("sockets", add);
+    return rig_run("sockets", add, suite_run);
 }

@@ -318,5 +318,5 @@ static void add(TCase *tests)
 
 int main(void)
 {
-    return rig_run("wake", add);
+    return rig_run("wake", add, suite_run_apart);
 }

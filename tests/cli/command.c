@@ -25,6 +25,14 @@ const char *command_path(const char *variable)
     return path;
 }
 
+void command_check_leaks(bool whether)
+{
+    const char *options = getenv("ASAN_OPTIONS");
+    char more[1024];
+    snprintf(more, sizeof more, "%s:detect_leaks=%d", options != NULL ? options : "", whether);
+    ck_assert_int_eq(setenv("ASAN_OPTIONS", more, 1), 0);
+}
+
 void command_clear(struct command *command)
 {
     free(command->out);

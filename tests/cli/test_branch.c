@@ -27,6 +27,7 @@ static char folder[64];
 static void setup(void)
 {
     program = command_path("CLI_PROGRAM");
+    command_check_leaks(false);
     snprintf(folder, sizeof folder, "/tmp/orrery-branch-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
 }
@@ -336,5 +337,5 @@ int main(void)
     tcase_add_test(branch, test_branch__leaves_no_process_behind);
     tcase_add_test(branch, test_branch__the_event_that_decides);
     tcase_add_test(branch, test_branch__decided_at_either_end);
-    return suite_run("branch", branch);
+    return suite_run_apart("branch", branch);
 }

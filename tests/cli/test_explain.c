@@ -28,6 +28,7 @@ static char shrunk[64];
 static void setup(void)
 {
     program = command_path("CLI_PROGRAM");
+    command_check_leaks(false);
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(file, sizeof file, "%s/a.replay", folder);
     snprintf(shrunk, sizeof shrunk, "%s/a-shrunk.replay", folder);
@@ -401,5 +402,5 @@ int main(void)
     tcase_add_test(tests, test_shrink__a_crash_that_the_file_appoints);
     tcase_add_test(tests, test_shrink__the_check_of_a_file_counts);
     tcase_add_test(tests, test_replay__without);
-    return suite_run("explain", tests);
+    return suite_run_apart("explain", tests);
 }

@@ -16,22 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
-
 static struct command command;
 static const char *program;
 
 static void setup(void)
 {
+    command_check_leaks(false);
     program = command_path("CLI_PROGRAM");
 }
 
@@ -43,17 +33,6 @@ static void teardown(void)
 static void run(const char *line)
 {
     command_run(&command, program, line);
-}
-
-/* For tests of thousands of seeds: under a sanitizer each of them would look for leaks at its
- * end. */
-static void run_unchecked_for_leaks(const char *line)
-{
-    const char *options = getenv("ASAN_OPTIONS");
-    char more[1024];
-    snprintf(more, sizeof more, "%s:detect_leaks=0", options != NULL ? options : "");
-    ck_assert_int_eq(setenv("ASAN_OPTIONS", more, 1), 0);
-    run(line);
 }
 
 /* The status, and the summary with these counts. */
@@ -142,7 +121,7 @@ START_TEST(test_run__segmentation_fault)
     expect(1, 1, 1);
     json_t *failure = lines_json(command.out, 0);
     const char *check = member_text(failure, "check");
-    if (SANITIZED)
+    if (SUITE_SANITIZED)
         ck_assert(strstr(check, "Sanitizer") != NULL || strstr(check, "runtime error") != NULL);
     else
         ck_assert_str_eq(check, "crash: SIGSEGV");
@@ -153,9 +132,10 @@ END_TEST
 /* Only a leak checker can see it; then it is a failing seed. */
 START_TEST(test_run__leak)
 {
+    command_check_leaks(true);
     run("run leaks --seeds 3 --json");
-    expect(SANITIZED, SANITIZED ? 1 : 3, SANITIZED);
-    if (SANITIZED) {
+    expect(SUITE_SANITIZED, SUITE_SANITIZED ? 1 : 3, SUITE_SANITIZED);
+    if (SUITE_SANITIZED) {
         json_t *failure = lines_json(command.out, 0);
         ck_contains(member_text(failure, "check"), "SUMMARY: AddressSanitizer: 100 byte(s) leaked");
         json_decref(failure);
@@ -214,7 +194,7 @@ static const struct {
 
 START_TEST(test_run__ranges)
 {
-    run_unchecked_for_leaks(ranges[_i].line);
+    run(ranges[_i].line);
     expect(0, ranges[_i].seeds, 0);
 }
 END_TEST
@@ -292,7 +272,7 @@ START_TEST(test_run__same_with_any_number_of_jobs)
         for (size_t j = 0; j < sizeof jobs / sizeof *jobs; j++) {
             char line[256];
             snprintf(line, sizeof line, "%s%s", lines[i], jobs[j]);
-            run_unchecked_for_leaks(line);
+            run(line);
             ck_assert_int_eq(command.status, 1);
             char *text = without_real_time(command.out);
             if (first == NULL)
@@ -326,7 +306,7 @@ END_TEST
 /* Far more seeds than the campaign holds results for wait for one that is late. */
 START_TEST(test_run__a_slow_seed_loses_no_other)
 {
-    run_unchecked_for_leaks("run one_late ms=2000 --seeds 2..2500 --json --failures 0 --jobs 8");
+    run("run one_late ms=2000 --seeds 2..2500 --json --failures 0 --jobs 8");
     expect(1, 2499, 2);
     expect_text(0, "check", "the seed is not 2");
     expect_text(1, "check", "the seed is not 40");
@@ -335,7 +315,7 @@ END_TEST
 
 START_TEST(test_run__all_failures_are_told_in_order)
 {
-    run_unchecked_for_leaks("run some --seeds 200 --json --failures 0 --jobs 8");
+    run("run some --seeds 200 --json --failures 0 --jobs 8");
     json_t *summary = lines_json(command.out, -1);
     int failures = (int)member_number(summary, "failures");
     ck_assert_int_eq(member_number(summary, "seeds"), 200);
@@ -406,7 +386,7 @@ START_TEST(test_run__groups_of_failures)
     ck_assert_msg(list != NULL, "%s", command.out);
     ck_contains(list, "\n      4 x the check: the second check\n");
     ck_contains(list, "\n      2 x the program called exit(3)\n");
-    if (!SANITIZED) {
+    if (!SUITE_SANITIZED) {
         ck_contains(list, "\n      2 x crash: SIGSEGV at cli-scenarios+0x");
         ck_contains(command.out, "  the process of this seed died by SIGSEGV at cli-scenarios+0x");
     }
@@ -584,9 +564,10 @@ START_TEST(test_run__a_full_disk_is_said)
     int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
     FILE *err = tmpfile();
     ck_assert(full >= 0 && err != NULL);
-    ck_assert_int_eq(command_wait(command_start(program, "run fails --seeds 20", full, fileno(err))), 2);
-    ck_assert_int_eq(command_wait(command_start(program, "run clean --json --seeds 20", full, fileno(err))),
-                     2);
+    ck_assert_int_eq(
+        command_wait(command_start(program, "run fails --seeds 20", full, fileno(err))), 2);
+    ck_assert_int_eq(
+        command_wait(command_start(program, "run clean --json --seeds 20", full, fileno(err))), 2);
     ck_assert_int_eq(command_wait(command_start(program, "list", full, fileno(err))), 2);
     ck_assert_int_eq(
         command_wait(command_start(program, "replay clean --seed 1", full, fileno(err))), 2);
@@ -621,7 +602,7 @@ int main(void)
     tcase_add_test(tests, test_run__parameters_reach_the_seed);
     tcase_add_test(tests, test_run__same_with_any_number_of_jobs);
     tcase_add_test(tests, test_run__failures_stop_it_in_order);
-    if (!SANITIZED) /* thousands of processes, and the same code */
+    if (!SUITE_SANITIZED) /* thousands of processes, and the same code */
         tcase_add_test(tests, test_run__a_slow_seed_loses_no_other);
     tcase_add_test(tests, test_run__all_failures_are_told_in_order);
     tcase_add_test(tests, test_run__every_seed_begins_from_the_same_image);
@@ -635,5 +616,5 @@ int main(void)
     tcase_add_test(tests, test_run__interrupt_tells_what_is_known);
     tcase_add_test(tests, test_run__a_reader_who_leaves_ends_it);
     tcase_add_test(tests, test_run__a_full_disk_is_said);
-    return suite_run("run", tests);
+    return suite_run_apart("run", tests);
 }

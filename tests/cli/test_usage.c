@@ -14,6 +14,7 @@ static const char *program;
 
 static void setup(void)
 {
+    command_check_leaks(false);
     program = command_path("CLI_PROGRAM");
 }
 
@@ -335,5 +336,5 @@ int main(void)
     tcase_add_test(tests, test_usage__version);
     tcase_add_test(tests, test_list__for_eyes);
     tcase_add_test(tests, test_list__json);
-    return suite_run("usage", tests);
+    return suite_run_apart("usage", tests);
 }

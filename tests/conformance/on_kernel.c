@@ -64,8 +64,9 @@ static const char *unavailable(void)
 
 static orr_handle make_directory(struct orr_loop *loop, char *ret_prefix)
 {
+    static unsigned count;
     char path[CONFORMANCE_PREFIX_MAX - 1];
-    snprintf(path, sizeof path, "%s/%d", base, (int)getpid());
+    snprintf(path, sizeof path, "%s/%d-%u", base, (int)getpid(), count++);
     snprintf(ret_prefix, CONFORMANCE_PREFIX_MAX, "%s/", path);
     ck_assert_int_eq(mkdir(path, 0755), 0);
     ck_assert_str_eq(orr_loop_backend_name(loop), ground.driver->name);
@@ -83,6 +84,8 @@ static void pass_time(struct orr_loop *loop, uint64_t ns)
     }
 }
 
+static struct rlimit limit_before;
+
 /* As many as are below the first free one from 40 on. */
 static void limit_descriptors(void)
 {
@@ -91,6 +94,7 @@ static void limit_descriptors(void)
     ck_assert_int_ge(highest, 0);
     close(highest);
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit_before = limit;
     limit.rlim_cur = (rlim_t)highest;
     ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
@@ -106,6 +110,8 @@ static void lose_patience(orr_handle socket)
 
 static void closed(void)
 {
+    if (limit_before.rlim_max != 0)
+        ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit_before), 0);
 }
 
 static void begin(void)

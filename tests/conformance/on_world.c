@@ -6,6 +6,8 @@
  */
 #include "conformance.h"
 
+#include "tests/suite.h"
+
 #include <orrery/sim.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,7 +81,9 @@ int main(int argc, char **argv)
     const struct conformance_driver driver = {
         .name = strained ? "world-strained" : "world",
         .tables = conformance_common,
-        .seeds = strained ? 20 : 2,
+        .seeds = !strained         ? 2
+                 : SUITE_SANITIZED ? 6
+                                   : 20,
         .strained = strained,
         .unavailable = unavailable,
         .open = open_loop,

@@ -494,5 +494,5 @@ static TCase *tests(void)
 
 int main(void)
 {
-    return suite_run("kqueue", tests());
+    return suite_run_apart("kqueue", tests());
 }

@@ -299,5 +299,5 @@ static TCase *tests(void)
 
 int main(void)
 {
-    return suite_run("kqueue reports", tests());
+    return suite_run_apart("kqueue reports", tests());
 }

@@ -2,6 +2,7 @@
 """Sums what `meson test` found in several build directories: the end of `./dev test`.
 
     count.py suites DIR                      the names of a configured directory's suites
+    count.py programs DIR SUITE              what runs in a suite, as targets of Ninja: for one that needs few of them
     count.py count [--broken TEXT]... LABEL=LOG...
         LOG is what --logbase names, without suffix: LOG.json and LOG.junit.xml are read.
         A --broken build is one failure. The last line is `N passed, N failed`.
@@ -16,6 +17,7 @@ is what follows the slash in the name of a test called conformance.../BACKEND.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import xml.etree.ElementTree
@@ -39,11 +41,20 @@ class Sum:
         self.failures.append((title, list(log)))
 
 
-def suites(directory):
-    """The names of all suites of a configured build directory."""
+def tests_of(directory):
+    """Each test of a configured build directory, and its suites."""
     text = subprocess.run(["meson", "introspect", "--tests", directory], check=True,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
-    return sorted({suite.split(":", 1)[-1] for test in json.loads(text) for suite in test["suite"]})
+    return [(test, [suite.split(":", 1)[-1] for suite in test["suite"]]) for test in json.loads(text)]
+
+
+def suites(directory):
+    return sorted({suite for _, of in tests_of(directory) for suite in of})
+
+
+def programs(directory, suite):
+    paths = {test["cmd"][0] for test, of in tests_of(directory) if suite in of}
+    return sorted(os.path.relpath(path, os.path.realpath(directory)) for path in paths)
 
 
 def log_of(program):
@@ -155,12 +166,18 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("suites").add_argument("directory")
+    built = commands.add_parser("programs")
+    built.add_argument("directory")
+    built.add_argument("suite")
     counted = commands.add_parser("count")
     counted.add_argument("--broken", action="append", default=[], metavar="TEXT")
     counted.add_argument("logs", nargs="*", metavar="LABEL=LOG")
     options = parser.parse_args()
     if options.command == "suites":
         print("\n".join(suites(options.directory)))
+        return 0
+    if options.command == "programs":
+        print("\n".join(programs(options.directory, options.suite)))
         return 0
     total = Sum()
     for text in options.broken:

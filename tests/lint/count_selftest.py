@@ -121,6 +121,13 @@ def case_suites(build):
     demand(status == 0 and output.split() == sorted(f"suite-{name}" for name in PROGRAMS), output)
 
 
+def case_programs(build):
+    status, output = count("programs", build, "suite-good")
+    demand(status == 0 and len(output.split()) == 1, output)
+    status, output = count("programs", build, "suite-of-none")
+    demand(status == 0 and not output.split(), output)
+
+
 def case_missing_log(build):
     status, output = count("count", f"a={build}/meson-logs/never-written")
     demand(status == 1 and output.endswith("\n0 passed, 1 failed\n"), output)
@@ -136,6 +143,7 @@ def main():
         todo = [(name, lambda n=name: case_program(build, n)) for name in PROGRAMS]
         todo += [("all together", lambda: case_together(build)),
                  ("suites", lambda: case_suites(build)),
+                 ("programs", lambda: case_programs(build)),
                  ("missing log", lambda: case_missing_log(build))]
         print(f"1..{len(todo)}")
         for number, (name, function) in enumerate(todo, 1):

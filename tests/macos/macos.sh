@@ -1,6 +1,6 @@
 #!/bin/sh
 # macos.sh SOURCE-ROOT CACHE: the library with its kqueue backend, and echo over it, must compile
-# without a warning and link for macOS on both processors; the world must compile. The cross compiler
+# without a warning and link for macOS on both processors; the world must compile for one of them. The cross compiler
 # comes from the npm registry into CACHE; where it cannot be had, the test says so and is skipped.
 # Nothing is run: there is no macOS here. Prints TAP.
 set -u
@@ -49,10 +49,10 @@ for processor in aarch64 x86_64; do
         "$root"/backends/sigpipe.c "$root"/backends/watch.c "$root"/backends/kqueue.c "$root"/examples/echo/main.c \
         "$root"/examples/echo/server.c "$root"/examples/echo/client.c -o "$work/echo"
     check "echo on kqueue links for macOS on $processor" $?
-    status=0
-    for source in "$root"/sim/*.c "$root"/sim/libc/*.c; do
-        build "$processor" -c "$source" -o "$work/object" || { status=1; break; }
-    done
-    check "the world compiles for macOS on $processor" $status
 done
+status=0
+for source in "$root"/sim/*.c "$root"/sim/libc/*.c; do
+    build aarch64 -c "$source" -o "$work/object" || { status=1; break; }
+done
+check 'the world compiles for macOS' $status
 finish

@@ -260,5 +260,5 @@ int main(void)
     tcase_add_test(tests, test_open__needs_no_options);
     tcase_add_test(tests, test_open__a_host_comes_first);
     tcase_add_test(tests, test_open__failures_leave_nothing);
-    return suite_run("open", tests);
+    return suite_run_apart("open", tests);
 }

@@ -749,5 +749,5 @@ int main(void)
     tcase_add_test(tests, test_nodes__no_more_are_down_than_the_budget_allows);
     tcase_add_test(tests, test_nodes__faults_keep_to_their_time);
     tcase_add_test(tests, test_nodes__the_same_seed_is_the_same_run);
-    return suite_run("nodes", tests);
+    return suite_run_apart("nodes", tests);
 }

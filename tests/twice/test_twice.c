@@ -21,6 +21,7 @@ static char directory[] = "/tmp/orrery-twice-XXXXXX";
 static void setup(void)
 {
     program = command_path("TWICE_PROGRAM");
+    command_check_leaks(false);
     ck_assert_ptr_nonnull(mkdtemp(directory));
     ck_assert_int_eq(setenv("TWICE_DIRECTORY", directory, 1), 0);
 }
@@ -302,5 +303,5 @@ int main(void)
     if (orrery != NULL && orrery[0] != '\0')
         tcase_add_loop_test(tests, test_examples__are_deterministic, 0,
                             (int)(sizeof examples / sizeof *examples));
-    return suite_run("twice", tests);
+    return suite_run_apart("twice", tests);
 }
