@@ -27,7 +27,7 @@
 
 enum {
     LINE_BYTES_MAX = 512,
-    WORDS_MAX = 6, /* more than any line has */
+    WORDS_MAX = 6, /* "server crash @ after fsync#9 only" */
 };
 
 /* A section of a file: all of it, unless there are futures. */

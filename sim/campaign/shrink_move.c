@@ -11,9 +11,9 @@
  *     two of the kept faults
  *     one of them, and a crash after an operation that the run without faults does not have
  *
- * The node and the kind of crash are those of a kept one. It is tried behind the first operation of
- * each kind, the second of each, and so on; rare kinds first, for there a program does what it
- * seldom does: a rename before a write, a write before a receive.
+ * The node and the kind of crash are those of a kept one. Of places there are too many to try them
+ * all. Rare operations are where a program does what it seldom does, so of a kind with half as many
+ * twice as many are tried, from the first on: all renames, some writes, a receive.
  */
 #include "shrink.h"
 
@@ -26,7 +26,7 @@ enum {
     PAIRS_MAX = 128,
     PLACES_MAX = 8,  /* nodes and kinds of crashes */
     KINDS_MAX = 256, /* of operations, of all those nodes */
-    PREFIX_BYTES_MAX = 64,
+    PREFIX_BYTES_MAX = ORR_NODE_NAME_MAX + sizeof " crash @ after ",
 };
 
 /* A crash after an operation: the line of a replay file. */
@@ -35,8 +35,8 @@ struct move {
     size_t length;
     size_t ordinal; /* among the operations of its kind */
     size_t kind;
-    size_t of_kind; /* so many are there */
-    size_t place;   /* among all */
+    size_t rank;  /* the less, the sooner it is tried */
+    size_t place; /* among all */
 };
 
 struct moves {
@@ -171,17 +171,16 @@ static int by_rank(const void *a, const void *b)
 {
     const struct move *one = a;
     const struct move *two = b;
-    if (one->ordinal != two->ordinal)
-        return one->ordinal < two->ordinal ? -1 : 1;
-    if (one->of_kind != two->of_kind)
-        return one->of_kind < two->of_kind ? -1 : 1;
+    if (one->rank != two->rank)
+        return one->rank < two->rank ? -1 : 1;
     return one->place < two->place ? -1 : 1;
 }
 
 static void rank(struct moves *moves)
 {
     for (size_t i = 0; i < moves->count; i++)
-        moves->moves[i].of_kind = moves->kinds[moves->moves[i].kind].count;
+        moves->moves[i].rank =
+            (moves->moves[i].ordinal + 1) * moves->kinds[moves->moves[i].kind].count;
     qsort(moves->moves, moves->count, sizeof *moves->moves, by_rank);
 }
 
@@ -267,7 +266,7 @@ static int move_with(struct orr__shrink *shrink, struct moves *moves, size_t wit
                        : status;
 }
 
-/* Fewer than `most` faults are wanted: a crash, and one of the others if need be. */
+/* A crash alone, two of the kept faults, or one of them and a crash: the first that does. */
 static int move_crash(struct orr__shrink *shrink, struct moves *moves)
 {
     bool found = false;

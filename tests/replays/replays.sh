@@ -98,6 +98,21 @@ sed '/ = lost/d' "$work/less.replay" >"$work/none.replay"
 "$orrery" replay "$work/none.replay" >"$log" 2>&1
 check "without that loss it passes" $?
 
+appoint() # LINE: status and check of a run with a crash behind the first compaction
+{
+    printf 'scenario kv\nparameter bug=rename-before-fsync\nseed 113\nonly\n%s\n' "$1" >"$work/appointed.replay"
+    "$orrery" replay "$work/appointed.replay" >"$log" 2>&1
+}
+appoint 'server crash @ after rename#0'
+[ $? -eq 1 ] && grep -q 'fails the check: every acknowledged write survives' "$log"
+check "a crash that is appointed loses what the seed says" $?
+appoint 'server crash @ after rename#0 only'
+check "or only what is named" $?
+appoint "server crash @ after rename#0 only
+server/write#25 = torn 0"
+[ $? -eq 1 ] && grep -q 'fails the check: every client is served once the faults end' "$log"
+check "then that is lost" $?
+
 "$orrery" shrink register bug=minority nodes=5 --seed 1 -o "$work/small.replay" >"$work/log" 2>&1
 grep -q '^parameter nodes=3$' "$work/small.replay" && grep -q '^parameter ms=[0-9]\{1,2\}$' "$work/small.replay"
 check "what a scenario says may be less is made less" $?

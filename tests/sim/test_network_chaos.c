@@ -13,7 +13,7 @@
 #define SESSIONS 4
 #define CHUNK 4096
 #define TOTAL_MAX 30000
-#define SEEDS (SUITE_SANITIZED ? 8 : 40)
+#define SEEDS (SUITE_SANITIZED ? 4 : 40)
 
 /* ck_assert reports its line to Check's parent each time; this only when it fails. */
 #define must(condition)                            \
