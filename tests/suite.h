@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Code that is watched by a sanitizer is many times slower: tests of many seeds have fewer there. */
+/* Code that a sanitizer watches is many times slower: tests of many seeds have fewer there. */
 #if defined(__SANITIZE_ADDRESS__)
 #define SUITE_SANITIZED 1
 #elif defined(__has_feature)

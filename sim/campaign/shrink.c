@@ -3,12 +3,13 @@
  *
  * The model: the run is recorded, every fault a line of a replay file. Crashes that a replay file
  * has appointed are recorded, too, but come back only by its own lines, which stand for them; so
- * they go in as they are. Then runs with fewer
- * lines are tried: without all, without a half, a quarter ... and at last without each single one.
- * What still fails in the same check stays away. In the end no fault can be left out: the set is
- * 1-minimal; shrink_move.c looks for smaller ones that this does not come to. Then the scenario is made smaller where it says how (orr_parameter.least), and what
- * takes time shorter, as far as that goes. A power loss loses as little as it may: nothing, or else
- * those of its lost writes and names that are needed, each a line like a fault.
+ * they go in as they are. Then runs with fewer lines are tried: without all, without a half, a
+ * quarter ... and at last without each single one. What still fails in the same check stays away.
+ * In the end no fault can be left out: the set is 1-minimal. shrink_move.c looks for smaller ones
+ * that this does not come to. Then the scenario is made smaller where it says how
+ * (orr_parameter.least), and what takes time shorter, as far as that goes. A power loss loses as
+ * little as it may: nothing, or else those of its lost writes and names that are needed, each a
+ * line like a fault.
  *
  *     kept   ====----====----====      trials of one round, as many at a time as there are jobs:
  *                 ^    ^    ^          each leaves another chunk out; the first that still fails

@@ -22,8 +22,8 @@ static bool is_power_loss(const struct orr__shrink_fault *fault)
     return fault->length > length && memcmp(fault->text + fault->length - length, end, length) == 0;
 }
 
-/* Whether a line of the recorded run is the fault's. Of an appointment it may be another one of that
- * node's: then more is named than that crash has lost, which does no harm. */
+/* Whether a line of the recorded run is the fault's. Of an appointment it may be another one of
+ * that node's: then more is named than that crash has lost, which does no harm. */
 static bool is_line_of(const char *line, const struct orr__shrink_fault *fault)
 {
     static const char appointed[] = "/appointed#";

@@ -100,11 +100,11 @@ static bool ends_with(const struct orr__shrink_fault *fault, const char *end)
 /* "server/crash#3 = power-loss" -> "server crash @ after ". */
 static void add_prefix(struct moves *moves, const struct orr__shrink_fault *fault)
 {
-    char *prefix = moves->prefixes[moves->prefix_count];
     bool kills = ends_with(fault, " = killed");
     size_t node = strcspn(fault->text, "/ \n");
-    if (fault->is_loss || moves->prefix_count == PLACES_MAX || node > ORR_NODE_NAME_MAX)
+    if (fault->is_loss || moves->prefix_count >= PLACES_MAX || node > ORR_NODE_NAME_MAX)
         return;
+    char *prefix = moves->prefixes[moves->prefix_count];
     if (fault->is_appointment)
         kills = strncmp(fault->text + node, " kill ", 6) == 0;
     else if (!kills && !ends_with(fault, " = power-loss") && !ends_with(fault, " only"))

@@ -97,7 +97,7 @@ void __sanitizer_cov_trace_pc_guard(uint32_t *guard);
 /* The entry points of a fuzzer, for a scenario that another file defines, and its parameters. */
 #define ORR_FUZZ_TARGET(of, with)                                                             \
     extern const struct orr_scenario of;                                                      \
-    static const struct orr_fuzz_target orr_fuzz_this = {&of, (with)};                        \
+    static const struct orr_fuzz_target orr_fuzz_this = {&(of), (with)};                      \
     ORR_FUZZ_MARKS_                                                                           \
     int LLVMFuzzerInitialize(int *argc, char ***argv);                                        \
     int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size);                            \

@@ -27,8 +27,8 @@ void command_shell(struct command *command, const char *line);
 pid_t command_start(const char *program, const char *line, int out, int err);
 int command_wait(pid_t pid);
 
-/* Whether a program that a sanitizer watches looks for leaks from now on: at the end of each process,
- * which takes longer than a short seed. */
+/* Whether a program that a sanitizer watches looks for leaks from now on: at the end of each
+ * process, which takes longer than a short seed. */
 void command_check_leaks(bool whether);
 
 /* The path that the build gave us. */
