@@ -106,7 +106,7 @@ START_TEST(test_explain__two_faults_and_where_each_parts)
     ck_contains(command.out, ": seed 1 fails the check: one of two is right\n");
     ck_contains(command.out, "it needs each of these faults:\n  1. asker/stat#3 = EIO, at ");
     ck_contains(command.out, "\n  2. asker/stat#5 = EIO, at ");
-    ck_assert(!says("shrink"));
+    ck_assert(!says("shrink it"));
     /* The last in both is the beginning of the operation, and its end is another one. */
     char *row = line_with("asker: stat#3 = -EIO");
     ck_contains(row, " | asker: stat#3 = 0");
