@@ -78,12 +78,11 @@ static void nothing(void)
 int main(int argc, char **argv)
 {
     const bool strained = argc > 1 && strcmp(argv[1], "strained") == 0;
+    const uint64_t strained_seeds = SUITE_SANITIZED ? 4 : 20;
     const struct conformance_driver driver = {
         .name = strained ? "world-strained" : "world",
         .tables = conformance_common,
-        .seeds = !strained         ? 2
-                 : SUITE_SANITIZED ? 6
-                                   : 20,
+        .seeds = strained ? strained_seeds : 2,
         .strained = strained,
         .unavailable = unavailable,
         .open = open_loop,
