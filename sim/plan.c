@@ -117,7 +117,7 @@ int orr__plan_error(struct orr_node *node, uint8_t op, uint64_t occurrence)
     return error;
 }
 
-static uint64_t how(enum orr_crash kind, bool loses_only)
+static uint64_t crash_argument(enum orr_crash kind, bool loses_only)
 {
     return kind | (loses_only ? LOSES_ONLY : 0);
 }
@@ -129,15 +129,15 @@ static void crash(struct orr_world *world, void *object, uint64_t kind)
 }
 
 /* The same, as a replay file says: nothing else in the file keeps it off. */
-static void crash_as_appointed(struct orr_world *world, void *object, uint64_t how)
+static void crash_as_appointed(struct orr_world *world, void *object, uint64_t argument)
 {
     struct orr_node *node = object;
-    uint64_t kind = how & ~LOSES_ONLY;
+    uint64_t kind = argument & ~LOSES_ONLY;
     const struct orr__point point =
         orr__node_point(node, kind == ORR_CRASH_POWER ? ORR__FAULT_POWER : ORR__FAULT_KILLED,
                         ORR__SITE_CRASH, "appointed", node->lives);
     if (node->process != NULL && !world->failed)
-        orr__node_crash(node, &point, (how & LOSES_ONLY) != 0);
+        orr__node_crash(node, &point, (argument & LOSES_ONLY) != 0);
 }
 
 /* For a sweep: the node could crash here. */
@@ -165,7 +165,7 @@ void orr__plan_ended(struct orr_node *node, uint8_t op, uint64_t occurrence)
     orr__story_line(node->world, node->name, "%s#%" PRIu64 " has ended: the %s lets it crash",
                     orr_op_name(op), occurrence, plan->used != NULL ? "replay file" : "scenario");
     orr__schedule(node->world, node->world->now_ns, plan->used != NULL ? crash_as_appointed : crash,
-                  NULL, node, how(plan->kind, plan->loses_only));
+                  NULL, node, crash_argument(plan->kind, plan->loses_only));
     free(plan);
 }
 
@@ -182,7 +182,7 @@ static void take_appointment(void *context, struct orr__appointment *appointment
     } else if (appointment->time_ns >= world->now_ns) {
         appointment->is_used = true;
         orr__schedule(world, appointment->time_ns, crash_as_appointed, NULL, node,
-                      how(appointment->crash, appointment->loses_only));
+                      crash_argument(appointment->crash, appointment->loses_only));
     }
 }
 
