@@ -189,7 +189,7 @@ static const struct {
     {"run clean --json --seed 77", 1},
     {"run clean --json --seeds 18446744073709551610..18446744073709551615", 6},
     {"run --json --seeds=5 clean --jobs=2", 5},
-    {"run --json -- clean", 1000},
+    {"run --json -- clean", 1000}, /* not under a sanitizer, which would take long */
 };
 
 START_TEST(test_run__ranges)
@@ -597,7 +597,7 @@ int main(void)
     tcase_add_test(tests, test_run__leak);
     tcase_add_test(tests, test_run__keeps_the_last_output);
     tcase_add_test(tests, test_run__kills_what_a_seed_left_behind);
-    tcase_add_loop_test(tests, test_run__ranges, 0, COUNT(ranges));
+    tcase_add_loop_test(tests, test_run__ranges, 0, COUNT(ranges) - SUITE_SANITIZED);
     tcase_add_test(tests, test_run__the_largest_seed);
     tcase_add_test(tests, test_run__time_limit);
     tcase_add_test(tests, test_run__parameters_reach_the_seed);
