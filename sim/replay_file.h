@@ -54,7 +54,7 @@ struct orr__appointment {
     char node[ORR_NODE_NAME_MAX + 1];
     enum orr_crash crash;
     bool loses_only; /* what the file names: disk_named.c */
-    uint8_t op; /* 0 = at a time */
+    uint8_t op;      /* 0 = at a time */
     uint64_t occurrence;
     uint64_t time_ns;
     uint32_t line;

@@ -42,8 +42,9 @@ static bool stopped(void)
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
-size_t orr__shrink_write_fault(char *at, size_t room, const struct orr__shrink_fault *fault,
-                               uint64_t time_ns)
+/* A fault as a line, "" if it does not fit. Returns its length. */
+static size_t write_fault(char *at, size_t room, const struct orr__shrink_fault *fault,
+                          uint64_t time_ns)
 {
     int length = time_ns == UINT64_MAX ? snprintf(at, room, "%.*s%s\n", (int)fault->length,
                                                   fault->text, fault->loses_only ? " only" : "")
@@ -60,7 +61,7 @@ const char *orr__shrink_compose(const struct orr__shrink *shrink, uint32_t job,
     size_t at = (size_t)snprintf(text, shrink->text_bytes, "only\n");
     for (size_t i = 0; i < trial->set_count; i++) {
         const struct orr__shrink_fault *fault = &shrink->faults[trial->set[i]];
-        at += orr__shrink_write_fault(text + at, shrink->text_bytes - at, fault, fault->time_ns);
+        at += write_fault(text + at, shrink->text_bytes - at, fault, fault->time_ns);
     }
     if (trial->set_count > 0)
         return text;
@@ -68,8 +69,8 @@ const char *orr__shrink_compose(const struct orr__shrink *shrink, uint32_t job,
         const struct orr__shrink_fault *fault = &shrink->faults[shrink->kept[i]];
         bool is_changed = trial->time_ns != UINT64_MAX && i == trial->changed;
         if (i < trial->from || i >= trial->to)
-            at += orr__shrink_write_fault(text + at, shrink->text_bytes - at, fault,
-                                          is_changed ? trial->time_ns : fault->time_ns);
+            at += write_fault(text + at, shrink->text_bytes - at, fault,
+                              is_changed ? trial->time_ns : fault->time_ns);
     }
     return text;
 }
@@ -281,6 +282,13 @@ static int lower_parameters(struct orr__shrink *shrink)
 }
 
 /* ---- the recorded run ------------------------------------------------------------------------ */
+
+bool orr__shrink_ends_with(const struct orr__shrink_fault *fault, const char *end)
+{
+    size_t length = strlen(end);
+    return fault->length >= length &&
+           memcmp(fault->text + fault->length - length, end, length) == 0;
+}
 
 /* "NAME += 40ms": the time of a line, which is then cut off. */
 static void take_time(struct orr__shrink_fault *fault)

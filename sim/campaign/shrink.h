@@ -76,9 +76,7 @@ int orr__shrink_run(struct orr__shrink *shrink, const struct orr__job *jobs, uin
 /* The text that a run is given, for that place of the nursery. */
 const char *orr__shrink_compose(const struct orr__shrink *shrink, uint32_t job,
                                 const struct orr__shrink_trial *trial);
-/* A fault as a line, "" if it does not fit. Returns its length. */
-size_t orr__shrink_write_fault(char *at, size_t room, const struct orr__shrink_fault *fault,
-                               uint64_t time_ns);
+bool orr__shrink_ends_with(const struct orr__shrink_fault *fault, const char *end);
 /* Which of the trials, the first of them, still fails; `count` if none does. As many run at a time
  * as there are jobs. Returns 0 or -errno. */
 int orr__shrink_first_that_fails(struct orr__shrink *shrink, const struct orr__shrink_trial *trials,

@@ -12,14 +12,10 @@
 
 static bool is_power_loss(const struct orr__shrink_fault *fault)
 {
-    static const char end[] = " = power-loss";
-    static const char only[] = " only";
-    const uint32_t length = sizeof end - 1;
-    const uint32_t only_length = sizeof only - 1;
     if (fault->is_appointment)
         return strncmp(fault->text + strcspn(fault->text, " "), " crash ", 7) == 0 &&
-               memcmp(fault->text + fault->length - only_length, only, only_length) != 0;
-    return fault->length > length && memcmp(fault->text + fault->length - length, end, length) == 0;
+               !orr__shrink_ends_with(fault, " only");
+    return orr__shrink_ends_with(fault, " = power-loss");
 }
 
 /* Whether a line of the recorded run is the fault's. Of an appointment it may be another one of

@@ -90,24 +90,18 @@ static int try_pairs(struct orr__shrink *shrink)
 
 /* ---- where a crash can go -------------------------------------------------------------------- */
 
-static bool ends_with(const struct orr__shrink_fault *fault, const char *end)
-{
-    size_t length = strlen(end);
-    return fault->length >= length &&
-           memcmp(fault->text + fault->length - length, end, length) == 0;
-}
-
 /* "server/crash#3 = power-loss" -> "server crash @ after ". */
 static void add_prefix(struct moves *moves, const struct orr__shrink_fault *fault)
 {
-    bool kills = ends_with(fault, " = killed");
+    bool kills = orr__shrink_ends_with(fault, " = killed");
     size_t node = strcspn(fault->text, "/ \n");
     if (fault->is_loss || moves->prefix_count >= PLACES_MAX || node > ORR_NODE_NAME_MAX)
         return;
     char *prefix = moves->prefixes[moves->prefix_count];
     if (fault->is_appointment)
         kills = strncmp(fault->text + node, " kill ", 6) == 0;
-    else if (!kills && !ends_with(fault, " = power-loss") && !ends_with(fault, " only"))
+    else if (!kills && !orr__shrink_ends_with(fault, " = power-loss") &&
+             !orr__shrink_ends_with(fault, " only"))
         return;
     snprintf(prefix, PREFIX_BYTES_MAX, "%.*s %s @ after ", (int)node, fault->text,
              kills ? "kill" : "crash");
@@ -184,19 +178,13 @@ static void rank(struct moves *moves)
     qsort(moves->moves, moves->count, sizeof *moves->moves, by_rank);
 }
 
-/* Where faults could strike in the run with that fault, or with none. Returns 0 or -errno. */
-static int find_points(struct orr__shrink *shrink, const struct orr__shrink_fault *fault,
+/* Where faults could strike in the run with those. Returns 0 or -errno. */
+static int find_points(struct orr__shrink *shrink, const struct orr__shrink_trial *trial,
                        char **ret_points)
 {
-    static const char only[] = "only\n";
     struct orr__job job = shrink->job;
     size_t bytes;
-    char *text = shrink->texts;
-    memcpy(text, only, sizeof only);
-    if (fault != NULL)
-        orr__shrink_write_fault(text + sizeof only - 1, shrink->text_bytes - sizeof only, fault,
-                                fault->time_ns);
-    job.faults = text;
+    job.faults = orr__shrink_compose(shrink, 0, trial);
     job.points = shrink->record_path;
     int status = orr__shrink_run(shrink, &job, 1);
     int taken = orr__private_take(shrink->record_path, ret_points, &bytes);
@@ -249,7 +237,8 @@ static int try_moves(struct orr__shrink *shrink, struct moves *moves, size_t wit
 
 static int move_alone(struct orr__shrink *shrink, struct moves *moves, bool *ret_found)
 {
-    int status = find_points(shrink, NULL, &moves->base);
+    const struct orr__shrink_trial none = {.to = shrink->kept_count, .time_ns = UINT64_MAX};
+    int status = find_points(shrink, &none, &moves->base);
     if (status == 0)
         status = collect(moves, moves->base);
     return status == 0 ? try_moves(shrink, moves, SIZE_MAX, ORR__SHRINK_MOVES_MAX, ret_found)
@@ -258,8 +247,9 @@ static int move_alone(struct orr__shrink *shrink, struct moves *moves, bool *ret
 
 static int move_with(struct orr__shrink *shrink, struct moves *moves, size_t with, bool *ret_found)
 {
+    const struct orr__shrink_trial alone = {.set = {with}, .set_count = 1, .time_ns = UINT64_MAX};
     char *points;
-    int status = find_points(shrink, &shrink->faults[with], &points);
+    int status = find_points(shrink, &alone, &points);
     if (status == 0)
         status = collect(moves, parting(moves->base, points));
     return status == 0 ? try_moves(shrink, moves, with, ORR__SHRINK_MOVES_MAX / 2, ret_found)
@@ -269,18 +259,19 @@ static int move_with(struct orr__shrink *shrink, struct moves *moves, size_t wit
 /* A crash alone, two of the kept faults, or one of them and a crash: the first that does. */
 static int move_crash(struct orr__shrink *shrink, struct moves *moves)
 {
+    int status = 0;
     bool found = false;
     size_t count = shrink->kept_count;
     for (size_t i = 0; i < count; i++)
         add_prefix(moves, &shrink->faults[shrink->kept[i]]);
-    if (moves->prefix_count == 0)
-        return count > 2 ? try_pairs(shrink) : 0;
-    int status = move_alone(shrink, moves, &found);
-    if (status == 0 && !found && count > 2)
-        status = try_pairs(shrink);
-    if (shrink->kept_count < count)
+    if (moves->prefix_count > 0)
+        status = move_alone(shrink, moves, &found);
+    if (status < 0 || found || count <= ORR__SHRINK_SET_MAX)
         return status;
-    for (size_t i = 0; i < count && count > 2 && status == 0 && !found; i++)
+    status = try_pairs(shrink);
+    if (moves->prefix_count == 0 || shrink->kept_count < count)
+        return status;
+    for (size_t i = 0; i < count && status == 0 && !found; i++)
         status = move_with(shrink, moves, shrink->kept[i], &found);
     return status;
 }
