@@ -25,12 +25,22 @@ const char *command_path(const char *variable)
     return path;
 }
 
-void command_check_leaks(bool whether)
+static bool leaks_are_settled;
+
+void command_check_leaks(void)
+{
+    leaks_are_settled = true;
+}
+
+static void settle_leaks(void)
 {
     const char *options = getenv("ASAN_OPTIONS");
     char more[1024];
-    snprintf(more, sizeof more, "%s:detect_leaks=%d", options != NULL ? options : "", whether);
+    if (leaks_are_settled)
+        return;
+    snprintf(more, sizeof more, "%s:detect_leaks=0", options != NULL ? options : "");
     ck_assert_int_eq(setenv("ASAN_OPTIONS", more, 1), 0);
+    leaks_are_settled = true;
 }
 
 void command_clear(struct command *command)
@@ -45,6 +55,7 @@ static pid_t start(char **argv, int out, int err)
 {
     posix_spawn_file_actions_t actions;
     pid_t pid;
+    settle_leaks();
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);

@@ -27,9 +27,10 @@ void command_shell(struct command *command, const char *line);
 pid_t command_start(const char *program, const char *line, int out, int err);
 int command_wait(pid_t pid);
 
-/* Whether a program that a sanitizer watches looks for leaks from now on: at the end of each
- * process, which takes longer than a short seed. */
-void command_check_leaks(bool whether);
+/* What is started looks for leaks, if a sanitizer watches it; to be called before the first start.
+ * Otherwise it does not: each of its processes would, at its end, which takes longer than a short
+ * seed. */
+void command_check_leaks(void);
 
 /* The path that the build gave us. */
 const char *command_path(const char *variable);

@@ -27,7 +27,6 @@ static char folder[64];
 static void setup(void)
 {
     program = command_path("CLI_PROGRAM");
-    command_check_leaks(false);
     snprintf(folder, sizeof folder, "/tmp/orrery-branch-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
 }

@@ -28,7 +28,6 @@ static char shrunk[64];
 static void setup(void)
 {
     program = command_path("CLI_PROGRAM");
-    command_check_leaks(false);
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(file, sizeof file, "%s/a.replay", folder);
     snprintf(shrunk, sizeof shrunk, "%s/a-shrunk.replay", folder);

@@ -20,7 +20,6 @@ static const char *program;
 
 static void setup(void)
 {
-    command_check_leaks(false);
     program = command_path("CLI_PROGRAM");
 }
 

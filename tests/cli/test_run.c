@@ -21,7 +21,6 @@ static const char *program;
 
 static void setup(void)
 {
-    command_check_leaks(false);
     program = command_path("CLI_PROGRAM");
 }
 
@@ -132,7 +131,7 @@ END_TEST
 /* Only a leak checker can see it; then it is a failing seed. */
 START_TEST(test_run__leak)
 {
-    command_check_leaks(true);
+    command_check_leaks();
     run("run leaks --seeds 3 --json");
     expect(SUITE_SANITIZED, SUITE_SANITIZED ? 1 : 3, SUITE_SANITIZED);
     if (SUITE_SANITIZED) {

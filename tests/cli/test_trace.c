@@ -23,7 +23,6 @@ static char events[64];
 
 static void setup(void)
 {
-    command_check_leaks(false);
     unsetenv("COLUMNS");
     memcpy(folder + strlen(folder) - 6, "XXXXXX", 6); /* a name of its own for each test */
     ck_assert_ptr_nonnull(mkdtemp(folder));

@@ -21,7 +21,6 @@ static char directory[] = "/tmp/orrery-twice-XXXXXX";
 static void setup(void)
 {
     program = command_path("TWICE_PROGRAM");
-    command_check_leaks(false);
     ck_assert_ptr_nonnull(mkdtemp(directory));
     ck_assert_int_eq(setenv("TWICE_DIRECTORY", directory, 1), 0);
 }
